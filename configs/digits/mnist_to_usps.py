@@ -1,0 +1,7 @@
+"""MNIST to USPS (Table 1). `:release` or `:paper`, and a method: see recipes.py."""
+
+from configs.digits import recipes
+
+
+def get_config(options=None):
+  return recipes.digits("mnist", "usps", options)

@@ -1,0 +1,104 @@
+"""The schema: what it accepts, and what it says of the rest."""
+
+import dataclasses
+import json
+
+import pytest
+
+from tfdam import config as config_lib
+
+
+def resolve(**changes):
+  values = config_lib.default()
+  values.update_from_flattened_dict(changes)
+  return config_lib.resolve(values)
+
+
+def test_defaults_are_valid_and_survive_json():
+  config = resolve()
+  again = config_lib.resolve(json.loads(config_lib.to_json(config)))
+  assert again == config
+  assert config_lib.differences(config, again) == {}
+
+
+@pytest.mark.parametrize(
+  ("field", "value", "said"),
+  [
+    ("adapt.gan_weight", -1.0, "at least 0.0"),
+    ("adapt.gan_weight", float("nan"), "finite"),
+    ("adapt.beta_1", 1.5, "at most 1.0"),
+    ("adapt.objective", "lsgan", "gan, gan_softmax, least_squares"),
+    ("adapt.schedule", "togehter", "Did you mean 'together'"),
+    ("adapt.discriminator_units", (500, 0), "at least 1"),
+    ("data.channels", 2, "one of 1, 3"),
+    ("source.global_batch_size", 0, "at least 1"),
+    ("adapt.taps", "", "at least one tap"),
+    ("adapt.taps", "fc3:0.1,fc3:1", "each tap once"),
+    ("adapt.taps", "fc3:zero", "name:weight"),
+    ("adapt.taps", "fc3:0", "above 0"),
+    ("source.steps", 0, "source.init_checkpoint"),
+  ],
+)
+def test_a_value_out_of_bounds_names_its_flag(field, value, said):
+  with pytest.raises(config_lib.UserError) as caught:
+    resolve(**{field: value})
+  assert said in str(caught.value)
+  assert f"--config.{field}" in str(caught.value)
+
+
+def test_an_unknown_field_names_the_nearest():
+  values = config_lib.default().to_dict()
+  values["adapt"]["gan_wieght"] = 0.3
+  with pytest.raises(config_lib.UserError, match="'adapt.gan_wieght'.*'adapt.gan_weight'"):
+    config_lib.resolve(values)
+
+
+def test_a_config_file_cannot_add_a_field():
+  with pytest.raises(AttributeError, match="drift_weight"):
+    config_lib.default().adapt.drift_wieght = 1.0
+
+
+def test_an_integer_stands_for_a_float_but_not_the_reverse():
+  values = config_lib.default().to_dict()
+  values["adapt"]["gan_weight"] = 1
+  assert config_lib.resolve(values).adapt.gan_weight == 1.0
+  values["adapt"]["steps"] = 1.0
+  with pytest.raises(config_lib.UserError, match="expected int"):
+    config_lib.resolve(values)
+
+
+@pytest.mark.parametrize("field", ["adapt.init", "adapt.drift_anchor"])
+def test_a_matched_start_needs_matching(field):
+  with pytest.raises(config_lib.UserError, match="match.enabled"):
+    resolve(**{field: "matched", "match.enabled": False})
+
+
+def test_taps_keep_their_order_and_default_to_weight_one():
+  assert list(config_lib.parse_taps("fc4, fc3:0.1").items()) == [("fc4", 1.0), ("fc3", 0.1)]
+
+
+def test_options_in_any_order_with_defaults():
+  groups = {"recipe": ("release", "paper"), "method": ("gam", "adda")}
+  parse = config_lib.parse_options
+  assert parse(None, **groups) == {"recipe": "release", "method": "gam"}
+  assert parse("adda,paper", **groups) == {"recipe": "paper", "method": "adda"}
+  with pytest.raises(config_lib.UserError, match="Did you mean 'paper'"):
+    parse("papre", **groups)
+  with pytest.raises(config_lib.UserError, match="a second method"):
+    parse("gam,adda", **groups)
+
+
+def test_only_fields_that_affect_the_result_differ():
+  config = resolve()
+  moved = dataclasses.replace(
+    config, data=dataclasses.replace(config.data, root="/elsewhere")
+  )
+  other = dataclasses.replace(config, adapt=dataclasses.replace(config.adapt, steps=1))
+  assert config_lib.differences(config, moved) == {}
+  assert config_lib.differences(config, other) == {"adapt.steps": (10_000, 1)}
+
+
+def test_derived_seeds_differ_by_purpose_and_by_seed():
+  seeds = {config_lib.derive_seed(seed, name) for seed in range(100) for name in ("a", "b")}
+  assert len(seeds) == 200
+  assert all(0 <= seed < 2**31 for seed in seeds)

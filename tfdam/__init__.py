@@ -1,0 +1,3 @@
+"""Deep activation matching for TensorFlow."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,405 @@
+"""The schema of a run: every field with its default, its unit and its bounds.
+
+Configuration files start from `default()`, a locked `ml_collections.ConfigDict`, and change
+fields; flags change them again; `resolve` turns the result into a frozen, checked `Config`.
+Imports no TensorFlow, so that a typo is found at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import ml_collections
+
+
+class UserError(Exception):
+  """A mistake that the user can mend: says what came, what was expected, and what mends it.
+
+  No ValueError: ml_collections would wrap one that a configuration file raises in a
+  traceback.
+  """
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+  """Returns " Did you mean 'x'?" for the closest of `names`, or nothing."""
+  close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+  return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def _field(default, *, low=None, high=None, choices=None, affects_result=True):
+  """A dataclass field with its bounds (inclusive) or choices.
+
+  `affects_result=False` marks what may differ between a run and its continuation.
+  """
+  metadata = {
+    "low": low,
+    "high": high,
+    "choices": choices,
+    "affects_result": affects_result,
+  }
+  return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+  """Which domains, and how their images become tensors."""
+
+  # Folder that holds one folder per data set; empty: $TFDAM_DATA, else data/ beside the
+  # working directory.
+  root: str = _field("", affects_result=False)
+  # Names in tfdam.data.DATASETS. Source equal to target gives the supervised bound.
+  source: str = _field("mnist")
+  target: str = _field("usps")
+  # Height and width in pixels after a bilinear resize, and channels (1 grey, 3 RGB).
+  image_size: int = _field(28, low=8, high=4096)
+  channels: int = _field(1, choices=(1, 3))
+  # Number of classes; labels are 0 .. num_classes - 1.
+  num_classes: int = _field(10, low=2, high=65535)
+  # True: refuse MNIST, USPS or SVHN files whose counts or checksums are not the official
+  # ones. False: say so in the log, in run.json and under the table.
+  require_canonical: bool = _field(False)
+  # An image that cannot be decoded: stop, or skip and count (at most 1 % of a set).
+  on_bad_image: str = _field("fail", choices=("fail", "skip"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+  """The network that is trained on the source and adapted to the target."""
+
+  # Name in tfdam.models.MODELS.
+  name: str = _field("lenet")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """Supervised training on the labelled source domain."""
+
+  # Updates. 0 needs init_checkpoint.
+  steps: int = _field(10_000, low=0)
+  # Images a step, over all replicas.
+  global_batch_size: int = _field(128, low=1)
+  # Adam's step size, momenta and epsilon.
+  learning_rate: float = _field(1e-3, low=0.0)
+  beta_1: float = _field(0.9, low=0.0, high=1.0)
+  beta_2: float = _field(0.999, low=0.0, high=1.0)
+  # Added to the root of squared gradients; TensorFlow 1's default, hence the release's.
+  epsilon: float = _field(1e-8, low=0.0)
+  # Weight of sum(w^2) / 2 over kernels; not applied in adaptation.
+  l2: float = _field(2.5e-5, low=0.0)
+  # A run folder (its source_only stage) or one checkpoint folder to start from; empty:
+  # random.
+  init_checkpoint: str = _field("")
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+  """Gaussian i.i.d. matching (Eq. 2, Sec. 4.1)."""
+
+  # False leaves the stage out.
+  enabled: bool = _field(True)
+  # Sites to match, in network order: "all", or names separated by commas.
+  sites: str = _field("all")
+  # Calibration images taken from each training split; 0: all of them. Activations of that
+  # many target images are held in memory, one site at a time.
+  max_images: int = _field(10_000, low=0)
+  # Images a forward pass.
+  batch_size: int = _field(500, low=1)
+  # Bounds alpha to [1 / max_scale, max_scale]; channels with less variance than
+  # min_variance in either domain count as dead and are only shifted.
+  max_scale: float = _field(10.0, low=1.0)
+  min_variance: float = _field(1e-10, low=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Adapt:
+  """Adversarial matching with weight drift (Eq. 3, Sec. 4.2)."""
+
+  # Updates of the target network; discriminator warm-ups come on top. 0 leaves the stage
+  # out.
+  steps: int = _field(10_000, low=0)
+  # Images of each domain a step, over all replicas.
+  global_batch_size: int = _field(128, low=1)
+  # Where the target network starts: a copy of the source, or the Gaussian-matched network.
+  init: str = _field("source", choices=("source", "matched"))
+  # Taps with the weight of their discriminator's losses, for both players.
+  taps: str = _field("fc3:0.1,fc4:1.0")
+  # All discriminators from the start, or one more after each equal share of the steps, in
+  # the order of `taps` (Sec. 5, "one GAN at a time").
+  schedule: str = _field("together", choices=("together", "one_at_a_time"))
+  # Steps in which a new discriminator trains alone before it moves the target (Sec. 5:
+  # 500).
+  warmup_steps: int = _field(0, low=0)
+  # gan: one sigmoid logit; gan_softmax: the release's two-way softmax; least_squares:
+  # LSGAN.
+  objective: str = _field("gan_softmax", choices=("gan", "gan_softmax", "least_squares"))
+  # lambda in Eq. (3), on the target's alignment loss only.
+  gan_weight: float = _field(0.5, low=0.0)
+  # Weight of the squared weight distance in Eq. (3).
+  drift_weight: float = _field(1.0, low=0.0)
+  # sum: over all weights (Eq. 3); mean: over each variable, then summed (the release).
+  drift_reduction: str = _field("mean", choices=("sum", "mean"))
+  # What drift pulls towards: the source's weights (Eq. 3) or the Gaussian-matched ones.
+  drift_anchor: str = _field("source", choices=("source", "matched"))
+  # The two players' optimisers. momentum is SGD's; the betas and epsilon Adam's.
+  optimizer: str = _field("adam", choices=("adam", "sgd"))
+  target_learning_rate: float = _field(2e-4, low=0.0)
+  discriminator_learning_rate: float = _field(2e-4, low=0.0)
+  beta_1: float = _field(0.5, low=0.0, high=1.0)
+  beta_2: float = _field(0.999, low=0.0, high=1.0)
+  epsilon: float = _field(1e-8, low=0.0)
+  momentum: float = _field(0.9, low=0.0, high=1.0)
+  # Hidden widths of each discriminator, a per-location MLP (Sec. 5: two of 500).
+  discriminator_units: tuple[int, ...] = _field((500, 500), low=1)
+  # Slope of its leaky ReLU for negative inputs; 0: ReLU.
+  discriminator_slope: float = _field(0.0, low=0.0, high=1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Loop:
+  """How often the loop looks up. Changes no result."""
+
+  # Steps inside one tf.function call; a line of metrics after each.
+  log_every: int = _field(100, low=1, affects_result=False)
+  # Steps between checkpoints, and how many of each stage are
+  # kept.
+  checkpoint_every: int = _field(1_000, low=1, affects_result=False)
+  keep_checkpoints: int = _field(2, low=1, affects_result=False)
+  # Images a forward pass in evaluation.
+  eval_batch_size: int = _field(1_000, low=1, affects_result=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+  """Devices and arithmetic."""
+
+  # auto: one device without a strategy, several with MirroredStrategy.
+  strategy: str = _field("auto", choices=("auto", "none", "mirrored"), affects_result=False)
+  # Devices to use; 0: every GPU. On a machine without one: that many logical CPU devices.
+  num_replicas: int = _field(0, low=0, affects_result=False)
+  # TensorFlow's op determinism: a killed and resumed run ends with the same bits.
+  deterministic: bool = _field(True, affects_result=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """One run. `name` becomes the default run folder; `method` and `recipe` are labels."""
+
+  name: str = _field("run", affects_result=False)
+  method: str = _field("gam", affects_result=False)
+  recipe: str = _field("release", affects_result=False)
+  # Seeds initial weights and the order of images.
+  seed: int = _field(0, low=0, high=2**31 - 1)
+  data: Data = Data()
+  model: Model = Model()
+  source: Source = Source()
+  match: Match = Match()
+  adapt: Adapt = Adapt()
+  loop: Loop = Loop()
+  runtime: Runtime = Runtime()
+
+
+_SECTIONS = {
+  "data": Data,
+  "model": Model,
+  "source": Source,
+  "match": Match,
+  "adapt": Adapt,
+  "loop": Loop,
+  "runtime": Runtime,
+}
+
+
+def default() -> ml_collections.ConfigDict:
+  """Returns the defaults for a configuration file to change; unknown fields raise."""
+  return ml_collections.ConfigDict(dataclasses.asdict(Config())).lock()
+
+
+def resolve(values: Mapping[str, Any]) -> Config:
+  """Checks every field of a `ConfigDict` (or a loaded config.json).
+
+  Raises:
+    UserError: a field is unknown, has the wrong type or is out of bounds.
+  """
+  sections = {}
+  for name, section in _SECTIONS.items():
+    if not isinstance(values.get(name, {}), (Mapping, ml_collections.ConfigDict)):
+      raise UserError(f"{name} is {values.get(name)!r}; expected a section of fields.")
+    sections[name] = section(**_check_fields(section, values.get(name, {}), f"{name}."))
+  top = {key: value for key, value in values.items() if key not in _SECTIONS}
+  config = Config(**_check_fields(Config, top, ""), **sections)
+  _check_together(config)
+  return config
+
+
+def to_json(config: Config) -> str:
+  """The resolved config, one field a line, as config.json holds it."""
+  return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def differences(config: Config, other: Config) -> dict[str, tuple[Any, Any]]:
+  """Fields that affect the result and differ: {"adapt.steps": (value, other value)}."""
+  found = {}
+  for name, field, value in _walk(config):
+    other_value = _get(other, name)
+    if field.metadata.get("affects_result") and value != other_value:
+      found[name] = (value, other_value)
+  return found
+
+
+def field_names() -> list[str]:
+  """Every field's dotted name, as flags spell it after `--config.`."""
+  return [name for name, _, _ in _walk(Config())]
+
+
+def field_type(name: str) -> type | None:
+  """The type of a field by its dotted name; None if there is no such field."""
+  return next((type(value) for known, _, value in _walk(Config()) if known == name), None)
+
+
+def parse_taps(text: str) -> dict[str, float]:
+  """Parses "fc3:0.1,fc4:1.0" into {tap: weight}, in that order; a bare name weighs 1.
+
+  Raises:
+    UserError: empty, repeated or malformed.
+  """
+  taps: dict[str, float] = {}
+  for part in filter(None, (part.strip() for part in text.split(","))):
+    name, _, weight = part.partition(":")
+    try:
+      value = float(weight) if weight else 1.0
+    except ValueError:
+      value = math.nan
+    if not name or name in taps or not (math.isfinite(value) and value > 0):
+      raise UserError(
+        f"adapt.taps has the entry '{part}'; expected each tap once as name:weight with a"
+        " weight above 0, such as 'fc3:0.1,fc4:1.0'. Set --config.adapt.taps."
+      )
+    taps[name] = value
+  if not taps:
+    raise UserError(
+      "adapt.taps is empty; expected at least one tap. Set --config.adapt.taps."
+    )
+  return taps
+
+
+def parse_options(text: str | None, **groups: tuple[str, ...]) -> dict[str, str]:
+  """Parses a configuration file's argument, such as "paper,adda" after the colon.
+
+  Args:
+    text: words separated by commas, in any order.
+    **groups: for each option the words it may be; the first is its default.
+
+  Returns:
+    {option: word}.
+
+  Raises:
+    UserError: a word belongs to no group, or two to one.
+  """
+  chosen: dict[str, str] = {}
+  for word in filter(None, (word.strip() for word in (text or "").split(","))):
+    option = next((name for name, words in groups.items() if word in words), None)
+    if option is None or option in chosen:
+      every = [word for words in groups.values() for word in words]
+      listing = "; ".join(f"{name}: {', '.join(words)}" for name, words in groups.items())
+      raise UserError(
+        f"'{word}' after the config file's colon is"
+        f" {'a second ' + option if option else 'unknown'} (one of each:"
+        f" {listing}).{nearest(word, every) if option is None else ''}"
+      )
+    chosen[option] = word
+  return {name: chosen.get(name, words[0]) for name, words in groups.items()}
+
+
+def derive_seed(seed: int, purpose: str) -> int:
+  """A seed for one purpose, 31 bits: independent of what else was drawn, and when."""
+  return zlib.crc32(f"{purpose} {seed}".encode()) & 0x7FFFFFFF
+
+
+def _walk(config: Config):
+  """Yields (dotted name, field, value) of every leaf."""
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if field.name in _SECTIONS:
+      for leaf in dataclasses.fields(value):
+        yield f"{field.name}.{leaf.name}", leaf, getattr(value, leaf.name)
+    else:
+      yield field.name, field, value
+
+
+def _get(config: Config, name: str) -> Any:
+  value: Any = config
+  for part in name.split("."):
+    value = getattr(value, part)
+  return value
+
+
+def _check_fields(section: type, values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+  fields = {field.name: field for field in dataclasses.fields(section)}
+  for name in values:
+    if name not in fields:
+      every = field_names()
+      dotted = nearest(prefix + name, every) or nearest(
+        name, [f.split(".")[-1] for f in every]
+      )
+      raise UserError(f"Unknown config field '{prefix}{name}'.{dotted}")
+  return {
+    name: _check_value(fields[name], value, prefix + name) for name, value in values.items()
+  }
+
+
+def _check_value(field: dataclasses.Field, value: Any, name: str) -> Any:
+  """Returns the value in its field's type (an int where a float is meant is one)."""
+  wanted = type(field.default)
+  if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+    value = float(value)
+  if wanted is tuple and isinstance(value, (list, tuple)):
+    value = tuple(value)
+    wrong_items = [item for item in value if type(item) is not int]
+    if not value or wrong_items:
+      raise UserError(f"{name} is {value!r}; expected whole numbers. Set --config.{name}.")
+  if type(value) is not wanted:
+    raise UserError(
+      f"{name} is {value!r} ({type(value).__name__}); expected {wanted.__name__}. Set"
+      f" --config.{name}."
+    )
+  choices, low, high = (field.metadata[key] for key in ("choices", "low", "high"))
+  if choices is not None and value not in choices:
+    hint = nearest(value, choices) if isinstance(value, str) else ""
+    raise UserError(
+      f"{name} is {value!r}; expected one of {', '.join(map(str, choices))}.{hint} Set"
+      f" --config.{name}."
+    )
+  for number in value if wanted is tuple else (value,):
+    if wanted is float and not math.isfinite(number):
+      raise UserError(f"{name} is {number}; expected a finite number. Set --config.{name}.")
+    if low is not None and number < low:
+      raise UserError(f"{name} is {number}; expected at least {low}. Set --config.{name}.")
+    if high is not None and number > high:
+      raise UserError(f"{name} is {number}; expected at most {high}. Set --config.{name}.")
+  return value
+
+
+def _check_together(config: Config) -> None:
+  """What no field can say alone."""
+  parse_taps(config.adapt.taps)
+  if config.source.steps == 0 and not config.source.init_checkpoint:
+    raise UserError(
+      "source.steps is 0 and source.init_checkpoint is empty: the source network would be"
+      " random. Set --config.source.steps or --config.source.init_checkpoint."
+    )
+  for name in ("init", "drift_anchor"):
+    if (
+      getattr(config.adapt, name) == "matched"
+      and config.adapt.steps
+      and not config.match.enabled
+    ):
+      raise UserError(
+        f"adapt.{name} is 'matched' but match.enabled is False: there is no matched"
+        f" network. Set --config.match.enabled=True or --config.adapt.{name}=source."
+      )

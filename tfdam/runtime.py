@@ -1,0 +1,213 @@
+"""All global state: flags, paths, log, devices, strategy, seeds.
+
+TensorFlow is imported in `start` alone: it takes seconds, and what a user got wrong is said
+before.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from absl import app, flags, logging
+
+from tfdam import config as config_lib
+
+PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def resolve_path(path: str) -> str:
+  """Makes a user's path absolute: `bazel run` starts the program in another folder."""
+  base = os.environ.get("BUILD_WORKING_DIRECTORY", os.getcwd())
+  return os.path.normpath(os.path.join(base, os.path.expanduser(path)))
+
+
+def data_root(options: config_lib.Data) -> str:
+  """The folder of data sets: data.root, else $TFDAM_DATA, else data/ here."""
+  return resolve_path(options.root or os.environ.get("TFDAM_DATA") or "data")
+
+
+def command(target: str, arguments: str) -> str:
+  """The line that a user types to run another entry point the way this one was run."""
+  if "BUILD_WORKSPACE_DIRECTORY" in os.environ:
+    return f"./bazelw run //{target.replace('.', ':')} -- {arguments}"
+  return f"python -m {target} {arguments}"
+
+
+def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
+  """Runs an entry point; what the user can mend is printed bare, with exit status 2.
+
+  Args:
+    main: gets what is left of the command line after flags.
+    default_config: a config file below the project, for entry points with --config.
+  """
+  # TensorFlow's C++ log opens every start with three errors about CUDA factories that mean
+  # nothing; real errors come as exceptions as well.
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+  try:
+    app.run(main, flags_parser=lambda argv: _parse_flags(argv, default_config))
+  except config_lib.UserError as error:
+    print(f"Error: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+def start(options: config_lib.Runtime, seed: int):
+  """Configures TensorFlow for this process.
+
+  Returns:
+    The `tf.distribute.Strategy` to build and train under.
+
+  Raises:
+    config.UserError: the devices asked for are not there.
+  """
+  import tensorflow as tf
+
+  gpus = tf.config.list_physical_devices("GPU")
+  num_replicas = options.num_replicas or max(1, len(gpus))
+  if options.strategy == "none" and num_replicas > 1:
+    raise config_lib.UserError(
+      f"runtime.strategy is 'none' with {num_replicas} devices; expected one. Set"
+      " --config.runtime.num_replicas=1 or --config.runtime.strategy=auto."
+    )
+  if gpus and num_replicas > len(gpus):
+    raise config_lib.UserError(
+      f"runtime.num_replicas is {num_replicas}, but there are {len(gpus)} GPUs. Set"
+      " --config.runtime.num_replicas."
+    )
+  for gpu in gpus:
+    tf.config.experimental.set_memory_growth(gpu, True)
+  if not gpus and num_replicas > 1:
+    _split_cpu(tf, num_replicas)
+  tf.keras.utils.set_random_seed(seed)
+  if options.deterministic:
+    tf.config.experimental.enable_op_determinism()
+  if options.strategy == "mirrored" or num_replicas > 1:
+    kind = "GPU" if gpus else "CPU"
+    return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(num_replicas)])
+  return tf.distribute.get_strategy()
+
+
+def check_batch(name: str, global_batch_size: int, num_replicas: int) -> None:
+  """Raises config.UserError if a batch cannot be split evenly over the replicas."""
+  if global_batch_size % num_replicas:
+    down = global_batch_size - global_batch_size % num_replicas
+    raise config_lib.UserError(
+      f"{name} is {global_batch_size}, which {num_replicas} replicas cannot share evenly;"
+      f" expected a multiple of {num_replicas}, such as {down or num_replicas}. Set"
+      f" --config.{name} or --config.runtime.num_replicas."
+    )
+
+
+def _split_cpu(tf, count: int) -> None:
+  cpu = tf.config.list_physical_devices("CPU")[0]
+  try:
+    parts = [tf.config.LogicalDeviceConfiguration()] * count
+    tf.config.set_logical_device_configuration(cpu, parts)
+  except RuntimeError:
+    # Already started, as in tests: enough if it was split then.
+    if len(tf.config.list_logical_devices("CPU")) < count:
+      raise
+
+
+def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
+  """Absl's parser, after mending what ml_collections would answer with a traceback.
+
+  The path of --config becomes absolute, an override's field must exist, and of two for one
+  field the last one holds, as with any other flag.
+  """
+  others: list[str] = []
+  overrides: dict[str, str] = {}
+  config_file = ""
+  for name, value, argument in _split(argv[1:]):
+    if name == "config":
+      config_file = value or ""
+    elif name.startswith("config."):
+      _check_field(name[len("config.") :], argument)
+      overrides[name] = argument
+    else:
+      others.append(argument)
+  config_file = config_file or default_config
+  chosen = [f"--config={_config_path(config_file)}"] if config_file else []
+  arguments = [*chosen, *overrides.values(), *others]
+  sys.argv[1:] = arguments  # ml_collections looks for overrides there
+  try:
+    rest = flags.FLAGS([argv[0], *arguments])
+  except flags.Error as error:
+    # ml_collections puts a whole traceback into the message; its last line says it.
+    first, *_, last = [*str(error).splitlines(), str(error).strip().splitlines()[-1]]
+    said = first if first == last else f"{first} {last}"
+    raise config_lib.UserError(f"{said}. --help lists the flags.") from error
+  except (
+    AttributeError,
+    ImportError,
+    KeyError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+  ) as error:
+    if not chosen:
+      raise
+    raise config_lib.UserError(
+      f"The config file {config_file} raises {type(error).__name__}: {error}"
+    ) from error
+  if flags.FLAGS["verbosity"].using_default_value:
+    logging.set_verbosity(logging.INFO)
+  return rest
+
+
+def _split(arguments: Sequence[str]) -> Iterator[tuple[str, str | None, str]]:
+  """Yields (flag's name or "", value, argument), with "--config.X VALUE" joined by "="."""
+  waiting = ""
+  for argument in arguments:
+    if waiting:
+      yield waiting, argument, f"--{waiting}={argument}"
+      waiting = ""
+      continue
+    name, equals, value = argument.lstrip("-").partition("=")
+    if not argument.startswith("-"):
+      name = ""
+    is_boolean = config_lib.field_type(name[len("config.") :]) is bool
+    if name.startswith("config") and not equals and not is_boolean:
+      waiting = name
+    else:
+      yield name, value if equals else None, argument
+  if waiting:
+    raise config_lib.UserError(f"--{waiting} has no value. Set --{waiting}=VALUE.")
+
+
+def _check_field(field: str, argument: str) -> None:
+  """Raises config.UserError if an override names no field of the schema."""
+  known = config_lib.field_names()
+  if field in known:
+    return
+  # The right name in the wrong section, else the nearest spelling.
+  leaf = [name for name in known if name.split(".")[-1] == field.split(".")[-1]]
+  hint = f" Did you mean '{leaf[0]}'?" if leaf else config_lib.nearest(field, known)
+  raise config_lib.UserError(f"Unknown config field '{field}' in '{argument}'.{hint}")
+
+
+def _config_path(value: str) -> str:
+  """Finds a config file from where the user stands, else in the project itself."""
+  path, colon, options = value.partition(":")
+  bases = (
+    resolve_path("."),
+    os.environ.get("BUILD_WORKSPACE_DIRECTORY", PROJECT),
+    PROJECT,
+  )
+  for base in bases:
+    candidate = os.path.join(base, path)
+    if os.path.isfile(candidate):
+      return candidate + colon + options
+  available = sorted(
+    os.path.relpath(os.path.join(folder, file), PROJECT)
+    for folder, _, files in os.walk(os.path.join(PROJECT, "configs"))
+    for file in files
+    if file.endswith(".py") and file not in ("__init__.py", "recipes.py")
+  )
+  hint = config_lib.nearest(path, available)
+  listing = "".join(f"\n  {name}" for name in available)
+  raise config_lib.UserError(
+    f"There is no config file '{path}' in {bases[0]}.{hint} tfdam has:{listing}"
+  )
