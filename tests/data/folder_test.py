@@ -1,0 +1,95 @@
+"""A user's own images, a folder a class."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfdam import config as config_lib
+from tfdam.data import folder
+
+OPTIONS = config_lib.Data(num_classes=3, image_size=16)
+
+
+@pytest.fixture
+def images(tmp_path):
+  """Two images a class: "1", "2" and "10", each of one grey level."""
+  for split in ("train", "test"):
+    for level, name in enumerate(("1", "2", "10")):
+      (tmp_path / split / name).mkdir(parents=True)
+      for i, kind in enumerate(("png", "jpg")):
+        grey = np.full((20 + i, 24, 3), 50 * level + 20, np.uint8)
+        Image.fromarray(grey).save(tmp_path / split / name / f"{i}.{kind}")
+  return tmp_path
+
+
+def test_classes_count_in_the_order_of_their_numbers(images):
+  assert folder.class_names(str(images), "train") == ["1", "2", "10"]
+  examples = folder.load(str(images), "train", True, OPTIONS)
+  assert examples.images.shape == (6, 16, 16, 1)
+  np.testing.assert_array_equal(examples.labels, [0, 0, 1, 1, 2, 2])
+  # JPEG may be a level off.
+  np.testing.assert_allclose(
+    examples.images.mean((1, 2, 3)), 50 * examples.labels + 20, atol=1
+  )
+
+
+def test_unlabelled_images_lie_in_the_split_itself(tmp_path):
+  (tmp_path / "train").mkdir()
+  Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "train" / "a.png")
+  assert not folder.has_labels(str(tmp_path), "train")
+  examples = folder.load(str(tmp_path), "train", False, OPTIONS)
+  assert (len(examples), examples.labels) == (1, None)
+
+
+def test_a_wrong_number_of_classes_names_the_flag(images):
+  with pytest.raises(config_lib.UserError, match="3 class folders.*num_classes"):
+    folder.load(str(images), "train", True, config_lib.Data(num_classes=10))
+
+
+def test_splits_must_have_the_same_classes(images):
+  (images / "test" / "10").rename(images / "test" / "11")
+  with pytest.raises(config_lib.UserError, match="10, 11 only in one"):
+    folder.load(str(images), "train", True, OPTIONS)
+
+
+def test_a_bad_image_stops_with_its_path(images):
+  (images / "train" / "2" / "bad.png").write_bytes(b"no picture")
+  with pytest.raises(config_lib.UserError, match="bad.png.*on_bad_image=skip"):
+    folder.load(str(images), "train", True, OPTIONS)
+
+
+def test_a_bad_image_can_be_skipped_and_is_counted(images):
+  (images / "train" / "2" / "bad.png").write_bytes(b"no picture")
+  options = config_lib.Data(num_classes=3, image_size=16, on_bad_image="skip")
+  examples = folder.load(str(images), "train", True, options)
+  assert len(examples) == 6
+  assert "1 of 7 images skipped" in examples.notes[0]
+
+
+def test_many_bad_images_stop_even_then(images):
+  for i in range(2):
+    (images / "train" / "2" / f"bad{i}.png").write_bytes(b"no picture")
+  options = config_lib.Data(num_classes=3, image_size=16, on_bad_image="skip")
+  with pytest.raises(config_lib.UserError, match="2 of 8 images"):
+    folder.load(str(images), "train", True, options)
+
+
+def test_hidden_folders_are_no_classes_and_stray_images_are_named(images):
+  (images / "train" / ".cache").mkdir()
+  assert folder.class_names(str(images), "train") == ["1", "2", "10"]
+  Image.fromarray(np.zeros((8, 8), np.uint8)).save(images / "train" / "stray.png")
+  with pytest.raises(config_lib.UserError, match="beside the class folders"):
+    folder.load(str(images), "train", True, OPTIONS)
+
+
+def test_16_bit_images_keep_their_range(tmp_path):
+  (tmp_path / "train").mkdir()
+  ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+  Image.fromarray(ramp).save(tmp_path / "train" / "a.png")
+  examples = folder.load(str(tmp_path), "train", False, OPTIONS)
+  np.testing.assert_allclose(examples.images[0, ..., 0].ravel(), np.arange(256), atol=1)
+
+
+def test_an_empty_split(tmp_path):
+  with pytest.raises(config_lib.UserError, match="no images"):
+    folder.load(str(tmp_path), "train", False, OPTIONS)

@@ -1,0 +1,81 @@
+"""Batches as functions of seed and step."""
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from tests import synthetic
+from tfdam.data import examples as examples_lib
+from tfdam.data import pairs
+
+
+def numbered(count):
+  """Images that show their own number."""
+  images = np.zeros((count, 8, 8, 1), np.uint8) + np.arange(count)[:, None, None, None]
+  return examples_lib.Examples(images.astype(np.uint8), np.arange(count), {})
+
+
+def numbers(images):
+  return np.rint(images.numpy()[:, 0, 0, 0] * 255).astype(int)
+
+
+class PairsTest(tf.test.TestCase, parameterized.TestCase):
+  def config(self, seed=0):
+    return synthetic.small_config(
+      seed=seed, data__image_size=8, source__global_batch_size=7, adapt__global_batch_size=7
+    )
+
+  def drawn(self, seed=0, start=0, steps=30):
+    dataset = pairs.labelled_batches(numbered(50), self.config(seed), start)
+    return np.concatenate([batch["label"].numpy() for batch in dataset.take(steps)])
+
+  def test_every_epoch_is_another_permutation(self):
+    order = self.drawn(steps=100)
+    epochs = order[:700].reshape(14, 50)
+    for epoch in epochs:
+      self.assertCountEqual(epoch, range(50))
+    self.assertLen({tuple(epoch) for epoch in epochs}, 14)
+
+  @parameterized.parameters(60_000, 7_291, 843)
+  def test_successive_epochs_are_independent_orders(self, size):
+    """Ranks of independent permutations correlate by about 1 / sqrt(size)."""
+    epochs = [
+      pairs._shuffled(
+        e * size + tf.range(size, dtype=tf.int64), size, seed=0, stream="s"
+      ).numpy()
+      for e in range(6)
+    ]
+    correlations = np.corrcoef(epochs)[np.triu_indices(6, 1)]
+    self.assertLess(np.abs(correlations).max(), 4 / np.sqrt(size))
+
+  @parameterized.parameters(1, 7, 8, 23)
+  def test_starting_at_a_step_continues_the_sequence(self, start):
+    np.testing.assert_array_equal(
+      self.drawn(start=start), self.drawn(steps=start + 30)[7 * start :]
+    )
+
+  def test_another_seed_gives_another_order(self):
+    self.assertNotAllEqual(self.drawn(seed=0), self.drawn(seed=1))
+
+  def test_images_and_labels_stay_together(self):
+    for batch in pairs.labelled_batches(numbered(50), self.config()).take(20):
+      np.testing.assert_array_equal(numbers(batch["image"]), batch["label"])
+
+  def test_domains_are_drawn_independently_and_without_labels(self):
+    batch = next(iter(pairs.domain_batches(numbered(50), numbered(50), self.config())))
+    self.assertCountEqual(batch, ["source", "target"])
+    self.assertNotAllEqual(numbers(batch["source"]), numbers(batch["target"]))
+
+  def test_ordered_batches_give_every_image_once(self):
+    batches = list(pairs.ordered_batches(numbered(50), 8, self.config().data))
+    np.testing.assert_array_equal(np.concatenate([numbers(b) for b in batches]), range(50))
+
+  def test_a_subset_is_a_seeded_choice_without_repeats_or_labels(self):
+    chosen = pairs.subset(numbered(50), 20, seed=0)
+    self.assertIsNone(chosen.labels)
+    picked = chosen.images[:, 0, 0, 0]
+    self.assertLen(set(picked), 20)
+    np.testing.assert_array_equal(
+      picked, pairs.subset(numbered(50), 20, 0).images[:, 0, 0, 0]
+    )
+    self.assertLen(pairs.subset(numbered(50), 0, seed=0), 50)

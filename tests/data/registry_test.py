@@ -1,0 +1,77 @@
+"""Finding data sets, and saying what is missing."""
+
+import gzip
+import os
+
+import numpy as np
+import pytest
+
+from tests import synthetic
+from tfdam import config as config_lib
+from tfdam import data
+
+
+def test_missing_folders_are_named_with_files_and_sources(tmp_path):
+  with pytest.raises(config_lib.UserError) as caught:
+    data.check_files(config_lib.Data(), str(tmp_path))
+  text = str(caught.value)
+  for part in (
+    f"MNIST: expected in {tmp_path}/mnist", "train-images-idx3-ubyte.gz", "https://storage",
+    f"USPS: expected in {tmp_path}/usps", "zip.train.gz", "usps.h5", "TFDAM_DATA",
+    "data.root",
+  ):  # fmt: skip
+    assert part in text
+
+
+def test_one_missing_file_is_enough(tmp_path):
+  synthetic.write_all(tmp_path)
+  data.check_files(config_lib.Data(), str(tmp_path))
+  os.remove(tmp_path / "usps" / "zip.test.gz")
+  with pytest.raises(config_lib.UserError, match="USPS"):
+    data.check_files(config_lib.Data(), str(tmp_path))
+
+
+def test_plain_text_files_and_a_source_without_a_test_split_are_enough(tmp_path):
+  synthetic.write_all(tmp_path)
+  for split in ("train", "test"):
+    path = tmp_path / "usps" / f"zip.{split}.gz"
+    (tmp_path / "usps" / f"zip.{split}").write_bytes(gzip.decompress(path.read_bytes()))
+    path.unlink()
+  (tmp_path / "mnist" / "t10k-images-idx3-ubyte.gz").unlink()
+  data.check_files(config_lib.Data(), str(tmp_path))
+
+
+def test_an_own_target_needs_no_test_split(tmp_path):
+  synthetic.write_all(tmp_path)
+  (tmp_path / "mine").mkdir()
+  np.savez(tmp_path / "mine" / "train.npz", images=np.zeros((3, 8, 8), np.uint8))
+  options = config_lib.Data(target="npz:mine")
+  data.check_files(options, str(tmp_path))
+  assert data.load_scored(options, str(tmp_path)) == {"test": None, "transductive": None}
+
+
+def test_missing_labels_are_no_missing_files(tmp_path):
+  synthetic.write_all(tmp_path)
+  options = config_lib.Data(source="usps", target="mnist")
+  for name in ("train-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
+    os.remove(tmp_path / "mnist" / name)
+  data.check_files(options, str(tmp_path))
+  assert data.load_scored(options, str(tmp_path)) == {"test": None, "transductive": None}
+
+
+@pytest.mark.parametrize(
+  ("name", "said"),
+  [
+    ("mnits", "Did you mean 'mnist'"),
+    ("folder", "folder:NAME"),
+    ("mnist:x", "'mnist' alone"),
+  ],
+)
+def test_an_unknown_data_set_is_named(name, said):
+  with pytest.raises(config_lib.UserError, match=said):
+    data.locate(name, "/data")
+
+
+def test_own_sets_lie_below_the_root():
+  module, path = data.locate("folder:parts/bolts", "/data")
+  assert (module, path) == (data.folder, "/data/parts/bolts")

@@ -1,0 +1,105 @@
+"""Data sets by name. A new one: a module with INFO, has_labels, load, and a line here."""
+
+from __future__ import annotations
+
+import os
+
+from absl import logging
+
+from tfdam import config as config_lib
+from tfdam.data import examples, folder, mnist, npz, svhn, usps
+
+DATASETS = {
+  "mnist": mnist,
+  "usps": usps,
+  "svhn": svhn,
+  # Your own: "folder:NAME" and "npz:NAME" read the folder NAME below data.root.
+  "folder": folder,
+  "npz": npz,
+}
+
+
+def locate(name: str, root: str):
+  """Returns (module, folder) of a data set: "mnist", "folder:NAME" or "npz:NAME".
+
+  Raises:
+    config.UserError: no such data set.
+  """
+  kind, _, own = name.partition(":")
+  if kind not in DATASETS:
+    raise config_lib.UserError(
+      f"'{name}' is no data set"
+      f" ({', '.join(DATASETS)}).{config_lib.nearest(kind, DATASETS)}"
+      " Set --config.data.source or --config.data.target."
+    )
+  is_own = not DATASETS[kind].INFO.sizes
+  if is_own != bool(own):
+    raise config_lib.UserError(
+      f"'{name}' is no data set: expected "
+      + (f"'{kind}:NAME', NAME a folder below {root}." if is_own else f"'{kind}' alone.")
+      + " Set --config.data.source or --config.data.target."
+    )
+  return DATASETS[kind], os.path.join(root, own or kind)
+
+
+def check_files(options: config_lib.Data, root: str, scoring_only: bool = False) -> None:
+  """Raises config.UserError if images are missing, for source and target at once.
+
+  Labels may be missing, and so may the test split of a user's own target: it is not scored.
+  """
+  target_module, _ = locate(options.target, root)
+  wanted = [(options.target, examples.SPLITS if target_module.INFO.sizes else ("train",))]
+  if not scoring_only:
+    wanted.insert(0, (options.source, ("train",)))
+  missing: dict[str, str] = {}
+  for name, splits in wanted:
+    module, folder_path = locate(name, root)
+    if not all(_is_there(module.INFO.files[split], folder_path) for split in splits):
+      every = [*module.INFO.files.values(), *module.INFO.label_files.values()]
+      missing[name] = (
+        f"  {module.INFO.title}: expected in {folder_path}\n"
+        + "".join(f"    {files}\n" for files in every)
+        + f"    from {module.INFO.where}"
+      )
+  if missing:
+    raise config_lib.UserError(
+      "Data sets are missing.\n" + "\n".join(missing.values()) + "\nPut them there, or name"
+      " another folder with the environment variable TFDAM_DATA or --config.data.root."
+    )
+
+
+def load(
+  name: str, split: str, labels: bool, options: config_lib.Data, root: str
+) -> examples.Examples:
+  """Reads one split of the data set `name`; see its module's `load`."""
+  module, folder_path = locate(name, root)
+  loaded = module.load(folder_path, split, labels, options)
+  for note in loaded.notes:
+    logging.warning("%s.", note)
+  return loaded
+
+
+def load_scored(options: config_lib.Data, root: str) -> dict[str, examples.Examples | None]:
+  """The target's labelled splits, for scoring alone; None for one without labels.
+
+  Returns:
+    {"test": the test split, "transductive": the training split, to which the network
+    adapts}.
+  """
+  module, folder_path = locate(options.target, root)
+  scored: dict[str, examples.Examples | None] = {}
+  for name, split in (("test", "test"), ("transductive", "train")):
+    has_labels = module.has_labels(folder_path, split)
+    scored[name] = load(options.target, split, True, options, root) if has_labels else None
+    if not has_labels:
+      logging.warning(
+        "%s has no %s labels: that split is not scored.", options.target, split
+      )
+  return scored
+
+
+def _is_there(files: str, folder_path: str) -> bool:
+  """Whether the folder holds one of the alternatives."""
+  return any(
+    os.path.exists(os.path.join(folder_path, name)) for name in files.split(" or ")
+  )

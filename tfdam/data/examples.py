@@ -1,0 +1,166 @@
+"""What every data set gives: images, labels where asked for, and where they came from.
+
+Plain NumPy: files are read and checked before TensorFlow starts, so that what is wrong with
+them is said within a second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import os
+import zlib
+
+import numpy as np
+
+from tfdam import config as config_lib
+
+SPLITS = ("train", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Info:
+  """A data set's facts.
+
+  Attributes:
+    title: its name as people write it.
+    files: {split: the files that hold its images}, alternatives separated by " or ".
+    label_files: {split: the files of its labels}, where they are files of their own.
+    where: where to get it.
+    licence: under which terms.
+    sizes: number of images of each official split; empty where there is no official one.
+  """
+
+  title: str
+  files: dict[str, str]
+  where: str
+  licence: str
+  label_files: dict[str, str] = dataclasses.field(default_factory=dict)
+  sizes: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+  """One split in memory.
+
+  Attributes:
+    images: uint8 [N, H, W, C], C 1 or 3.
+    labels: int64 [N], or None where they were not asked for (and then never read).
+    digests: {file name: MD5 of its uncompressed content} of every file that was read.
+    notes: what a reader of the results has to know, such as "subset, 843 images".
+    class_names: names of the labels; empty where they are their own names.
+  """
+
+  images: np.ndarray
+  labels: np.ndarray | None
+  digests: dict[str, str]
+  notes: tuple[str, ...] = ()
+  class_names: tuple[str, ...] = ()
+
+  def __len__(self) -> int:
+    return len(self.images)
+
+
+def md5(content: bytes) -> str:
+  return hashlib.md5(content).hexdigest()
+
+
+def find(folder: str, *names: str) -> str | None:
+  """The path of the first of `names` that `folder` holds."""
+  paths = (os.path.join(folder, name) for name in names)
+  return next((path for path in paths if os.path.isfile(path)), None)
+
+
+def read_bytes(path: str, where: str) -> bytes:
+  """The content of a plain or gzipped (.gz) file.
+
+  Args:
+    where: where to get it again, for the error.
+
+  Raises:
+    config.UserError: the file is truncated, no gzip file, or cannot be read at all.
+  """
+  try:
+    with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+      return file.read()
+  except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    raise config_lib.UserError(
+      f"{path} is truncated or no gzip file ({error}). Get it again from {where}."
+    ) from error
+  except OSError as error:
+    raise config_lib.UserError(f"{path} cannot be read ({error.strerror}).") from error
+
+
+def check(examples: Examples, where: str, num_classes: int) -> Examples:
+  """Returns `examples` if a network can be trained or scored on them.
+
+  Args:
+    where: the file or folder to name in errors.
+    num_classes: labels must lie in 0 .. num_classes - 1.
+
+  Raises:
+    config.UserError: no images, another number of labels, or a label out of range.
+  """
+  images, labels = examples.images, examples.labels
+  if not len(images):
+    raise config_lib.UserError(f"{where} holds no images; expected at least one.")
+  channels = images.shape[-1]
+  if (
+    images.ndim != 4
+    or images.dtype != np.uint8
+    or not images.size
+    or channels not in (1, 3)
+  ):
+    raise config_lib.UserError(
+      f"{where}: images are {images.dtype} {images.shape}; expected uint8 [N, H, W, C] with"
+      " C 1 or 3."
+    )
+  if labels is None:
+    return examples
+  if labels.shape != (len(images),):
+    what = (
+      f"{len(labels)} labels" if labels.ndim == 1 else f"labels of shape {labels.shape}"
+    )
+    raise config_lib.UserError(
+      f"{where} has {len(images)} images but {what}; expected one label an image. Are the"
+      " files of one version?"
+    )
+  wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+  if wrong.size:
+    raise config_lib.UserError(
+      f"{where}: image {wrong[0]} has label {labels[wrong[0]]}; expected 0 to"
+      f" {num_classes - 1}. Mend the file or set --config.data.num_classes."
+    )
+  return examples
+
+
+def canonical_notes(
+  info: Info, split: str, count: int, wrong_digests: list[str], require: bool
+) -> tuple[str, ...]:
+  """Notes on how a split differs from the official one; none if it does not.
+
+  Args:
+    wrong_digests: names of the files whose checksum is not the official one.
+    require: raise instead of noting.
+
+  Raises:
+    config.UserError: it differs and `require` is set.
+  """
+  official = info.sizes[split]
+  if count == official and not wrong_digests:
+    return ()
+  if count != official:
+    note = (
+      f"{info.title} {split}: not the official set but {count:,} images of {official:,}"
+    )
+  else:
+    note = (
+      f"{info.title} {split}: {', '.join(wrong_digests)} differs from the official file"
+    )
+  if require:
+    raise config_lib.UserError(
+      f"{note}. Get the official files ({info.where}) or set"
+      " --config.data.require_canonical=False."
+    )
+  return (note,)

@@ -1,0 +1,151 @@
+"""Your own images, one folder a class: train/<class>/*.png and test/<class>/*.png.
+
+An unlabelled split holds its images directly: train/*.png.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import os
+import sys
+
+import numpy as np
+import rich.console
+import rich.progress
+from absl import logging
+from PIL import Image, ImageOps
+
+from tfdam import config as config_lib
+from tfdam.data import examples as examples_lib
+
+INFO = examples_lib.Info(
+  title="folder",
+  files={"train": "train", "test": "test"},
+  where="your own: train/<class>/*.png, test/<class>/*.png; unlabelled: no class folders",
+  licence="yours",
+)
+
+_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+# Share of a split that on_bad_image=skip leaves out at most; one image always may be.
+_MAX_SKIPPED = 0.01
+
+
+def class_names(folder: str, split: str) -> list[str]:
+  """Sub-folders in sorted order; their position is the label."""
+  base = os.path.join(folder, split)
+  if not os.path.isdir(base):
+    return []
+  folders = (entry for entry in os.scandir(base) if entry.is_dir())
+  names = sorted(entry.name for entry in folders if not entry.name.startswith("."))
+  # "10" after "9", not after "1".
+  return sorted(names, key=int) if names and all(n.isdecimal() for n in names) else names
+
+
+def has_labels(folder: str, split: str) -> bool:
+  return bool(class_names(folder, split))
+
+
+def load(
+  folder: str, split: str, labels: bool, options: config_lib.Data
+) -> examples_lib.Examples:
+  """Decodes one split to [N, image_size, image_size, channels].
+
+  Args:
+    folder: holds the split's folders.
+    split: "train" or "test".
+    labels: whether labels are wanted; class folders are read either way.
+    options: `image_size`, `channels`, `num_classes`, `on_bad_image`.
+
+  Raises:
+    config.UserError: no images, other classes than the other split, an image that cannot be
+      decoded, or too many of them to skip.
+  """
+  base = os.path.join(folder, split)
+  names = class_names(folder, split)
+  if labels and len(names) != options.num_classes:
+    raise config_lib.UserError(
+      f"{base} has {len(names)} class folders ({', '.join(names[:5]) or 'none'});"
+      f" data.num_classes is {options.num_classes}. Set --config.data.num_classes."
+    )
+  if names and _image_paths(base):
+    raise config_lib.UserError(
+      f"{base} holds images beside the class folders {', '.join(names[:5])}. Move them into"
+      " a class folder, or, for an unlabelled split, the folders away."
+    )
+  other = class_names(folder, examples_lib.SPLITS[split == "train"])
+  if labels and other and other != names:
+    raise config_lib.UserError(
+      f"{folder}: train/ and test/ have different class folders"
+      f" ({', '.join(sorted(set(names) ^ set(other)))} only in one). Give both the same."
+    )
+  files = [
+    (path, label)
+    for label, name in enumerate(names or [""])
+    for path in _image_paths(os.path.join(base, name))
+  ]
+  images, kept_labels, digest, skipped = [], [], hashlib.md5(), 0
+  with concurrent.futures.ThreadPoolExecutor() as pool:
+    decoded = rich.progress.track(
+      pool.map(lambda file: _decode(file[0], options), files),
+      f"decoding {base}",
+      len(files),
+      console=rich.console.Console(stderr=True),
+      disable=not sys.stderr.isatty(),
+    )
+    for (path, label), (image, error) in zip(files, decoded):
+      if image is None:
+        skipped += 1
+        _skip_or_raise(path, error, skipped, len(files), options.on_bad_image)
+        continue
+      images.append(image)
+      kept_labels.append(label)
+      digest.update(os.path.relpath(path, base).encode() + image.tobytes())
+  shape = (0, options.image_size, options.image_size, options.channels)
+  notes = (f"{base}: {skipped} of {len(files)} images skipped",) if skipped else ()
+  examples = examples_lib.Examples(
+    np.stack(images) if images else np.empty(shape, np.uint8),
+    np.array(kept_labels, np.int64) if labels else None,
+    {f"{split}/": digest.hexdigest()},
+    notes,
+    tuple(names),
+  )
+  return examples_lib.check(examples, base, options.num_classes)
+
+
+def _image_paths(folder: str) -> list[str]:
+  if not os.path.isdir(folder):
+    return []
+  names = sorted(name for name in os.listdir(folder) if name.lower().endswith(_ENDINGS))
+  return [os.path.join(folder, name) for name in names]
+
+
+def _decode(
+  path: str, options: config_lib.Data
+) -> tuple[np.ndarray | None, Exception | None]:
+  size = (options.image_size, options.image_size)
+  try:
+    with Image.open(path) as opened:
+      image = ImageOps.exif_transpose(opened)
+      if image.mode.startswith("I"):  # 16 bits, which convert() would clamp to white
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+      image = image.convert("L" if options.channels == 1 else "RGB")
+      image = image.resize(size, Image.Resampling.BILINEAR)
+      return np.asarray(image, np.uint8).reshape(*size, options.channels), None
+  # Pillow raises OSError, SyntaxError, ValueError and others, by format.
+  except Exception as error:
+    return None, error
+
+
+def _skip_or_raise(path, error, skipped: int, total: int, on_bad_image: str) -> None:
+  if on_bad_image == "fail":
+    raise config_lib.UserError(
+      f"{path} cannot be decoded ({error}). Mend or remove it, or set"
+      " --config.data.on_bad_image=skip."
+    ) from error
+  logging.warning("Skipped %s: %s", path, error)
+  if skipped > max(1, _MAX_SKIPPED * total):
+    raise config_lib.UserError(
+      f"{skipped} of {total} images cannot be decoded, {path} the last; at most"
+      f" {_MAX_SKIPPED:.0%} are skipped. Is this the right folder?"
+    )

@@ -1,0 +1,120 @@
+"""MNIST in its official idx files, gzipped or plain."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+
+import numpy as np
+
+from tfdam import config as config_lib
+from tfdam.data import examples as examples_lib
+
+_PREFIX = {"train": "train", "test": "t10k"}
+
+INFO = examples_lib.Info(
+  title="MNIST",
+  files={
+    s: f"{p}-images-idx3-ubyte.gz or {p}-images-idx3-ubyte" for s, p in _PREFIX.items()
+  },
+  label_files={
+    s: f"{p}-labels-idx1-ubyte.gz or {p}-labels-idx1-ubyte" for s, p in _PREFIX.items()
+  },
+  where="https://storage.googleapis.com/cvdf-datasets/mnist/",
+  licence="CC BY-SA 3.0",
+  sizes={"train": 60_000, "test": 10_000},
+)
+
+# MD5 of the uncompressed files.
+_OFFICIAL = {
+  "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+  "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+  "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+  "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+
+# idx: two zero bytes, type 8 (unsigned byte), number of dimensions.
+_IMAGES_MAGIC, _LABELS_MAGIC = 0x0803, 0x0801
+
+
+def has_labels(folder: str, split: str) -> bool:
+  return _path(folder, _labels_name(split)) is not None
+
+
+def load(
+  folder: str, split: str, labels: bool, options: config_lib.Data
+) -> examples_lib.Examples:
+  """Reads one split: images [N, 28, 28, 1], labels 0 to 9.
+
+  Args:
+    folder: holds the idx files.
+    split: "train" or "test".
+    labels: whether to open the label file.
+    options: `require_canonical` and `num_classes`.
+
+  Raises:
+    config.UserError: a file is truncated, is no idx file, or does not fit the other one.
+  """
+  contents = {_images_name(split): _read(folder, _images_name(split))}
+  images = _parse(folder, _images_name(split), contents[_images_name(split)], _IMAGES_MAGIC)
+  label_array = None
+  if labels:
+    contents[_labels_name(split)] = _read(folder, _labels_name(split))
+    label_array = _parse(
+      folder, _labels_name(split), contents[_labels_name(split)], _LABELS_MAGIC
+    )
+    label_array = label_array.astype(np.int64)
+  digests = {name: examples_lib.md5(content) for name, content in contents.items()}
+  wrong = [name for name, digest in digests.items() if digest != _OFFICIAL[name]]
+  notes = examples_lib.canonical_notes(
+    INFO, split, len(images), wrong, options.require_canonical
+  )
+  examples = examples_lib.Examples(images[..., np.newaxis], label_array, digests, notes)
+  where = f"MNIST's {split} split in {folder}"
+  return examples_lib.check(examples, where, options.num_classes)
+
+
+def _images_name(split: str) -> str:
+  return f"{_PREFIX[split]}-images-idx3-ubyte"
+
+
+def _labels_name(split: str) -> str:
+  return f"{_PREFIX[split]}-labels-idx1-ubyte"
+
+
+def _path(folder: str, name: str) -> str | None:
+  return examples_lib.find(folder, name + ".gz", name)
+
+
+def _read(folder: str, name: str) -> bytes:
+  path = _path(folder, name)
+  if path is None:
+    raise config_lib.UserError(
+      f"{os.path.join(folder, name)}(.gz) is missing. Get it from {INFO.where}."
+    )
+  return examples_lib.read_bytes(path, INFO.where)
+
+
+def _parse(folder: str, name: str, content: bytes, magic: int) -> np.ndarray:
+  """Decodes an idx file of unsigned bytes."""
+  path = _path(folder, name)
+  num_dimensions = magic & 0xFF
+  header_size = 4 + 4 * num_dimensions
+  if len(content) < header_size:
+    raise config_lib.UserError(
+      f"{path} is truncated: {len(content)} bytes, and the header alone has {header_size}."
+    )
+  found, *shape = struct.unpack(f">{1 + num_dimensions}I", content[:header_size])
+  if found != magic:
+    raise config_lib.UserError(
+      f"{path} starts with the magic number {found}; expected {magic} (idx, unsigned bytes,"
+      f" {num_dimensions} dimensions). Is it the right file?"
+    )
+  if len(content) - header_size != math.prod(shape):
+    raise config_lib.UserError(
+      f"{path} holds {len(content) - header_size} bytes of data; its header promises"
+      f" {' x '.join(map(str, shape))}. It is truncated or damaged: get it again from"
+      f" {INFO.where}."
+    )
+  return np.frombuffer(content, np.uint8, offset=header_size).reshape(shape)

@@ -1,0 +1,121 @@
+"""Batches as pure functions of seed and step: a resumed run sees the same images."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam.data import examples as examples_lib
+from tfdam.data import transforms
+
+
+def labelled_batches(
+  source: examples_lib.Examples, config: config_lib.Config, start: int = 0
+) -> tf.data.Dataset:
+  """Endless batches for supervised training, from step `start` on.
+
+  Returns:
+    Dataset of {"image": float32 [B, S, S, C] in [0, 1], "label": int64 [B]}, B the global
+    batch.
+  """
+  images, labels = _constant(source.images), _constant(source.labels)
+
+  def batch(step):
+    indices = _indices(
+      step, config.source.global_batch_size, len(source), config.seed, "source"
+    )
+    return {
+      "image": _network_input(tf.gather(images, indices), config.data),
+      "label": tf.gather(labels, indices),
+    }
+
+  return _by_step(batch, start)
+
+
+def domain_batches(
+  source: examples_lib.Examples,
+  target: examples_lib.Examples,
+  config: config_lib.Config,
+  start: int = 0,
+) -> tf.data.Dataset:
+  """Endless unlabelled batches of both domains, from step `start` on.
+
+  Returns:
+    Dataset of {"source": float32 [B, S, S, C], "target": float32 [B, S, S, C]}, in [0, 1].
+  """
+  images = {"source": _constant(source.images), "target": _constant(target.images)}
+
+  def batch(step):
+    batches = {}
+    for domain, stored in images.items():
+      size = len(source if domain == "source" else target)
+      indices = _indices(
+        step, config.adapt.global_batch_size, size, config.seed, f"adapt {domain}"
+      )
+      batches[domain] = _network_input(tf.gather(stored, indices), config.data)
+    return batches
+
+  return _by_step(batch, start)
+
+
+def ordered_batches(
+  examples: examples_lib.Examples, batch_size: int, options: config_lib.Data
+) -> tf.data.Dataset:
+  """Every image once, in order; the last batch may be smaller.
+
+  Returns:
+    Dataset of float32 [<=batch_size, S, S, C], in [0, 1].
+  """
+  batches = tf.data.Dataset.from_tensor_slices(_constant(examples.images)).batch(batch_size)
+  return batches.map(lambda batch: _network_input(batch, options)).prefetch(1)
+
+
+def subset(examples: examples_lib.Examples, limit: int, seed: int) -> examples_lib.Examples:
+  """A seeded random choice of `limit` images without labels; all of them if limit is 0."""
+  images = examples.images
+  if 0 < limit < len(images):
+    positions = tf.range(limit, dtype=tf.int64)
+    images = images[_shuffled(positions, len(images), seed, "subset").numpy()]
+  return examples_lib.Examples(images, None, examples.digests, examples.notes)
+
+
+def _by_step(batch, start: int) -> tf.data.Dataset:
+  steps = tf.data.Dataset.range(start, tf.int64.max)
+  return steps.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def _network_input(images: tf.Tensor, options: config_lib.Data) -> tf.Tensor:
+  return transforms.to_network(images, options.image_size, options.channels)
+
+
+def _indices(
+  step: tf.Tensor, batch_size: int, size: int, seed: int, stream: str
+) -> tf.Tensor:
+  """Image indices of one batch: every epoch a permutation, batches run across its end."""
+  positions = step * batch_size + tf.range(batch_size, dtype=tf.int64)
+  return _shuffled(positions, size, seed, stream)
+
+
+def _shuffled(positions: tf.Tensor, size: int, seed: int, stream: str) -> tf.Tensor:
+  """Maps positions in an endless sequence of epochs to indices of images.
+
+  `index_shuffle` computes single elements of a permutation, so that step 10,000 is found
+  without the 9,999 before it.
+  """
+  epoch = positions // size
+  # Streams with one seed must not see the same permutation.
+  stream_seed = tf.constant(config_lib.derive_seed(seed, stream), tf.int64)
+  keys = tf.stack(
+    [tf.zeros_like(epoch), tf.fill(tf.shape(epoch), stream_seed), epoch], axis=-1
+  )
+  # The raw op: TensorFlow 2.15's Python wrapper pads a matrix of keys along the wrong axis,
+  # and its 4 rounds leave successive epochs of 60,000 images in nearly the same order.
+  return tf.raw_ops.RandomIndexShuffle(
+    index=positions % size, seed=keys, max_index=tf.constant(size - 1, tf.int64), rounds=16
+  )
+
+
+def _constant(array) -> tf.Tensor:
+  # On the host: a data set on a GPU would be copied there and back.
+  with tf.device("/CPU:0"):
+    return tf.constant(array)

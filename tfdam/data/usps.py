@@ -1,0 +1,133 @@
+"""USPS digits, 16x16: `zip.*.gz` of The Elements of Statistical Learning, or usps.h5.
+
+The 28x28 version with 7,438 and 1,860 images, common elsewhere, is another data set and
+gives other numbers; it is refused by its size.
+"""
+
+from __future__ import annotations
+
+import os
+
+import h5py
+import numpy as np
+
+from tfdam import config as config_lib
+from tfdam.data import examples as examples_lib
+
+INFO = examples_lib.Info(
+  title="USPS",
+  files={s: f"zip.{s}.gz or zip.{s} or usps.h5" for s in examples_lib.SPLITS},
+  where="https://hastie.su.domains/ElemStatLearn/data.html (ZIP code)",
+  licence="free for research",
+  sizes={"train": 7_291, "test": 2_007},
+)
+
+# MD5 of the decoded images, the same from both formats.
+_OFFICIAL = {
+  "train": "fb4abe1a325fe8dd1836905ee04eae55",
+  "test": "108a2eb0395870e52937bede249c0f22",
+}
+_SIDE = 16
+
+
+def has_labels(folder: str, split: str) -> bool:
+  """Both formats carry the labels beside the images."""
+  return _text_path(folder, split) is not None or _h5_path(folder) is not None
+
+
+def load(
+  folder: str, split: str, labels: bool, options: config_lib.Data
+) -> examples_lib.Examples:
+  """Reads one split: images [N, 16, 16, 1], labels 0 to 9. Text files win over usps.h5.
+
+  Args:
+    folder: holds the files.
+    split: "train" or "test".
+    labels: whether to decode the labels; False leaves their bytes undecoded.
+    options: `require_canonical` and `num_classes`.
+
+  Raises:
+    config.UserError: a file is missing, truncated or of another layout.
+  """
+  text, h5 = _text_path(folder, split), _h5_path(folder)
+  if text:
+    values, label_array, digest = _read_text(text, labels)
+    digests = {f"zip.{split}": digest}
+    # -1 is paper and 1 is ink.
+    unit = (values + 1.0) / 2.0
+  elif h5:
+    unit, label_array = _read_h5(h5, split, labels)
+    digests = {f"usps.h5/{split}": examples_lib.md5(unit.tobytes())}
+  else:
+    raise config_lib.UserError(
+      f"{folder} holds neither zip.{split}.gz nor usps.h5. Get USPS from {INFO.where}."
+    )
+  path = str(text or h5)
+  if unit.size and not (unit.min() >= -1e-3 and unit.max() <= 1.001):
+    raise config_lib.UserError(
+      f"{path} has grey values outside the range that its format states."
+    )
+  # Values have three decimals. Rounding them first makes both formats decode to the same
+  # bytes.
+  levels = np.floor(np.round(unit.astype(np.float64), 4) * 255.0 + 0.5 + 1e-6)
+  images = levels.astype(np.uint8).reshape(-1, _SIDE, _SIDE, 1)
+  wrong = (
+    [os.path.basename(path)]
+    if examples_lib.md5(images.tobytes()) != _OFFICIAL[split]
+    else []
+  )
+  notes = examples_lib.canonical_notes(
+    INFO, split, len(images), wrong, options.require_canonical
+  )
+  examples = examples_lib.Examples(images, label_array, digests, notes)
+  return examples_lib.check(examples, path, options.num_classes)
+
+
+def _text_path(folder: str, split: str) -> str | None:
+  return examples_lib.find(folder, f"zip.{split}.gz", f"zip.{split}")
+
+
+def _h5_path(folder: str) -> str | None:
+  return examples_lib.find(folder, "usps.h5")
+
+
+def _read_text(path: str, labels: bool) -> tuple[np.ndarray, np.ndarray | None, str]:
+  """Rows of "label value*256"; returns values [N, 256], labels [N] and the text's MD5."""
+  content = examples_lib.read_bytes(path, INFO.where)
+  width = _SIDE * _SIDE + 1
+  lines = content.splitlines()
+  if not lines:
+    return np.empty((0, width - 1)), None, examples_lib.md5(content)
+  for number in (0, len(lines) - 1):
+    if len(lines[number].split()) != width:
+      raise config_lib.UserError(
+        f"{path}, line {number + 1}: {len(lines[number].split())} numbers; expected a label"
+        f" and {_SIDE}x{_SIDE} grey values. It is truncated, or the 28x28 version (another"
+        " data set)."
+      )
+  columns = range(0 if labels else 1, width)
+  try:
+    table = np.loadtxt(lines, usecols=columns, ndmin=2)
+  except ValueError as error:
+    raise config_lib.UserError(f"{path} is no table of {width} numbers: {error}") from error
+  label_array = table[:, 0].astype(np.int64) if labels else None
+  return table[:, 1:] if labels else table, label_array, examples_lib.md5(content)
+
+
+def _read_h5(path: str, split: str, labels: bool) -> tuple[np.ndarray, np.ndarray | None]:
+  try:
+    with h5py.File(path, "r") as file:
+      values = np.asarray(file[split]["data"], np.float32)
+      label_array = np.asarray(file[split]["target"], np.int64) if labels else None
+  # h5py raises OSError, KeyError, ValueError and others, by what is damaged or missing.
+  except Exception as error:
+    raise config_lib.UserError(
+      f"{path} cannot be read as HDF5 with the groups 'train' and 'test', each with 'data'"
+      f" and 'target' ({error}). Is the copy whole?"
+    ) from error
+  if values.shape[1:] not in ((_SIDE * _SIDE,), (_SIDE, _SIDE)):
+    raise config_lib.UserError(
+      f"{path}: {split}/data has shape {values.shape}; expected [N, {_SIDE * _SIDE}]. (The"
+      " 28x28 version is another data set.)"
+    )
+  return values, label_array
