@@ -1,0 +1,55 @@
+"""General activation matching: one discriminator a tap (Sec. 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfdam.matching import objectives
+
+Logits = Mapping[str, tf.Tensor]
+
+
+class Matcher:
+  """The two players' losses over a set of taps.
+
+  Attributes:
+    weights: {tap: weight of its losses}, for both players (Sec. 5: 0.1 on the penultimate).
+  """
+
+  def __init__(self, objective: type[objectives.Objective], weights: Mapping[str, float]):
+    """Args:
+    objective: one of tfdam.matching.OBJECTIVES.
+    weights: {tap: weight}.
+    """
+    self.objective = objective
+    self.weights = dict(weights)
+
+  def alignment_loss(self, target_logits: Logits) -> tf.Tensor:
+    """What the target network minimises: the GAN's bound on the sum of JSD_i in Eq. (3)."""
+    return tf.add_n(
+      [
+        self.weights[tap] * self.objective.alignment(target_logits[tap])
+        for tap in self.weights
+      ]
+    )
+
+  def discriminator_losses(self, source: Logits, target: Logits) -> dict[str, tf.Tensor]:
+    """Each discriminator's loss, float32 [], without its weight."""
+    return {
+      tap: self.objective.discriminator(source[tap], target[tap]) for tap in self.weights
+    }
+
+  def discriminator_loss(self, losses: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """The weighted sum that the discriminators minimise together."""
+    return tf.add_n([self.weights[tap] * losses[tap] for tap in self.weights])
+
+  def accuracies(self, source: Logits, target: Logits) -> dict[str, tf.Tensor]:
+    """Each discriminator's share of right verdicts: 0.5 when the distributions match."""
+    right = {}
+    for tap in self.weights:
+      on_source = tf.cast(self.objective.looks_source(source[tap]), tf.float32)
+      on_target = tf.cast(self.objective.looks_source(target[tap]), tf.float32)
+      right[tap] = 0.5 * (tf.reduce_mean(on_source) + 1.0 - tf.reduce_mean(on_target))
+    return right

@@ -1,0 +1,58 @@
+"""Discriminators: tell source activations from target activations, location by location."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfdam import config as config_lib
+
+
+class PerLocation(tf.keras.Model):
+  """An MLP over channels at every location: each location is an i.i.d. sample (Sec. 4).
+
+  On a dense tap it is the paper's discriminator: two hidden layers of 500 and a classifier
+  (Sec. 5). On a map it is the same MLP as 1x1 convolutions.
+
+  Call arguments:
+    activations: float [B, ..., channels].
+
+  Returns:
+    float32 [B, ..., num_outputs], logits.
+  """
+
+  def __init__(
+    self,
+    units: Sequence[int],
+    num_outputs: int,
+    slope: float = 0.0,
+    seed: int = 0,
+    name: str = "discriminator",
+  ):
+    """Args:
+    units: hidden widths.
+    num_outputs: 1, or 2 for the two-way softmax.
+    slope: of the leaky ReLU for negative inputs.
+    seed: for the initial weights, together with the name.
+    """
+    super().__init__(name=name)
+    self.slope = slope
+    init = [
+      tf.keras.initializers.GlorotUniform(config_lib.derive_seed(seed, f"{name} {i}"))
+      for i in range(len(units) + 1)
+    ]
+    self.hidden = [
+      tf.keras.layers.Dense(width, kernel_initializer=init[i], name=f"hidden{i + 1}")
+      for i, width in enumerate(units)
+    ]
+    self.classifier = tf.keras.layers.Dense(
+      num_outputs, kernel_initializer=init[-1], name="classifier", dtype="float32"
+    )
+
+  def call(self, activations, training=False):
+    x = activations
+    for layer in self.hidden:
+      x = layer(x)
+      x = tf.nn.leaky_relu(x, self.slope) if self.slope else tf.nn.relu(x)
+    return self.classifier(x)
