@@ -1,0 +1,70 @@
+"""Every config file, with every recipe and method, builds and takes two tiny steps."""
+
+import glob
+import importlib.util
+import itertools
+import os
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from configs.digits import recipes
+from tests import runs, synthetic
+from tfdam import config as config_lib
+from tfdam import runtime
+
+_FILES = sorted(
+  os.path.relpath(path, runtime.PROJECT)
+  for path in glob.glob(
+    os.path.join(runtime.PROJECT, "configs", "**", "*.py"), recursive=True
+  )
+  if os.path.basename(path) not in ("__init__.py", "recipes.py")
+)
+_OPTIONS = [",".join(pair) for pair in itertools.product(recipes.RECIPES, recipes.METHODS)]
+
+
+def load(path, options):
+  spec = importlib.util.spec_from_file_location(
+    "a_config", os.path.join(runtime.PROJECT, path)
+  )
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.get_config(options)
+
+
+class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
+  def test_there_are_configs(self):
+    self.assertIn("configs/digits/mnist_to_usps.py", _FILES)
+
+  @parameterized.parameters(*itertools.product(_FILES, _OPTIONS))
+  def test_is_valid_and_names_itself(self, path, options):
+    config = config_lib.resolve(load(path, options))
+    recipe, method = options.split(",")
+    self.assertEqual((config.recipe, config.method), (recipe, method))
+    self.assertIn(method, config.name)
+
+  # The recipes are shared: one pair takes every option's steps, the others the default's.
+  @parameterized.parameters(
+    *[(_FILES[0], options) for options in _OPTIONS], *[(path, None) for path in _FILES[1:]]
+  )
+  def test_takes_two_tiny_steps(self, path, options):
+    values = load(path, options)
+    num_steps = 2 if values.adapt.steps else 0
+    values.update_from_flattened_dict({
+      "source.steps": 2, "source.global_batch_size": 4, "adapt.steps": num_steps,
+      "adapt.global_batch_size": 4, "adapt.warmup_steps": min(values.adapt.warmup_steps, 2),
+      "match.max_images": 50,
+    })  # fmt: skip
+    config = config_lib.resolve(values)
+    folder = self.create_tempdir().full_path
+    root = synthetic.write_all(os.path.join(folder, "data"))
+    results = runs.execute(config, root, os.path.join(folder, "run"))
+    expected = ["source_only"]
+    expected += ["gaussian"] if config.match.enabled else []
+    expected += ["adapted"] if num_steps else []
+    self.assertEqual(list(results["stages"]), expected)
+    # Table 1's methods differ in these fields alone.
+    method = config.method
+    self.assertEqual(method in ("adda", "gam_no_drift"), config.adapt.drift_weight == 0)
+    self.assertEqual("adda" in method, config.adapt.taps == "fc4:1.0")
+    self.assertEqual(method == "supervised", config.data.source == config.data.target)

@@ -1,0 +1,89 @@
+"""Imports point downwards, and siblings never import one another."""
+
+import ast
+import os
+
+import pytest
+
+from tfdam import runtime
+
+# What each part of the project may import of the project.
+_BELOW = {
+  "tfdam/config.py": set(),
+  "tfdam/__init__.py": set(),
+  "tfdam/runtime.py": {"tfdam.config"},
+  "tfdam/data": {"tfdam.config", "tfdam.data"},
+  "tfdam/models": {"tfdam.config", "tfdam.models"},
+  "tfdam/matching": {"tfdam.matching"},
+  "tfdam/metrics": {"tfdam.metrics"},
+  "tfdam/training": {
+    "tfdam",
+    *(f"tfdam.{name}" for name in (
+      "config", "runtime", "data", "models", "matching", "metrics", "training"
+    )),
+  },
+  "tfdam/train.py": {"tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.training"},
+  "tfdam/evaluate.py": {"tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.training"},
+  "configs": {"tfdam.config", "configs"},
+}  # fmt: skip
+# Not imported at the top of these: what a user got wrong is said before TensorFlow
+# starts.
+_WITHOUT_TENSORFLOW = tuple(
+  f"tfdam/{name}.py"
+  for name in (
+    "config", "runtime", "train", "evaluate", "data/__init__", "data/examples",
+    "data/mnist", "data/usps", "data/svhn", "data/npz", "data/folder",
+    "training/run_folder", "training/report",
+  )
+)  # fmt: skip
+
+
+def sources():
+  for top in ("tfdam", "configs"):
+    for folder, _, names in os.walk(os.path.join(runtime.PROJECT, top)):
+      for name in sorted(names):
+        if name.endswith(".py"):
+          yield os.path.relpath(os.path.join(folder, name), runtime.PROJECT)
+
+
+def imported(path, top_level_only=False):
+  """Dotted names of what a file imports; "from a import b" counts as a.b."""
+  with open(os.path.join(runtime.PROJECT, path)) as file:
+    tree = ast.parse(file.read())
+  for node in tree.body if top_level_only else ast.walk(tree):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      for alias in node.names:
+        yield f"{node.module}.{alias.name}"
+
+
+def part(name):
+  """The layer that a dotted name belongs to: "tfdam.data.mnist" to "tfdam.data"."""
+  return ".".join(name.split(".")[:2]) if name.startswith("tfdam") else name.split(".")[0]
+
+
+@pytest.mark.parametrize("path", sources())
+def test_imports_point_downwards(path):
+  layer = path if path in _BELOW else os.path.join(*path.split(os.sep)[:2])
+  allowed = _BELOW[layer] if layer in _BELOW else _BELOW[path.split(os.sep)[0]]
+  for name in imported(path):
+    if name.split(".")[0] in ("tfdam", "configs", "export"):
+      assert part(name) in allowed, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", _WITHOUT_TENSORFLOW)
+def test_tensorflow_is_not_imported_early(path):
+  assert not [
+    n for n in imported(path, top_level_only=True) if n.split(".")[0] == "tensorflow"
+  ]
+
+
+def test_tf_function_stands_in_the_loop_alone():
+  for path in sources():
+    with open(os.path.join(runtime.PROJECT, path)) as file:
+      nodes = ast.walk(ast.parse(file.read()))
+    uses = any(
+      isinstance(n, ast.Attribute) and ast.unparse(n) == "tf.function" for n in nodes
+    )
+    assert uses == (path == "tfdam/training/loop.py"), path

@@ -1,0 +1,38 @@
+"""README's figures come from the recorded runs, and its commands name what exists."""
+
+import glob
+import json
+import os
+import re
+
+from benchmarks import table
+from tfdam import config as config_lib
+from tfdam import runtime
+
+
+def readme():
+  with open(os.path.join(runtime.PROJECT, "README.md")) as file:
+    return file.read()
+
+
+def test_the_results_table_is_that_of_the_recorded_runs():
+  paths = glob.glob(
+    os.path.join(runtime.PROJECT, "benchmarks", "results", "digits", "*.json")
+  )
+  loaded = []
+  for path in sorted(paths):
+    with open(path) as file:
+      loaded.append(json.load(file))
+  assert loaded
+  assert "\n".join(table.markdown(loaded)) in readme()
+
+
+def test_flags_and_configs_that_it_names_exist():
+  text = readme()
+  fields = set(re.findall(r"--config\.([a-z_0-9.]+[a-z0-9])", text))
+  assert fields
+  assert fields <= set(config_lib.field_names())
+  configs = set(re.findall(r"configs/[a-z_0-9/]+\.py", text))
+  assert configs
+  for path in configs:
+    assert os.path.exists(os.path.join(runtime.PROJECT, path)), path

@@ -1,0 +1,121 @@
+"""Whose run folder it is, before anything is written."""
+
+import json
+import os
+
+import pytest
+
+from tests import synthetic
+from tfdam import config as config_lib
+from tfdam.training import run_folder
+
+
+def claim(path, config, digests=None):
+  folder = run_folder.RunFolder(str(path))
+  folder.check(config)
+  folder.claim(config, digests or {"source": {"a": "1"}}, ["a note"], ["CPU:0"])
+  return folder
+
+
+def release(folder):
+  folder._lock.close()
+
+
+def test_checking_writes_nothing(tmp_path):
+  run_folder.RunFolder(str(tmp_path / "new" / "run")).check(synthetic.small_config())
+  assert os.listdir(tmp_path) == []
+
+
+def test_claiming_writes_what_the_run_is(tmp_path):
+  config = synthetic.small_config()
+  folder = claim(tmp_path / "run", config)
+  assert folder.read_config() == config
+  run = folder.read_json("run.json")
+  assert run["notes"] == ["a note"]
+  assert run["sessions"][0]["packages"]["tensorflow"].startswith("2.15")
+  release(folder)
+
+
+def test_a_second_session_is_added(tmp_path):
+  config = synthetic.small_config()
+  release(claim(tmp_path, config))
+  folder = claim(tmp_path, config)
+  assert len(folder.read_json("run.json")["sessions"]) == 2
+  release(folder)
+
+
+def test_another_config_is_refused_with_the_fields(tmp_path):
+  release(claim(tmp_path, synthetic.small_config()))
+  before = (tmp_path / "config.json").read_text()
+  with pytest.raises(config_lib.UserError, match="adapt.steps: 20 there, 21 now"):
+    claim(tmp_path, synthetic.small_config(adapt__steps=21))
+  assert (tmp_path / "config.json").read_text() == before
+
+
+def test_fields_that_change_no_result_may_differ(tmp_path):
+  release(claim(tmp_path, synthetic.small_config()))
+  release(claim(tmp_path, synthetic.small_config(loop__log_every=3, data__root="/other")))
+
+
+def test_other_data_is_refused(tmp_path):
+  release(claim(tmp_path, synthetic.small_config()))
+  with pytest.raises(config_lib.UserError, match="begun with other data"):
+    claim(tmp_path, synthetic.small_config(), {"source": {"a": "2"}})
+
+
+def test_labels_to_score_on_may_come_later(tmp_path):
+  digests = {"source": {"a": "1"}, "target": {"b": "2"}}
+  release(claim(tmp_path, synthetic.small_config(), digests))
+  release(claim(tmp_path, synthetic.small_config(), {**digests, "test": {"c": "3"}}))
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+  (tmp_path / "thesis.tex").write_text("precious")
+  with pytest.raises(config_lib.UserError, match="not empty and no run folder"):
+    claim(tmp_path, synthetic.small_config())
+  assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_a_file_in_the_way_cannot_be_written_to(tmp_path):
+  (tmp_path / "file").write_text("")
+  with pytest.raises(config_lib.UserError, match="Cannot write to .*--workdir"):
+    claim(tmp_path / "file" / "run", synthetic.small_config())
+
+
+def test_an_unwritable_folder_is_named():
+  # /proc takes no folders, not even from root.
+  with pytest.raises(config_lib.UserError, match="Cannot write to /proc/run"):
+    claim("/proc/run", synthetic.small_config())
+
+
+def test_two_processes_cannot_share_a_folder(tmp_path):
+  first = claim(tmp_path, synthetic.small_config())
+  with pytest.raises(config_lib.UserError, match="Another process"):
+    claim(tmp_path, synthetic.small_config())
+  release(first)
+
+
+def test_no_run_folder_and_broken_json_are_named(tmp_path):
+  folder = run_folder.RunFolder(str(tmp_path))
+  with pytest.raises(config_lib.UserError, match="no run folder"):
+    folder.read_config()
+  for content, said in (("{", "no JSON file"), ('{"data": 3}', "data is 3")):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(config_lib.UserError, match=said):
+      folder.read_config()
+
+
+def test_what_a_killed_start_leaves_behind_is_no_hindrance(tmp_path):
+  for name in (".lock", "config.json.partial", ".tfdam-probe-1"):
+    (tmp_path / name).write_text("")
+  folder = claim(tmp_path, synthetic.small_config())
+  assert folder.read_config() == synthetic.small_config()
+  release(folder)
+
+
+def test_text_is_replaced_whole(tmp_path):
+  folder = run_folder.RunFolder(str(tmp_path))
+  folder.write_json("a.json", {"x": 1})
+  folder.write_json("a.json", {"x": 2})
+  assert json.loads((tmp_path / "a.json").read_text()) == {"x": 2}
+  assert os.listdir(tmp_path) == ["a.json"]

@@ -1,0 +1,154 @@
+"""The two train steps, stepped eagerly on one replica."""
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from tests import synthetic
+from tfdam.matching import drift
+from tfdam.training import players, source_step
+
+
+class SourceStepTest(tf.test.TestCase):
+  def test_loss_is_cross_entropy_plus_half_the_squared_kernels(self):
+    config = synthetic.small_config(source__l2=0.5)
+    model = players.network(config, "net")
+    before = [np.array(w) for w in model.get_weights()]
+    step = source_step.SourceStep(
+      model, players.source_optimizer(config.source, model), config.source, 1
+    )
+    images, labels = synthetic.digits(16, 28)
+    batch = {"image": tf.constant(images[..., None] / 255.0, tf.float32), "label": labels}
+    logits = model(batch["image"])["logits"].numpy().astype(np.float64)
+    log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    metrics = step(batch)
+    # float32 sums over 16 images and 430,000 weights.
+    self.assertAllClose(
+      metrics["loss/cross_entropy"],
+      -log_probabilities[np.arange(16), labels].mean(),
+      rtol=1e-5,
+    )
+    kernels = [w for w in before if w.ndim > 1]
+    by_hand = 0.5 * 0.5 * sum((w.astype(np.float64) ** 2).sum() for w in kernels)
+    self.assertAllClose(metrics["loss/l2"], by_hand, rtol=1e-5)
+    self.assertNotAllClose(model.get_weights()[0], before[0])
+
+
+class AdaptStepTest(tf.test.TestCase, parameterized.TestCase):
+  def make(self, num_replicas=1, warmup=False, **overrides):
+    self.config = synthetic.small_config(**overrides)
+    self.source = players.network(self.config, "source")
+    self.target = players.network(self.config, "target")
+    taps = self.target(tf.zeros([1, 28, 28, 1]))["taps"]
+    self.players = players.discriminators(self.config, taps)
+    optimizers = players.adapt_optimizers(self.config.adapt, self.target, self.players)
+    pairs = drift.pair_weights(
+      self.source.trainable_variables, self.target.trainable_variables
+    )
+    phases = players.adapt_phases(
+      self.config, self.source, self.target, self.players, pairs, optimizers, num_replicas
+    )
+    return phases[0].step if warmup else phases[-1].step
+
+  def batch(self):
+    images = {
+      "source": synthetic.digits(16, 28, 0)[0],
+      "target": synthetic.digits(16, 28, 1, gain=0.5, offset=0.3)[0],
+    }
+    return {
+      name: tf.constant(i[..., None] / 255.0, tf.float32) for name, i in images.items()
+    }
+
+  def test_source_stays_and_everything_else_moves(self):
+    step = self.make()
+    moving = [self.target, *self.players.values()]
+    before = [model.get_weights()[0] for model in moving]
+    frozen = self.source.get_weights()
+    for _ in range(2):
+      step(self.batch())
+    for now, then in zip(self.source.get_weights(), frozen):
+      self.assertAllEqual(now, then)
+    for model, weights in zip(moving, before):
+      self.assertNotAllEqual(model.get_weights()[0], weights)
+
+  def test_a_warmup_moves_discriminators_alone(self):
+    step = self.make(warmup=True, adapt__warmup_steps=3)
+    target, player = self.target.get_weights(), self.players["fc4"].get_weights()[0]
+    step(self.batch())
+    for now, then in zip(self.target.get_weights(), target):
+      self.assertAllEqual(now, then)
+    self.assertNotAllEqual(self.players["fc4"].get_weights()[0], player)
+
+  @parameterized.parameters("gan", "gan_softmax", "least_squares")
+  def test_gradients_are_those_of_the_losses_alone(self, objective):
+    """SGD with one unit of step size: the update is the gradient, worked out separately."""
+    step = self.make(
+      adapt__objective=objective, adapt__optimizer="sgd", adapt__momentum=0.0,
+      adapt__target_learning_rate=1.0, adapt__discriminator_learning_rate=1.0,
+      adapt__gan_weight=0.3, adapt__drift_weight=2.0, adapt__drift_reduction="sum",
+    )  # fmt: skip
+    # Away from the anchor, so that drift has a gradient.
+    self.target.set_weights([w + 0.01 for w in self.target.get_weights()])
+    batch = self.batch()
+    variables = self.target.trainable_variables
+    weights = {"fc3": 0.1, "fc4": 1.0}
+    with tf.GradientTape() as tape:
+      taps = self.target(batch["target"])["taps"]
+      alignment = sum(
+        weights[tap] * step.matcher.objective.alignment(d(taps[tap]))
+        for tap, d in self.players.items()
+      )
+      distance = sum(
+        tf.reduce_sum((v - a) ** 2)
+        for v, a in zip(variables, self.source.trainable_variables)
+      )
+      loss = 0.3 * alignment + 2.0 * distance
+    expected = [v - g for v, g in zip(variables, tape.gradient(loss, variables))]
+    source_taps = self.source(batch["source"])["taps"]
+    kernel = self.players["fc3"].trainable_variables[0]
+    with tf.GradientTape() as tape:
+      # The target's taps are constants to the discriminators.
+      fixed = tf.stop_gradient(taps["fc3"])
+      d = self.players["fc3"]
+      loss = 0.1 * step.matcher.objective.discriminator(d(source_taps["fc3"]), d(fixed))
+    expected_kernel = kernel - tape.gradient(loss, kernel)
+    step(batch)
+    for now, then in zip(variables, expected):
+      # The same sums in another order, in float32.
+      self.assertAllClose(now, then, atol=1e-6)
+    self.assertAllClose(kernel, expected_kernel, atol=1e-6)
+
+  def test_replicas_divide_the_gradients(self):
+    changes = []
+    for num_replicas in (1, 4):
+      step = self.make(
+        num_replicas, adapt__optimizer="sgd", adapt__momentum=0.0,
+        adapt__target_learning_rate=1.0, adapt__drift_weight=0.0,
+      )  # fmt: skip
+      before = self.target.get_weights()[4]
+      step(self.batch())
+      changes.append(self.target.get_weights()[4] - before)
+    self.assertGreater(np.abs(changes[0]).max(), 1e-5)
+    # The change is a difference of float32 weights of order 0.1.
+    self.assertAllClose(changes[0], 4 * changes[1], atol=1e-7)
+
+  def test_weights_above_the_last_tap_stay_without_drift(self):
+    step = self.make(adapt__taps="conv2", adapt__drift_weight=0.0)
+    before = self.target.get_weights()
+    step(self.batch())
+    self.assertNotAllEqual(self.target.get_weights()[0], before[0])
+    self.assertAllEqual(self.target.get_weights()[4], before[4])
+
+  def test_one_at_a_time_adds_taps_in_order(self):
+    self.make(adapt__taps="fc4,fc3:0.1,conv2:0.1", adapt__schedule="one_at_a_time",
+              adapt__steps=20, adapt__warmup_steps=5)  # fmt: skip
+    optimizers = players.adapt_optimizers(self.config.adapt, self.target, self.players)
+    phases = players.adapt_phases(
+      self.config, self.source, self.target, self.players, [], optimizers, 1
+    )
+    self.assertEqual(
+      [(phase.name, phase.num_steps) for phase in phases],
+      [("warmup fc4", 5), ("adapt fc4", 6), ("warmup fc3", 5), ("adapt fc4+fc3", 7),
+       ("warmup conv2", 5), ("adapt fc4+fc3+conv2", 7)],
+    )  # fmt: skip
+    self.assertEqual(sum(phase.num_steps for phase in phases[1::2]), 20)

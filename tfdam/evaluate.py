@@ -1,0 +1,75 @@
+"""Scores the networks of a run folder again, stage by stage.
+
+./bazelw run //tfdam:evaluate -- --workdir=runs/m2u
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from absl import flags, logging
+
+from tfdam import config as config_lib
+from tfdam import data, runtime
+from tfdam.training import report, run_folder
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
+_STAGE = flags.DEFINE_enum(
+  "stage", "all", ["all", "source_only", "gaussian", "adapted"], "Which stage's network."
+)
+_DATA_ROOT = flags.DEFINE_string(
+  "data_root", "", "Folder of data sets, if not the run's data.root, $TFDAM_DATA or data/."
+)
+
+
+def main(argv: list[str]) -> None:
+  if len(argv) > 1 or not _WORKDIR.value:
+    raise config_lib.UserError(
+      "Which run? Set --workdir to a run folder, such as runs/m2u."
+    )
+  folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
+  config = folder.read_config()
+  if _DATA_ROOT.value:
+    root_set = dataclasses.replace(config.data, root=_DATA_ROOT.value)
+    config = dataclasses.replace(config, data=root_set)
+  root = runtime.data_root(config.data)
+  data.check_files(config.data, root, scoring_only=True)
+  scored = data.load_scored(config.data, root)
+  if not any(scored.values()):
+    raise config_lib.UserError(
+      f"{config.data.target} in {root} has no labels: there is nothing to score. Set"
+      " --data_root to a folder where it has."
+    )
+  folder.check_scored_data(scored)
+
+  # Late, as in train.py: TensorFlow takes seconds to start.
+  from tfdam.training import checkpoints, evaluation, players, stages
+
+  runtime.start(config_lib.Runtime(num_replicas=1), config.seed)
+  network = players.network(config, "network")
+  found = {}
+  for stage in stages.STAGES if _STAGE.value == "all" else (_STAGE.value,):
+    place = checkpoints.newest(folder.checkpoints(stage))
+    if place is None:
+      continue
+    info = checkpoints.read_info(place)
+    if info["step"] < info["total"]:
+      logging.warning("%s stands at step %d of %d.", stage, info["step"], info["total"])
+    checkpoints.restore_model(network, place)
+    found[stage] = evaluation.score_splits(network, scored, config)
+  if not found:
+    raise config_lib.UserError(
+      f"{folder.path} holds no checkpoint of stage {_STAGE.value}."
+    )
+  report.print_stages(found, f"{config.data.source} to {config.data.target}: {folder.path}")
+  if scored["test"]:
+    report.print_classes(found, "test", stages.class_names(scored["test"], config))
+  folder.write_json("evaluation.json", {"task": "classification", "stages": found})
+
+
+def run() -> None:
+  runtime.run(main)
+
+
+if __name__ == "__main__":
+  run()

@@ -1,0 +1,72 @@
+"""Trains on the source domain, adapts to the target, scores every stage.
+
+./bazelw run //tfdam:train -- --config=configs/digits/mnist_to_usps.py:release
+--workdir=runs/m2u
+"""
+
+from __future__ import annotations
+
+import os
+
+from absl import flags
+from ml_collections import config_flags
+
+from tfdam import config as config_lib
+from tfdam import data, runtime
+from tfdam.training import report, run_folder, signals
+
+_DEFAULT_CONFIG = "configs/digits/mnist_to_usps.py"
+_CONFIG = config_flags.DEFINE_config_file(
+  "config",
+  help_string="Config file, with an argument after a colon; --config.FIELD=VALUE overrides"
+  f" a field. Default: {_DEFAULT_CONFIG}.",
+)
+_WORKDIR = flags.DEFINE_string(
+  "workdir",
+  None,
+  "Run folder; started again, it resumes. Default: runs/<the config's name>.",
+)
+
+
+def main(argv: list[str]) -> None:
+  if len(argv) > 1:
+    raise config_lib.UserError(f"'{argv[1]}' is no flag. Did you mean --config={argv[1]}?")
+  config = config_lib.resolve(_CONFIG.value)
+  folder = run_folder.RunFolder(
+    runtime.resolve_path(_WORKDIR.value or os.path.join("runs", config.name))
+  )
+  folder.check(config)
+  root = runtime.data_root(config.data)
+  data.check_files(config.data, root)
+  source = data.load(config.data.source, "train", True, config.data, root)
+  # Without labels: adaptation never sees them. Scoring gets its own copy.
+  target = data.load(config.data.target, "train", False, config.data, root)
+  scored = data.load_scored(config.data, root)
+  read = {"source": source, "target": target, **scored}
+  digests = {role: part.digests for role, part in read.items() if part}
+  notes = sorted({note for part in read.values() if part for note in part.notes})
+
+  # TensorFlow starts here: what is wrong with flags, folder or files has been said by now.
+  from tfdam.training import stages
+
+  strategy = runtime.start(config.runtime, config.seed)
+  run = stages.Run(config, stages.Domains(source, target, scored), folder, strategy)
+  run.prepare()
+  folder.claim(config, digests, notes, stages.devices(strategy))
+  with signals.exit_at_once():
+    results = run.execute()
+  report.print_stages(results["stages"], _title(config), notes)
+  print(f"Next: {report.next_command('tfdam.evaluate', folder.path)}")
+
+
+def _title(config: config_lib.Config) -> str:
+  domains = f"{config.data.source} to {config.data.target}"
+  return f"{domains}, {config.recipe} {config.method}, seed {config.seed}"
+
+
+def run() -> None:
+  runtime.run(main, _DEFAULT_CONFIG)
+
+
+if __name__ == "__main__":
+  run()

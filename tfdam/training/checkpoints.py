@@ -1,0 +1,144 @@
+"""Checkpoints, whole or absent: written beside their place, hashed, renamed into it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from tfdam import config as config_lib
+
+_INFO = "checkpoint.json"
+_PREFIX = "state"
+
+
+class Checkpoints:
+  """The checkpoints of one stage: <folder>/<step>/.
+
+  Each is a folder with a TensorFlow checkpoint and checkpoint.json (step, whatever the loop
+  wants back, and the SHA-256 of every file).
+  """
+
+  def __init__(self, folder: str, objects: Mapping[str, Any], keep: int = 2):
+    """Args:
+    folder: made at the first save.
+    objects: {name: trackable}, with all their variables built. "model" is what evaluation
+      and export read.
+    keep: how many of the newest stay.
+    """
+    self.folder = folder
+    self.objects = dict(objects)
+    self.keep = keep
+
+  def save(self, step: int, info: Mapping[str, Any]) -> None:
+    """Writes one checkpoint, whole or not at all, and removes the oldest."""
+    place = os.path.join(self.folder, f"{step:08d}")
+    partial = f"{place}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    os.makedirs(partial)
+    tf.train.Checkpoint(**self.objects).write(os.path.join(partial, _PREFIX))
+    digests = {
+      name: _sha256(os.path.join(partial, name)) for name in sorted(os.listdir(partial))
+    }
+    with open(os.path.join(partial, _INFO), "w") as file:
+      json.dump({"step": step, **info, "sha256": digests}, file, indent=2)
+    for name in os.listdir(partial):
+      _sync(os.path.join(partial, name))
+    # What stands above is damaged, or restoring would have taken it.
+    for above in (old for old in steps(self.folder) if old >= step):
+      shutil.rmtree(os.path.join(self.folder, f"{above:08d}"))
+    os.replace(partial, place)
+    _sync(self.folder)
+    for old in steps(self.folder)[: -self.keep]:
+      shutil.rmtree(os.path.join(self.folder, f"{old:08d}"))
+
+  def restore(self) -> dict[str, Any] | None:
+    """Reads the newest whole checkpoint into the objects; None if there is none."""
+    place = newest(self.folder)
+    if place is None:
+      return None
+    status = tf.train.Checkpoint(**self.objects).read(os.path.join(place, _PREFIX))
+    status.assert_consumed()
+    return read_info(place)
+
+
+def restore_model(model: tf.keras.Model, place: str) -> None:
+  """Reads the network alone from a checkpoint folder, whatever else it holds.
+
+  Args:
+    model: built.
+
+  Raises:
+    config.UserError: the checkpoint holds another network.
+  """
+  try:
+    status = tf.train.Checkpoint(model=model).read(os.path.join(place, _PREFIX))
+    status.assert_existing_objects_matched().expect_partial()
+  except (AssertionError, ValueError) as error:
+    raise config_lib.UserError(
+      f"The checkpoint {place} does not hold the network '{model.name}' ({error})."
+      " Set --config.model.name or name another checkpoint."
+    ) from error
+
+
+def steps(folder: str) -> list[int]:
+  """Steps of the checkpoints in a folder, whole or not, in rising order."""
+  if not os.path.isdir(folder):
+    return []
+  return sorted(int(name) for name in os.listdir(folder) if name.isdecimal())
+
+
+def newest(folder: str) -> str | None:
+  """The newest whole checkpoint's folder; walks past damaged ones and says so."""
+  for step in reversed(steps(folder)):
+    place = os.path.join(folder, f"{step:08d}")
+    damage = find_damage(place)
+    if damage is None:
+      return place
+    logging.warning(
+      "Checkpoint %s is not whole (%s): going back to the one before.", place, damage
+    )
+  return None
+
+
+def read_info(place: str) -> dict[str, Any]:
+  """The content of a checkpoint's checkpoint.json."""
+  with open(os.path.join(place, _INFO)) as file:
+    return json.load(file)
+
+
+def find_damage(place: str) -> str | None:
+  """What is wrong with a checkpoint folder, or None."""
+  try:
+    digests = read_info(place)["sha256"]
+  except (OSError, ValueError, KeyError) as error:
+    return f"{_INFO}: {error}"
+  for name, digest in digests.items():
+    path = os.path.join(place, name)
+    if not os.path.isfile(path):
+      return f"{name} is missing"
+    if _sha256(path) != digest:
+      return f"{name} was changed or cut off"
+  return None
+
+
+def _sha256(path: str) -> str:
+  digest = hashlib.sha256()
+  with open(path, "rb") as file:
+    while block := file.read(1 << 20):
+      digest.update(block)
+  return digest.hexdigest()
+
+
+def _sync(path: str) -> None:
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)

@@ -1,0 +1,130 @@
+"""Gaussian i.i.d. matching of a network, site by site (Sec. 4.1)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from tfdam import config as config_lib
+from tfdam.matching import gaussian
+from tfdam.models import sites as sites_lib
+from tfdam.training import progress
+
+
+def match(
+  source: tf.keras.Model,
+  target: tf.keras.Model,
+  source_images: Iterable[tf.Tensor],
+  target_images: Iterable[tf.Tensor],
+  options: config_lib.Match,
+) -> list[dict[str, Any]]:
+  """Folds into the target the scales and shifts that give its sites the source's moments.
+
+  Mending a site changes what the next one sees, so the target's moments are taken site by
+  site; its activations wait at the last site, which makes the whole cost one forward pass.
+
+  Args:
+    source: stays as it is.
+    target: changes in place; the same architecture.
+    source_images: batches of float32 [B, H, W, C].
+    target_images: the same, of the other domain.
+    options: sites and bounds.
+
+  Returns:
+    One record a site: {"site", "channels", "dead_channels", "clipped_channels",
+    "mean_scale"}.
+
+  Raises:
+    config.UserError: `options.sites` names a site that the network does not have.
+  """
+  chosen = choose_sites(target, options)
+  source_moments = _source_moments(source, source_images, chosen)
+  states: list[sites_lib.State] = [{"output": images} for images in target_images]
+  records = []
+  sites = target.sites()
+  with progress.bar("gaussian (sites)", 0, len(sites)) as shown:
+    for done, site in enumerate(sites, start=1):
+      # In place, batch by batch: two sites' activations are never held at once.
+      for i, state in enumerate(states):
+        states[i] = site.advance(state)
+      if site.name in chosen:
+        records.append(_match_site(site, source_moments[site.name], states, options))
+      shown.update(done, {})
+  return records
+
+
+def _match_site(
+  site: sites_lib.Site,
+  wanted: gaussian.Moments,
+  states: list[sites_lib.State],
+  options: config_lib.Match,
+) -> dict[str, Any]:
+  """Folds Eq. (2) into a site's layer, and applies it to the activations waiting there."""
+  batch_moments = (gaussian.moments(state["output"]) for state in states)
+  found = functools.reduce(gaussian.merge, batch_moments)
+  alpha, beta = gaussian.affine(wanted, found, options.max_scale, options.min_variance)
+  sites_lib.fold(site.layer, alpha, beta)
+  for i, state in enumerate(states):
+    states[i] = {**state, "output": _apply(alpha, beta, state["output"])}
+  return _record(site.name, alpha, wanted, found, options)
+
+
+def choose_sites(model: tf.keras.Model, options: config_lib.Match) -> set[str]:
+  """The names of the sites to match."""
+  names = [site.name for site in model.sites()]
+  if options.sites == "all":
+    return set(names)
+  chosen = [name.strip() for name in options.sites.split(",") if name.strip()]
+  if not chosen:
+    raise config_lib.UserError(
+      f"match.sites is '{options.sites}'; expected 'all' or some of {', '.join(names)}. Set"
+      " --config.match.sites, or --config.match.enabled=False to leave matching out."
+    )
+  for name in chosen:
+    if name not in names:
+      raise config_lib.UserError(
+        f"Site '{name}' is not in {model.name} ({', '.join(names)})."
+        f"{config_lib.nearest(name, names)} Set --config.match.sites."
+      )
+  return set(chosen)
+
+
+def _source_moments(source, images, chosen: set[str]) -> dict[str, gaussian.Moments]:
+  """Moments of every chosen site, streaming: nothing is kept but them."""
+  batch_moments: dict[str, list[gaussian.Moments]] = {name: [] for name in chosen}
+  for batch in images:
+    state = {"output": batch}
+    for site in source.sites():
+      state = site.advance(state)
+      if site.name in chosen:
+        batch_moments[site.name].append(gaussian.moments(state["output"]))
+  return {
+    name: functools.reduce(gaussian.merge, found) for name, found in batch_moments.items()
+  }
+
+
+def _apply(alpha, beta, output):
+  return tf.cast(alpha, output.dtype) * output + tf.cast(beta, output.dtype)
+
+
+def _record(name, alpha, wanted, found, options) -> dict[str, Any]:
+  dead = gaussian.dead_channels(wanted, found, options.min_variance).numpy()
+  scales = alpha.numpy()
+  at_bound = (scales <= 1 / options.max_scale) | (scales >= options.max_scale)
+  record = {
+    "site": name,
+    "channels": len(scales),
+    "dead_channels": int(dead.sum()),
+    "clipped_channels": int((at_bound & ~dead).sum()),
+    "mean_scale": float(scales.mean()),
+  }
+  if record["dead_channels"] or record["clipped_channels"]:
+    logging.warning(
+      "%s: %d of %d channels are dead (only shifted), %d have their scale bounded.",
+      *(name, record["dead_channels"], len(scales), record["clipped_channels"]),
+    )
+  return record

@@ -1,0 +1,183 @@
+"""The training loop: N steps inside one tf.function, then a look up.
+
+Between two calls: a line of metrics, perhaps a checkpoint, perhaps a signal. Inside a call
+nothing crosses to Python.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import tensorflow as tf
+from absl import logging
+
+from tfdam import config as config_lib
+from tfdam.training import checkpoints as checkpoints_lib
+from tfdam.training import progress, records, signals
+
+_ADVICE = {
+  "source_only": "Lower --config.source.learning_rate.",
+  "adapted": "Lower --config.adapt.target_learning_rate and"
+  " --config.adapt.discriminator_learning_rate, or raise --config.adapt.drift_weight.",
+}
+
+
+class Step(Protocol):
+  """One update on one replica; returns a float32 scalar for each name in metric_names."""
+
+  @property
+  def metric_names(self) -> Sequence[str]: ...
+
+  def __call__(self, batch: Any) -> dict[str, tf.Tensor]: ...
+
+
+class Phase(NamedTuple):
+  """A part of a stage with one step function, hence one trace."""
+
+  name: str
+  step: Step
+  num_steps: int
+
+
+class NonFiniteLoss(config_lib.UserError):
+  """A loss became infinite or not a number."""
+
+
+def run(
+  stage: str,
+  phases: Sequence[Phase],
+  batches: Callable[[int], tf.data.Dataset],
+  strategy: tf.distribute.Strategy,
+  checkpoints: checkpoints_lib.Checkpoints,
+  record: records.Records,
+  options: config_lib.Loop,
+) -> float:
+  """Runs a stage to its end, from its newest checkpoint if it has one.
+
+  Args:
+    stage: its name in results and summaries.
+    phases: in order.
+    batches: from a step to the data set that starts there.
+    checkpoints: of this stage, with everything that changes among its objects.
+    record: takes metrics.
+
+  Returns:
+    Steps per second of the whole loop, data and logging included, compilation left out; nan
+    if nothing was left to do.
+
+  Raises:
+    NonFiniteLoss: with the loss's name and the steps between which it happened.
+    SystemExit: 128 + the signal's number, after SIGTERM or SIGINT and a checkpoint.
+  """
+  total = sum(phase.num_steps for phase in phases)
+  info = checkpoints.restore() or {}
+  done, clock = info.get("step", 0), _Clock(info.get("steps", 0), info.get("seconds", 0.0))
+  if info:
+    logging.info("%s: resumed at step %d of %d.", stage, done, total)
+  record.forget_after(stage, done)
+  record.folder.continue_clock(info.get("run_seconds", 0.0))
+
+  def save():
+    checkpoints.save(
+      done, {"stage": stage, "total": total, **clock.state(), **record.folder.elapsed()}
+    )
+
+  if done == total:
+    if not info:  # a stage without steps still leaves its network for evaluation and export
+      save()
+    return clock.rate()
+  iterator = iter(strategy.experimental_distribute_dataset(batches(done)))
+  phase_end = 0
+  with signals.deferred() as pending, progress.bar(stage, done, total) as shown:
+    for phase in phases:
+      phase_end += phase.num_steps
+      if done >= phase_end:
+        continue
+      # One trace a phase, by construction: a concrete function cannot trace again.
+      compiled = compile_steps(phase.step, strategy)
+      many_steps = compiled.get_concrete_function(iterator, tf.constant(0))
+      many_steps(iterator, tf.constant(0))  # optimises the graph before the clock starts
+      clock.resume()
+      shown.begin(done)
+      while done < phase_end:
+        to_checkpoint = options.checkpoint_every - done % options.checkpoint_every
+        count = min(options.log_every, phase_end - done, to_checkpoint)
+        means = {
+          name: float(value)
+          for name, value in many_steps(iterator, tf.constant(count)).items()
+        }
+        _check_finite(means, stage, done, done + count)
+        done += count
+        clock.count(count)
+        record.write(stage, done, means, phase.name)
+        shown.update(done, means)
+        if done == total or done % options.checkpoint_every == 0 or pending:
+          save()
+        if pending and done < total:
+          logging.warning("%s at step %d of %s: saved.", pending[0].name, done, stage)
+          raise SystemExit(128 + pending[0])
+      clock.pause()
+  if pending:
+    raise SystemExit(128 + pending[0])
+  return clock.rate()
+
+
+def compile_steps(step: Step, strategy: tf.distribute.Strategy):
+  """Compiles `count` steps on every replica into one function.
+
+  Returns:
+    A tf.function (iterator, count int32 []) -> {metric: float32 [], mean over the steps and
+    replicas}. The count is a tensor: a Python number would trace anew for each value.
+  """
+
+  @tf.function
+  def many_steps(iterator, count):
+    totals = {name: tf.zeros([]) for name in step.metric_names}
+    for _ in tf.range(count):
+      metrics = strategy.run(step, args=(next(iterator),))
+      # A new dict: AutoGraph carries no changes made inside one out of the loop.
+      totals = {
+        name: total + strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics[name], axis=None)
+        for name, total in totals.items()
+      }
+    return {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}
+
+  return many_steps
+
+
+def _check_finite(means: dict[str, float], stage: str, first: int, last: int) -> None:
+  # A mean over the window: one bad step makes it infinite or nan.
+  for name, value in means.items():
+    if not math.isfinite(value):
+      raise NonFiniteLoss(
+        f"{name} became {value} between steps {first} and {last} of {stage}. The last"
+        f" checkpoint is from before. {_ADVICE.get(stage, '')}"
+      )
+
+
+class _Clock:
+  """Steps and seconds of the loop, over all the processes that ran it."""
+
+  def __init__(self, steps: int, seconds: float):
+    self._steps, self._seconds = steps, seconds
+    self._since = 0.0
+
+  def resume(self) -> None:
+    self._since = time.perf_counter()
+
+  def count(self, steps: int) -> None:
+    now = time.perf_counter()
+    self._steps, self._seconds = self._steps + steps, self._seconds + now - self._since
+    self._since = now
+
+  def pause(self) -> None:
+    self.count(0)
+
+  def state(self) -> dict[str, Any]:
+    return {"steps": self._steps, "seconds": self._seconds}
+
+  def rate(self) -> float:
+    return self._steps / self._seconds if self._seconds else math.nan

@@ -1,0 +1,184 @@
+"""Builds what plays: networks, discriminators, optimisers, and the phases of adaptation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam import matching, models
+from tfdam.matching import adversarial, drift
+from tfdam.models import discriminators as discriminators_lib
+from tfdam.training import adapt_step, checkpoints, loop
+
+Models = Mapping[str, tf.keras.Model]
+
+
+def network(config: config_lib.Config, name: str) -> tf.keras.Model:
+  """Builds the config's network with all its variables; the same weights at every call.
+
+  Raises:
+    config.UserError: no such network.
+  """
+  if config.model.name not in models.MODELS:
+    raise config_lib.UserError(
+      f"'{config.model.name}' is no network ({', '.join(models.MODELS)})."
+      f"{config_lib.nearest(config.model.name, models.MODELS)} Set --config.model.name."
+    )
+  model = models.MODELS[config.model.name](config.data.num_classes, config.seed, name=name)
+  side = config.data.image_size
+  try:
+    model(tf.zeros([1, side, side, config.data.channels]))
+  except ValueError as error:
+    raise config_lib.UserError(
+      f"{config.model.name} cannot take images of {side}x{side}x{config.data.channels}"
+      f" ({str(error).splitlines()[0]}). Set --config.data.image_size."
+    ) from error
+  return model
+
+
+def tap_weights(config: config_lib.Config, model: tf.keras.Model) -> dict[str, float]:
+  """{tap: weight} of adapt.taps.
+
+  Raises:
+    config.UserError: the network does not have such a tap.
+  """
+  weights = config_lib.parse_taps(config.adapt.taps)
+  for tap in weights:
+    if tap not in model.TAPS:
+      raise config_lib.UserError(
+        f"Tap '{tap}' is not in {config.model.name} ({', '.join(model.TAPS)})."
+        f"{config_lib.nearest(tap, model.TAPS)} Set --config.adapt.taps."
+      )
+  return weights
+
+
+def discriminators(config: config_lib.Config, taps: Mapping[str, tf.Tensor]) -> Models:
+  """One built discriminator for each of adapt.taps.
+
+  Args:
+    taps: activations to learn the shapes from.
+  """
+  options = config.adapt
+  num_outputs = matching.OBJECTIVES[options.objective].NUM_OUTPUTS
+  built = {}
+  for tap in config_lib.parse_taps(options.taps):
+    built[tap] = discriminators_lib.PerLocation(
+      options.discriminator_units,
+      num_outputs,
+      options.discriminator_slope,
+      config.seed,
+      name=f"discriminator_{tap}",
+    )
+    built[tap](tf.zeros_like(taps[tap]))
+  return built
+
+
+def source_optimizer(options: config_lib.Source, model: tf.keras.Model):
+  """Adam with its slots built for the model's variables."""
+  return _built(_adam(options.learning_rate, options), model)
+
+
+def adapt_optimizers(options: config_lib.Adapt, target: tf.keras.Model, players: Models):
+  """Returns (the target's optimiser, {tap: its discriminator's optimiser}), slots built."""
+
+  def make(learning_rate):
+    if options.optimizer == "sgd":
+      return tf.keras.optimizers.SGD(learning_rate, options.momentum, jit_compile=False)
+    return _adam(learning_rate, options)
+
+  for_players = {
+    tap: _built(make(options.discriminator_learning_rate), d) for tap, d in players.items()
+  }
+  return _built(make(options.target_learning_rate), target), for_players
+
+
+def _adam(learning_rate: float, options: config_lib.Source | config_lib.Adapt):
+  # XLA around an optimiser breaks with several replicas.
+  return tf.keras.optimizers.Adam(
+    learning_rate, options.beta_1, options.beta_2, options.epsilon, jit_compile=False
+  )
+
+
+def _built(optimizer, model: tf.keras.Model):
+  # Slots must exist before a checkpoint is read, and before tf.function traces.
+  optimizer.build(model.trainable_variables)
+  return optimizer
+
+
+def adapt_phases(
+  config: config_lib.Config,
+  source: tf.keras.Model,
+  target: tf.keras.Model,
+  players: Models,
+  weight_pairs: drift.WeightPairs,
+  optimizers,
+  num_replicas: int,
+) -> list[loop.Phase]:
+  """The phases of adaptation: warm-ups, and taps together or one more at a time (Sec. 5).
+
+  Args:
+    optimizers: what `adapt_optimizers` returned.
+  """
+  options = config.adapt
+  weights = config_lib.parse_taps(options.taps)
+  objective = matching.OBJECTIVES[options.objective]
+  target_optimizer, player_optimizers = optimizers
+
+  def phase(name: str, taps: list[str], num_steps: int, moves_target: bool) -> loop.Phase:
+    matcher = adversarial.Matcher(objective, {tap: weights[tap] for tap in taps})
+    step = adapt_step.AdaptStep(
+      source, target, players, matcher, weight_pairs,
+      target_optimizer if moves_target else None, player_optimizers, options, num_replicas,
+    )  # fmt: skip
+    return loop.Phase(name, step, num_steps)
+
+  taps = list(weights)
+  joining = [[tap] for tap in taps] if options.schedule == "one_at_a_time" else [taps]
+  phases: list[loop.Phase] = []
+  playing: list[str] = []
+  steps_given = 0
+  for i, new in enumerate(joining):
+    playing = playing + new
+    if options.warmup_steps:
+      phases.append(phase(f"warmup {'+'.join(new)}", new, options.warmup_steps, False))
+    # Shares of the steps, the remainder spread.
+    share = options.steps * (i + 1) // len(joining) - steps_given
+    steps_given += share
+    phases.append(phase(f"adapt {'+'.join(playing)}", playing, share, True))
+  return phases
+
+
+def initial_checkpoint(path: str) -> str:
+  """The checkpoint folder that source.init_checkpoint names: a run's source stage, or it.
+
+  Args:
+    path: absolute.
+
+  Raises:
+    config.UserError: neither, damaged, or of a source stage that is not finished.
+  """
+  is_checkpoint = os.path.isfile(os.path.join(path, "checkpoint.json"))
+  stage_folder = os.path.join(path, "checkpoints", "source_only")
+  place = path if is_checkpoint else checkpoints.newest(stage_folder)
+  if place is None:
+    raise config_lib.UserError(
+      f"source.init_checkpoint is {path}, which is neither a run folder with a source stage"
+      " nor a checkpoint folder. Set --config.source.init_checkpoint."
+    )
+  damage = checkpoints.find_damage(place)
+  if damage:
+    raise config_lib.UserError(
+      f"source.init_checkpoint {place} is not whole: {damage}. Set"
+      " --config.source.init_checkpoint to another one."
+    )
+  info = checkpoints.read_info(place)
+  if not is_checkpoint and info["step"] < info["total"]:
+    raise config_lib.UserError(
+      f"The source stage of {path} stands at step {info['step']} of {info['total']}: let"
+      " that run end, or set --config.source.init_checkpoint to one of its checkpoint"
+      " folders."
+    )
+  return place

@@ -1,0 +1,87 @@
+"""A progress bar on a terminal, a line every ten seconds elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Mapping
+
+import rich.console
+import rich.progress
+from absl import logging
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextlib.contextmanager
+def bar(title: str, done: int, total: int):
+  """Yields an object with `begin(done)`, at the first step, and `update(done, metrics)`."""
+  if sys.stderr.isatty():
+    columns = (
+      rich.progress.TextColumn("{task.description}"),
+      rich.progress.BarColumn(),
+      rich.progress.MofNCompleteColumn(),
+      rich.progress.TextColumn("{task.fields[rate]}"),
+      rich.progress.TimeRemainingColumn(),
+      rich.progress.TextColumn("{task.fields[losses]}"),
+    )
+    console = rich.console.Console(stderr=True)
+    with rich.progress.Progress(*columns, console=console) as shown:
+      task = shown.add_task(title, total=total, completed=done, rate="", losses="")
+      yield _Bar(shown, task, done)
+  else:
+    yield _Lines(title, done, total)
+
+
+class _Bar:
+  """A rich progress bar with steps/s, time left and the losses."""
+
+  def __init__(self, shown: rich.progress.Progress, task: rich.progress.TaskID, done: int):
+    self._shown, self._task = shown, task
+    self.begin(done)
+
+  def begin(self, done: int) -> None:
+    self._start, self._first = time.perf_counter(), done
+
+  def update(self, done: int, metrics: Mapping[str, float]) -> None:
+    rate = (done - self._first) / (time.perf_counter() - self._start)
+    self._shown.update(
+      self._task, completed=done, rate=f"{rate:.1f} steps/s", losses=_brief(metrics)
+    )
+
+
+class _Lines:
+  """Log lines for a file or a pipe."""
+
+  def __init__(self, title: str, done: int, total: int):
+    self._title, self._total = title, total
+    self.begin(done)
+
+  def begin(self, done: int) -> None:
+    self._start, self._first = time.perf_counter(), done
+    self._last_line = self._start
+
+  def update(self, done: int, metrics: Mapping[str, float]) -> None:
+    now = time.perf_counter()
+    if now - self._last_line < _SECONDS_BETWEEN_LINES and done < self._total:
+      return
+    self._last_line = now
+    rate = (done - self._first) / (now - self._start)
+    left = (self._total - done) / rate
+    logging.info(
+      "%s %d/%d, %.1f steps/s, %.0f s left, %s",
+      *(self._title, done, self._total, rate, left, _brief(metrics)),
+    )
+
+
+def _brief(metrics: Mapping[str, float]) -> str:
+  """Losses and discriminator accuracies, short."""
+  parts = []
+  for name, value in metrics.items():
+    kind, _, rest = name.partition("/")
+    if kind == "loss":
+      parts.append(f"{rest} {value:.3g}")
+    elif name.endswith("/accuracy"):
+      parts.append(f"D({rest.partition('/')[0]}) {value:.0%}")
+  return " ".join(parts)

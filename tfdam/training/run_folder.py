@@ -1,0 +1,240 @@
+"""The run folder: what it holds, whose it is, and how nothing in it gets lost.
+
+  config.json    the resolved config           checkpoints/<stage>/<step>/
+  run.json       versions, commit, digests     summaries/<stage>/ (TensorBoard)
+  metrics.jsonl  losses and scores by step     gaussian.json (what matching did by site)
+  results.json   scores of every stage         evaluation.json (from tfdam.evaluate)
+
+Imports no TensorFlow: a folder that cannot be used is refused before it starts.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from absl import logging
+
+import tfdam
+from tfdam import config as config_lib
+
+_LOCK, _PROBE = ".lock", ".tfdam-probe-"
+_PACKAGES = ("tensorflow", "keras", "numpy", "ml-collections", "protobuf")
+
+
+class RunFolder:
+  """One run's folder, from `check` (writes nothing) to `claim` (writes what the run is)."""
+
+  def __init__(self, path: str):
+    """Args:
+    path: absolute.
+    """
+    self.path = path
+    self._start = time.perf_counter()
+    self._earlier_seconds = 0.0
+    self._lock: TextIO | None = None
+
+  def join(self, *parts: str) -> str:
+    return os.path.join(self.path, *parts)
+
+  def checkpoints(self, stage: str) -> str:
+    return self.join("checkpoints", stage)
+
+  def check(self, config: config_lib.Config) -> None:
+    """Raises config.UserError if this config may not run here; leaves no file behind."""
+    if os.path.exists(self.join("config.json")):
+      _refuse_differences(config, self.read_config(), self.path)
+    elif os.path.isdir(self.path) and _foreign_files(self.path):
+      raise config_lib.UserError(
+        f"{self.path} is not empty and no run folder (it has no config.json). Set --workdir"
+        " to a new or empty folder."
+      )
+    _check_writable(self.path)
+
+  def claim(
+    self, config: config_lib.Config, digests: Mapping, notes: list[str], devices
+  ) -> None:
+    """Writes config.json and run.json, or continues those that are there.
+
+    Args:
+      digests: {role: {file: MD5}}, "source" and "target" among the roles.
+      notes: what readers of the results have to know about the data.
+      devices: what the run computes on.
+
+    Raises:
+      config.UserError: another process runs here, or the data is not what the run began
+      with.
+    """
+    os.makedirs(self.path, exist_ok=True)
+    self._lock = open(self.join(_LOCK), "w")
+    try:
+      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise config_lib.UserError(
+        f"Another process runs in {self.path}. Wait for it, or set another --workdir."
+      ) from error
+    except OSError:
+      logging.warning("%s takes no locks: let no second process run there.", self.path)
+    self.check(config)  # again: another process may have claimed it in between
+    if not os.path.exists(self.join("config.json")):
+      self.write_text("config.json", config_lib.to_json(config))
+    run = self.read_json("run.json") or {"data": digests, "notes": notes, "sessions": []}
+    trained_on = ("source", "target")  # what is scored may get its labels later
+    if any(run["data"].get(role) != digests.get(role) for role in trained_on):
+      raise config_lib.UserError(
+        f"{self.path} was begun with other data (run.json has the checksums). Bring that"
+        " back, or set another --workdir."
+      )
+    if run["sessions"] and run["sessions"][-1]["devices"] != list(devices):
+      logging.warning(
+        "The run went on %s before and now goes on %s: the same to rounding, not to the"
+        " bit.",
+        *(", ".join(run["sessions"][-1]["devices"]), ", ".join(devices)),
+      )
+    run["sessions"].append(_session(devices))
+    self.write_json("run.json", run)
+    results = self.read_json("results.json") or {}
+    self._earlier_seconds = results.get("timing", {}).get("seconds", 0.0)
+
+  def check_scored_data(self, scored: Mapping[str, Any]) -> None:
+    """Warns where the data to score on is not what the run was scored on.
+
+    Args:
+      scored: {split: Examples or None}.
+    """
+    recorded = (self.read_json("run.json") or {}).get("data", {})
+    for split, examples in scored.items():
+      if examples is not None and recorded.get(split, examples.digests) != examples.digests:
+        logging.warning("The %s split is not the one that the run was scored on.", split)
+
+  def elapsed(self) -> dict[str, float]:
+    """Seconds of this run so far, over all its processes."""
+    return {"run_seconds": self._earlier_seconds + time.perf_counter() - self._start}
+
+  def continue_clock(self, run_seconds: float) -> None:
+    """Counts what an earlier process had spent when it wrote its last checkpoint."""
+    self._earlier_seconds = max(self._earlier_seconds, run_seconds)
+
+  def read_config(self) -> config_lib.Config:
+    """The resolved config of this folder.
+
+    Raises:
+      config.UserError: this is no run folder.
+    """
+    values = self.read_json("config.json")
+    if values is None:
+      raise config_lib.UserError(
+        f"{self.path} is no run folder: it has no config.json. Set --workdir."
+      )
+    return config_lib.resolve(values)
+
+  def read_json(self, name: str) -> dict[str, Any] | None:
+    """A JSON file's content, or None if it is not there."""
+    if not os.path.exists(self.join(name)):
+      return None
+    with open(self.join(name)) as file:
+      try:
+        return json.load(file)
+      except ValueError as error:
+        raise config_lib.UserError(
+          f"{self.join(name)} is no JSON file ({error})."
+        ) from error
+
+  def write_json(self, name: str, values: Mapping[str, Any]) -> None:
+    self.write_text(name, json.dumps(values, indent=2) + "\n")
+
+  def write_text(self, name: str, text: str) -> None:
+    """Replaces a file in one move: a reader or a kill finds the old or the new one."""
+    partial = self.join(f"{name}.partial")
+    with open(partial, "w") as file:
+      file.write(text)
+      file.flush()
+      os.fsync(file.fileno())
+    os.replace(partial, self.join(name))
+
+
+def _foreign_files(path: str) -> list[str]:
+  """What a folder holds beside what a start that was killed leaves behind."""
+  try:
+    names = os.listdir(path)
+  except OSError as error:
+    raise config_lib.UserError(
+      f"Cannot read {path} ({error.strerror}). Set --workdir to another folder."
+    ) from error
+  own = (_LOCK, _PROBE)
+  return [
+    name for name in names if not name.startswith(own) and not name.endswith(".partial")
+  ]
+
+
+def _refuse_differences(
+  config: config_lib.Config, there: config_lib.Config, path: str
+) -> None:
+  found = config_lib.differences(config, there)
+  if found:
+    listing = "".join(
+      f"\n  {name}: {old!r} there, {new!r} now" for name, (new, old) in found.items()
+    )
+    raise config_lib.UserError(
+      f"{path} holds a run of another config:{listing}\nSet --workdir to another folder, or"
+      " the fields as they are there to continue it."
+    )
+
+
+def _check_writable(path: str) -> None:
+  """Makes and removes a folder where the run folder is, or will be."""
+  existing = path
+  while not os.path.lexists(existing):
+    existing = os.path.dirname(existing)
+  probe = os.path.join(existing, f"{_PROBE}{os.getpid()}")
+  try:
+    os.mkdir(probe)
+    os.rmdir(probe)
+  except OSError as error:
+    raise config_lib.UserError(
+      f"Cannot write to {path}: {existing} does not take a folder ({error.strerror}). Set"
+      " --workdir to a folder that can be written."
+    ) from error
+
+
+def _session(devices) -> dict[str, Any]:
+  """What this process is."""
+  return {
+    "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    "arguments": sys.argv[1:],
+    "tfdam": tfdam.__version__,
+    "commit": _commit(),
+    "python": platform.python_version(),
+    "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+    "devices": devices,
+  }
+
+
+def _commit() -> str | None:
+  """The project's commit, with "+changes" if the tree differs; None outside a checkout."""
+  project = os.environ.get(
+    "BUILD_WORKSPACE_DIRECTORY",
+    os.path.dirname(os.path.dirname(os.path.abspath(tfdam.__file__))),
+  )
+  git = ["git", "-C", project]
+  try:
+    commit = subprocess.run(
+      [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    status = subprocess.run(
+      [*git, "status", "--porcelain", "--untracked-files=no"],
+      capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+  except (OSError, subprocess.CalledProcessError):
+    return None
+  return commit + ("+changes" if status.strip() else "")

@@ -1,0 +1,61 @@
+"""One update of the source network on labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfdam import config as config_lib
+
+
+class SourceStep:
+  """Cross-entropy and L2 on the kernels, one replica.
+
+  Attributes:
+    metric_names: names of what a call returns.
+  """
+
+  metric_names = ("loss/cross_entropy", "loss/l2", "metric/train_accuracy")
+
+  def __init__(
+    self,
+    model: tf.keras.Model,
+    optimizer: tf.keras.optimizers.Optimizer,
+    options: config_lib.Source,
+    num_replicas: int,
+  ):
+    self.model = model
+    self.optimizer = optimizer
+    self.l2_weight = options.l2
+    self.num_replicas = num_replicas
+    # Biases and normalisation parameters are vectors; only kernels decay.
+    self.kernels = [v for v in model.trainable_variables if len(v.shape) > 1]
+
+  def __call__(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Updates the model once.
+
+    Args:
+      batch: {"image": float32 [B, H, W, C], "label": int64 [B] or [B, H, W]}, this
+        replica's.
+
+    Returns:
+      {name in metric_names: float32 []}.
+    """
+    variables = self.model.trainable_variables
+    with tf.GradientTape() as tape:
+      logits = self.model(batch["image"], training=True)["logits"]
+      cross_entropy = tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch["label"], logits=logits)
+      )
+      l2 = tf.add_n([tf.nn.l2_loss(kernel) for kernel in self.kernels])
+      # Replicas sum their gradients; dividing outside the tape would yield None.
+      loss = (cross_entropy + self.l2_weight * l2) / self.num_replicas
+    self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+    right = tf.equal(tf.argmax(logits, axis=-1), batch["label"])
+    values = (
+      cross_entropy,
+      self.l2_weight * l2,
+      tf.reduce_mean(tf.cast(right, tf.float32)),
+    )
+    return dict(zip(self.metric_names, values))
