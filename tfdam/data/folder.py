@@ -63,6 +63,32 @@ def load(
   """
   base = os.path.join(folder, split)
   names = class_names(folder, split)
+  _check_classes(folder, split, names, labels, options)
+  files = [
+    (path, label)
+    for label, name in enumerate(names or [""])
+    for path in _image_paths(os.path.join(base, name))
+  ]
+  images, kept, skipped = _decode_all(base, [path for path, _ in files], options)
+  digest = hashlib.md5()
+  for i, image in zip(kept, images):
+    digest.update(os.path.relpath(files[i][0], base).encode() + image.tobytes())
+  shape = (0, options.image_size, options.image_size, options.channels)
+  examples = examples_lib.Examples(
+    np.stack(images) if images else np.empty(shape, np.uint8),
+    np.array([files[i][1] for i in kept], np.int64) if labels else None,
+    {f"{split}/": digest.hexdigest()},
+    (f"{base}: {skipped} of {len(files)} images skipped",) if skipped else (),
+    tuple(names),
+  )
+  return examples_lib.check(examples, base, options.num_classes)
+
+
+def _check_classes(
+  folder: str, split: str, names: list[str], labels: bool, options: config_lib.Data
+) -> None:
+  """Raises config.UserError if the class folders are not what labels can be read from."""
+  base = os.path.join(folder, split)
   if labels and len(names) != options.num_classes:
     raise config_lib.UserError(
       f"{base} has {len(names)} class folders ({', '.join(names[:5]) or 'none'});"
@@ -79,38 +105,29 @@ def load(
       f"{folder}: train/ and test/ have different class folders"
       f" ({', '.join(sorted(set(names) ^ set(other)))} only in one). Give both the same."
     )
-  files = [
-    (path, label)
-    for label, name in enumerate(names or [""])
-    for path in _image_paths(os.path.join(base, name))
-  ]
-  images, kept_labels, digest, skipped = [], [], hashlib.md5(), 0
+
+
+def _decode_all(
+  base: str, paths: list[str], options: config_lib.Data
+) -> tuple[list[np.ndarray], list[int], int]:
+  """Decodes in threads: images, their positions in `paths`, and how many were skipped."""
+  images, kept, skipped = [], [], 0
   with concurrent.futures.ThreadPoolExecutor() as pool:
     decoded = rich.progress.track(
-      pool.map(lambda file: _decode(file[0], options), files),
+      pool.map(lambda path: _decode(path, options), paths),
       f"decoding {base}",
-      len(files),
+      len(paths),
       console=rich.console.Console(stderr=True),
       disable=not sys.stderr.isatty(),
     )
-    for (path, label), (image, error) in zip(files, decoded):
+    for i, (image, error) in enumerate(decoded):
       if image is None:
         skipped += 1
-        _skip_or_raise(path, error, skipped, len(files), options.on_bad_image)
-        continue
-      images.append(image)
-      kept_labels.append(label)
-      digest.update(os.path.relpath(path, base).encode() + image.tobytes())
-  shape = (0, options.image_size, options.image_size, options.channels)
-  notes = (f"{base}: {skipped} of {len(files)} images skipped",) if skipped else ()
-  examples = examples_lib.Examples(
-    np.stack(images) if images else np.empty(shape, np.uint8),
-    np.array(kept_labels, np.int64) if labels else None,
-    {f"{split}/": digest.hexdigest()},
-    notes,
-    tuple(names),
-  )
-  return examples_lib.check(examples, base, options.num_classes)
+        _skip_or_raise(paths[i], error, skipped, len(paths), options.on_bad_image)
+      else:
+        images.append(image)
+        kept.append(i)
+  return images, kept, skipped
 
 
 def _image_paths(folder: str) -> list[str]:
