@@ -2,6 +2,7 @@
 
 import os
 import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tests import synthetic
 from tfdam import config as config_lib
 from tfdam import data
 
-_HELPERS = {"examples", "pairs", "transforms"}
+_HELPERS = {"downloads", "examples", "pairs", "subsets", "transforms"}
 
 
 def names(root):
@@ -56,6 +57,40 @@ def test_facts_are_stated(tmp_path):
     assert module.INFO.files
     assert module.INFO.where
     assert module.INFO.licence
+
+
+def test_every_official_set_can_be_downloaded_whole(tmp_path):
+  synthetic.write_all(tmp_path)
+  for name, module in data.DATASETS.items():
+    info = module.INFO
+    assert bool(info.downloads) == bool(info.sizes), name
+    fetched = {download.file for download in info.downloads}
+    for files in (*info.files.values(), *info.label_files.values()):
+      assert not info.sizes or fetched & set(files.split(" or ")), f"{name}: {files}"
+    for download in info.downloads:
+      assert download.url.startswith(("https://", "http://"))
+      assert re.fullmatch("[0-9a-f]{32}", download.md5)
+      # Drawn files are readable and not the official ones.
+      found = download.digest(str(tmp_path / name / download.file))
+      assert re.fullmatch("[0-9a-f]{32}", found)
+      assert found != download.md5
+
+
+def test_every_set_can_be_skewed_and_limited(tmp_path):
+  for name in names(tmp_path):
+    options = config_lib.Data(source=name, source_skew="odd", source_limit=20)
+    whole = data.load(name, "train", True, options, str(tmp_path))
+    cut = data.load_training("source", True, options, str(tmp_path), seed=0)
+    assert len(cut) == 20
+    assert cut.digests == whole.digests
+    assert len(cut.notes) == len(whole.notes) + 2
+
+
+@pytest.mark.parametrize("name", ["mnist", "usps"])
+def test_real_files_have_the_checksums_of_their_downloads(name):
+  root = synthetic.real_data(name)
+  for download in data.DATASETS[name].INFO.downloads:
+    assert download.digest(os.path.join(root, name, download.file)) == download.md5
 
 
 @pytest.mark.parametrize("name", ["mnist", "usps", "svhn"])

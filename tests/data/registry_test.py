@@ -18,7 +18,7 @@ def test_missing_folders_are_named_with_files_and_sources(tmp_path):
   for part in (
     f"MNIST: expected in {tmp_path}/mnist", "train-images-idx3-ubyte.gz", "https://storage",
     f"USPS: expected in {tmp_path}/usps", "zip.train.gz", "usps.h5", "TFDAM_DATA",
-    "data.root",
+    "data.root", "tfdam.download mnist usps",
   ):  # fmt: skip
     assert part in text
 
@@ -47,7 +47,10 @@ def test_an_own_target_needs_no_test_split(tmp_path):
   np.savez(tmp_path / "mine" / "train.npz", images=np.zeros((3, 8, 8), np.uint8))
   options = config_lib.Data(target="npz:mine")
   data.check_files(options, str(tmp_path))
-  assert data.load_scored(options, str(tmp_path)) == {"test": None, "transductive": None}
+  assert data.load_scored(options, str(tmp_path), seed=0) == {
+    "test": None,
+    "transductive": None,
+  }
 
 
 def test_missing_labels_are_no_missing_files(tmp_path):
@@ -56,7 +59,10 @@ def test_missing_labels_are_no_missing_files(tmp_path):
   for name in ("train-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
     os.remove(tmp_path / "mnist" / name)
   data.check_files(options, str(tmp_path))
-  assert data.load_scored(options, str(tmp_path)) == {"test": None, "transductive": None}
+  assert data.load_scored(options, str(tmp_path), seed=0) == {
+    "test": None,
+    "transductive": None,
+  }
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 from absl import logging
 
 from tfdam import config as config_lib
-from tfdam.data import examples, folder, mnist, npz, svhn, usps
+from tfdam.data import examples, folder, mnist, npz, subsets, svhn, usps
 
 DATASETS = {
   "mnist": mnist,
@@ -62,16 +63,21 @@ def check_files(options: config_lib.Data, root: str, scoring_only: bool = False)
         + f"    from {module.INFO.where}"
       )
   if missing:
+    official = [name for name in missing if locate(name, root)[0].INFO.downloads]
     raise config_lib.UserError(
-      "Data sets are missing.\n" + "\n".join(missing.values()) + "\nPut them there, or name"
-      " another folder with the environment variable TFDAM_DATA or --config.data.root."
+      "Data sets are missing.\n"
+      + "\n".join(missing.values())
+      + "\nPut them there"
+      + (f" (tfdam.download {' '.join(official)} fetches them)" if official else "")
+      + ", or name another folder with the environment variable TFDAM_DATA or"
+      " --config.data.root."
     )
 
 
 def load(
   name: str, split: str, labels: bool, options: config_lib.Data, root: str
 ) -> examples.Examples:
-  """Reads one split of the data set `name`; see its module's `load`."""
+  """Reads one whole split of the data set `name`; see its module's `load`."""
   module, folder_path = locate(name, root)
   loaded = module.load(folder_path, split, labels, options)
   for note in loaded.notes:
@@ -79,23 +85,77 @@ def load(
   return loaded
 
 
-def load_scored(options: config_lib.Data, root: str) -> dict[str, examples.Examples | None]:
+def load_training(
+  role: str, labels: bool, options: config_lib.Data, root: str, seed: int
+) -> examples.Examples:
+  """The training split of a domain as a run uses it: skewed, then limited.
+
+  A skewed target's labels are read to make the subset, the experiment's construction, and
+  are not handed on unless `labels` is set. Without a skew they are not opened.
+
+  Args:
+    role: "source" or "target".
+    labels: whether they are wanted.
+    seed: the run's; decides, with the role, which images stay.
+
+  Raises:
+    config.UserError: the module's, a skew without labels, or a limit above what there is.
+  """
+  name, skew, limit = (getattr(options, role + part) for part in ("", "_skew", "_limit"))
+  _check_can_skew(role, options, root)
+  loaded = load(name, "train", labels or skew != "none", options, root)
+  what = f"{role} {name}/train"
+  cut = loaded
+  if skew != "none":
+    cut = subsets.skewed(cut, skew, config_lib.derive_seed(seed, f"{role} skew"), what)
+  if limit > len(cut):
+    raise config_lib.UserError(
+      f"data.{role}_limit is {limit}, but {what} has {len(cut)} images"
+      f"{' after its skew' if skew != 'none' else ''}. Set --config.data.{role}_limit to at"
+      " most that, or to 0 for all."
+    )
+  cut = subsets.limited(cut, limit, config_lib.derive_seed(seed, f"{role} limit"), what)
+  for note in cut.notes[len(loaded.notes) :]:
+    logging.info("%s.", note)
+  return cut if labels else dataclasses.replace(cut, labels=None)
+
+
+def load_scored(
+  options: config_lib.Data, root: str, seed: int
+) -> dict[str, examples.Examples | None]:
   """The target's labelled splits, for scoring alone; None for one without labels.
 
+  Args:
+    seed: the run's, so that the training split is cut as it was for adaptation.
+
   Returns:
-    {"test": the test split, "transductive": the training split, to which the network
-    adapts}.
+    {"test": the test split, whole; "transductive": the images of the training split to
+    which the network adapts}.
   """
   module, folder_path = locate(options.target, root)
-  scored: dict[str, examples.Examples | None] = {}
+  scored: dict[str, examples.Examples | None] = {"test": None, "transductive": None}
   for name, split in (("test", "test"), ("transductive", "train")):
-    has_labels = module.has_labels(folder_path, split)
-    scored[name] = load(options.target, split, True, options, root) if has_labels else None
-    if not has_labels:
+    if not module.has_labels(folder_path, split):
       logging.warning(
         "%s has no %s labels: that split is not scored.", options.target, split
       )
+    elif name == "test":
+      scored[name] = load(options.target, split, True, options, root)
+    else:
+      scored[name] = load_training("target", True, options, root, seed)
   return scored
+
+
+def _check_can_skew(role: str, options: config_lib.Data, root: str) -> None:
+  name, skew = getattr(options, role), getattr(options, f"{role}_skew")
+  if skew == "none":
+    return
+  module, folder_path = locate(name, root)
+  if not module.has_labels(folder_path, "train"):
+    raise config_lib.UserError(
+      f"data.{role}_skew is '{skew}', but {name} in {folder_path} has no training labels:"
+      f" which images are {skew} is not known. Set --config.data.{role}_skew=none."
+    )
 
 
 def _is_there(files: str, folder_path: str) -> bool:

@@ -11,12 +11,48 @@ import gzip
 import hashlib
 import os
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 
 from tfdam import config as config_lib
 
 SPLITS = ("train", "test")
+
+
+def md5(content: bytes) -> str:
+  return hashlib.md5(content).hexdigest()
+
+
+def content_md5(path: str) -> str:
+  """MD5 of a file's content, of a gzipped one's (.gz) uncompressed content.
+
+  Raises:
+    config.UserError: the file is truncated, no gzip file, or cannot be read at all.
+  """
+  return md5(read_bytes(path, "its official place"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Download:
+  """One official file, and how to tell that a copy is right.
+
+  Attributes:
+    url: where it lies; the last part is the file's name in the data set's folder.
+    md5: the official checksum of `covers`.
+    covers: what the checksum is taken of, for messages.
+    digest: path of a copy -> its checksum; a copy that cannot be read raises
+      config.UserError.
+  """
+
+  url: str
+  md5: str
+  covers: str = "uncompressed content"
+  digest: Callable[[str], str] = content_md5
+
+  @property
+  def file(self) -> str:
+    return self.url.rpartition("/")[2]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +66,7 @@ class Info:
     where: where to get it.
     licence: under which terms.
     sizes: number of images of each official split; empty where there is no official one.
+    downloads: the official files that tfdam.download fetches.
   """
 
   title: str
@@ -38,6 +75,7 @@ class Info:
   licence: str
   label_files: dict[str, str] = dataclasses.field(default_factory=dict)
   sizes: dict[str, int] = dataclasses.field(default_factory=dict)
+  downloads: tuple[Download, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,10 +98,6 @@ class Examples:
 
   def __len__(self) -> int:
     return len(self.images)
-
-
-def md5(content: bytes) -> str:
-  return hashlib.md5(content).hexdigest()
 
 
 def find(folder: str, *names: str) -> str | None:

@@ -12,6 +12,15 @@ from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
 
 _PREFIX = {"train": "train", "test": "t10k"}
+_WHERE = "https://storage.googleapis.com/cvdf-datasets/mnist/"
+
+# MD5 of the uncompressed files.
+_OFFICIAL = {
+  "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+  "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+  "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+  "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
 
 INFO = examples_lib.Info(
   title="MNIST",
@@ -21,18 +30,14 @@ INFO = examples_lib.Info(
   label_files={
     s: f"{p}-labels-idx1-ubyte.gz or {p}-labels-idx1-ubyte" for s, p in _PREFIX.items()
   },
-  where="https://storage.googleapis.com/cvdf-datasets/mnist/",
+  where=_WHERE,
   licence="CC BY-SA 3.0",
   sizes={"train": 60_000, "test": 10_000},
+  downloads=tuple(
+    examples_lib.Download(f"{_WHERE}{name}.gz", digest)
+    for name, digest in _OFFICIAL.items()
+  ),
 )
-
-# MD5 of the uncompressed files.
-_OFFICIAL = {
-  "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-  "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-  "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-  "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
 
 # idx: two zero bytes, type 8 (unsigned byte), number of dimensions.
 _IMAGES_MAGIC, _LABELS_MAGIC = 0x0803, 0x0801

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
+
 import tensorflow as tf
 
 from tfdam import config as config_lib
@@ -9,23 +12,39 @@ from tfdam.data import examples as examples_lib
 from tfdam.data import transforms
 
 
+@dataclasses.dataclass(frozen=True)
+class Share:
+  """A worker's part of every global batch: of `count` equal slices the one at `index`."""
+
+  index: int = 0
+  count: int = 1
+
+
+WHOLE = Share()
+
+
 def labelled_batches(
-  source: examples_lib.Examples, config: config_lib.Config, start: int = 0
+  source: examples_lib.Examples,
+  config: config_lib.Config,
+  start: int = 0,
+  share: Share = WHOLE,
 ) -> tf.data.Dataset:
   """Endless batches for supervised training, from step `start` on.
 
   Returns:
-    Dataset of {"image": float32 [B, S, S, C] in [0, 1], "label": int64 [B]}, B the global
-    batch.
+    Dataset of {"image": float32 [B, S, S, C] in [0, 1], "label": int64 [B]}, B this share
+    of the global batch.
   """
   images, labels = _constant(source.images), _constant(source.labels)
+  options = config.source
 
   def batch(step):
-    indices = _indices(
-      step, config.source.global_batch_size, len(source), config.seed, "source"
-    )
+    size, seed = options.global_batch_size, config.seed
+    indices = _indices(step, size, len(source), seed, "source", share)
     return {
-      "image": _network_input(tf.gather(images, indices), config.data),
+      "image": _chosen_images(
+        images, indices, step, "source", options.augment, config, share
+      ),
       "label": tf.gather(labels, indices),
     }
 
@@ -37,22 +56,40 @@ def domain_batches(
   target: examples_lib.Examples,
   config: config_lib.Config,
   start: int = 0,
+  source_taps: Mapping[str, tf.Tensor] | None = None,
+  share: Share = WHOLE,
 ) -> tf.data.Dataset:
-  """Endless unlabelled batches of both domains, from step `start` on.
+  """Endless batches of both domains, from step `start` on; the target's without labels.
+
+  Args:
+    source_taps: {tap: float32 [len(source), ...]}, to give instead of source images.
 
   Returns:
-    Dataset of {"source": float32 [B, S, S, C], "target": float32 [B, S, S, C]}, in [0, 1].
+    Dataset of {"target": float32 [B, S, S, C] in [0, 1]} with "source", the same of the
+    source, and "source_label", int64 [B] if it has labels; or with "source_taps", {tap:
+    float32 [B, ...]}. B is this share of the global batch.
   """
-  images = {"source": _constant(source.images), "target": _constant(target.images)}
+  options, seed = config.adapt, config.seed
+  size = options.global_batch_size
+  target_images = _constant(target.images)
+  source_images = _constant(source.images)
+  labels = None if source.labels is None else _constant(source.labels)
+
+  def images(stored, indices, step, stream):
+    return _chosen_images(stored, indices, step, stream, options.augment, config, share)
 
   def batch(step):
-    batches = {}
-    for domain, stored in images.items():
-      size = len(source if domain == "source" else target)
-      indices = _indices(
-        step, config.adapt.global_batch_size, size, config.seed, f"adapt {domain}"
-      )
-      batches[domain] = _network_input(tf.gather(stored, indices), config.data)
+    from_source = _indices(step, size, len(source), seed, "adapt source", share)
+    from_target = _indices(step, size, len(target), seed, "adapt target", share)
+    batches = {"target": images(target_images, from_target, step, "adapt target")}
+    if source_taps is None:
+      batches["source"] = images(source_images, from_source, step, "adapt source")
+      if labels is not None:
+        batches["source_label"] = tf.gather(labels, from_source)
+    else:
+      batches["source_taps"] = {
+        tap: tf.gather(stored, from_source) for tap, stored in source_taps.items()
+      }
     return batches
 
   return _by_step(batch, start)
@@ -84,15 +121,26 @@ def _by_step(batch, start: int) -> tf.data.Dataset:
   return steps.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
+def _chosen_images(images, indices, step, stream: str, augment: bool, config, share: Share):
+  """The images of one batch as the network sees them, moved by chance if asked."""
+  batch = _network_input(tf.gather(images, indices), config.data)
+  if augment:
+    stream_seed = config_lib.derive_seed(config.seed, f"augment {stream}")
+    seed = tf.stack([tf.constant(stream_seed, tf.int64), step])
+    batch = transforms.random_affine(batch, seed, config.augment, share.index, share.count)
+  return batch
+
+
 def _network_input(images: tf.Tensor, options: config_lib.Data) -> tf.Tensor:
   return transforms.to_network(images, options.image_size, options.channels)
 
 
 def _indices(
-  step: tf.Tensor, batch_size: int, size: int, seed: int, stream: str
+  step: tf.Tensor, batch_size: int, size: int, seed: int, stream: str, share: Share
 ) -> tf.Tensor:
   """Image indices of one batch: every epoch a permutation, batches run across its end."""
-  positions = step * batch_size + tf.range(batch_size, dtype=tf.int64)
+  part = batch_size // share.count
+  positions = step * batch_size + tf.range(part, dtype=tf.int64) + share.index * part
   return _shuffled(positions, size, seed, stream)
 
 

@@ -10,18 +10,25 @@ import scipy.io
 from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
 
-INFO = examples_lib.Info(
-  title="SVHN",
-  files={"train": "train_32x32.mat", "test": "test_32x32.mat"},
-  where="http://ufldl.stanford.edu/housenumbers/",
-  licence="non-commercial research",
-  sizes={"train": 73_257, "test": 26_032},
-)
+_WHERE = "http://ufldl.stanford.edu/housenumbers/"
 
+# MD5 of the files.
 _OFFICIAL = {
   "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
   "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
 }
+
+INFO = examples_lib.Info(
+  title="SVHN",
+  files={"train": "train_32x32.mat", "test": "test_32x32.mat"},
+  where=_WHERE,
+  licence="non-commercial research",
+  sizes={"train": 73_257, "test": 26_032},
+  downloads=tuple(
+    examples_lib.Download(_WHERE + name, digest, "content")
+    for name, digest in _OFFICIAL.items()
+  ),
+)
 
 
 def has_labels(folder: str, split: str) -> bool:

@@ -14,19 +14,30 @@ import numpy as np
 from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
 
+# MD5 of the decoded images, the same from both formats.
+_OFFICIAL = {
+  "train": "fb4abe1a325fe8dd1836905ee04eae55",
+  "test": "108a2eb0395870e52937bede249c0f22",
+}
+
 INFO = examples_lib.Info(
   title="USPS",
   files={s: f"zip.{s}.gz or zip.{s} or usps.h5" for s in examples_lib.SPLITS},
   where="https://hastie.su.domains/ElemStatLearn/data.html (ZIP code)",
   licence="free for research",
   sizes={"train": 7_291, "test": 2_007},
+  downloads=tuple(
+    examples_lib.Download(
+      f"https://hastie.su.domains/ElemStatLearn/datasets/zip.{split}.gz",
+      digest,
+      "decoded images",
+      # A lambda, because the function stands below.
+      lambda path: _images_md5(path),
+    )
+    for split, digest in _OFFICIAL.items()
+  ),
 )
 
-# MD5 of the decoded images, the same from both formats.
-_OFFICIAL = {
-  "train": "fb4abe1a325fe8dd1836905ee04eae55",
-  "test": "108a2eb0395870e52937bede249c0f22",
-}
 _SIDE = 16
 
 
@@ -51,26 +62,19 @@ def load(
   """
   text, h5 = _text_path(folder, split), _h5_path(folder)
   if text:
-    values, label_array, digest = _read_text(text, labels)
+    unit, label_array, digest = _read_text(text, labels)
     digests = {f"zip.{split}": digest}
-    # -1 is paper and 1 is ink.
-    unit = (values + 1.0) / 2.0
   elif h5:
     unit, label_array = _read_h5(h5, split, labels)
     digests = {f"usps.h5/{split}": examples_lib.md5(unit.tobytes())}
+    if label_array is not None:
+      digests[f"usps.h5/{split} labels"] = examples_lib.md5(label_array.tobytes())
   else:
     raise config_lib.UserError(
       f"{folder} holds neither zip.{split}.gz nor usps.h5. Get USPS from {INFO.where}."
     )
   path = str(text or h5)
-  if unit.size and not (unit.min() >= -1e-3 and unit.max() <= 1.001):
-    raise config_lib.UserError(
-      f"{path} has grey values outside the range that its format states."
-    )
-  # Values have three decimals. Rounding them first makes both formats decode to the same
-  # bytes.
-  levels = np.floor(np.round(unit.astype(np.float64), 4) * 255.0 + 0.5 + 1e-6)
-  images = levels.astype(np.uint8).reshape(-1, _SIDE, _SIDE, 1)
+  images = _to_images(path, unit)
   wrong = (
     [os.path.basename(path)]
     if examples_lib.md5(images.tobytes()) != _OFFICIAL[split]
@@ -91,8 +95,30 @@ def _h5_path(folder: str) -> str | None:
   return examples_lib.find(folder, "usps.h5")
 
 
+def _images_md5(path: str) -> str:
+  """MD5 of the images in a text file; the official files have checksums of these alone."""
+  unit, _, _ = _read_text(path, labels=False)
+  return examples_lib.md5(_to_images(path, unit).tobytes())
+
+
+def _to_images(path: str, unit: np.ndarray) -> np.ndarray:
+  """Grey values [N, 256] in [0, 1], read from `path`, as uint8 [N, 16, 16, 1]."""
+  if unit.size and not (unit.min() >= -1e-3 and unit.max() <= 1.001):
+    raise config_lib.UserError(
+      f"{path} has grey values outside the range that its format states."
+    )
+  # Values have three decimals. Rounding them first makes both formats decode to the same
+  # bytes.
+  levels = np.floor(np.round(unit.astype(np.float64), 4) * 255.0 + 0.5 + 1e-6)
+  return levels.astype(np.uint8).reshape(-1, _SIDE, _SIDE, 1)
+
+
 def _read_text(path: str, labels: bool) -> tuple[np.ndarray, np.ndarray | None, str]:
-  """Rows of "label value*256"; returns values [N, 256], labels [N] and the text's MD5."""
+  """Rows of "label value*256", each value from -1 (paper) to 1 (ink).
+
+  Returns:
+    Values [N, 256] in [0, 1], labels [N] or None, and the text's MD5.
+  """
   content = examples_lib.read_bytes(path, INFO.where)
   width = _SIDE * _SIDE + 1
   lines = content.splitlines()
@@ -111,7 +137,8 @@ def _read_text(path: str, labels: bool) -> tuple[np.ndarray, np.ndarray | None, 
   except ValueError as error:
     raise config_lib.UserError(f"{path} is no table of {width} numbers: {error}") from error
   label_array = table[:, 0].astype(np.int64) if labels else None
-  return table[:, 1:] if labels else table, label_array, examples_lib.md5(content)
+  values = table[:, 1:] if labels else table
+  return (values + 1.0) / 2.0, label_array, examples_lib.md5(content)
 
 
 def _read_h5(path: str, split: str, labels: bool) -> tuple[np.ndarray, np.ndarray | None]:

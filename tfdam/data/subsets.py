@@ -1,0 +1,59 @@
+"""Seeded cuts of a training split: fewer images, or fewer of some labels."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from tfdam.data import examples as examples_lib
+
+# Paper, Table 2: "odd removes half of the odd digits, even removes half of the even
+# digits" [13]. So the name is of what gets rare, not of what is kept.
+_REMAINDER = {"odd": 1, "even": 0}
+
+
+def skewed(
+  examples: examples_lib.Examples, parity: str, seed: int, what: str
+) -> examples_lib.Examples:
+  """Drops half of the images with an odd or an even label; the others keep their order.
+
+  Args:
+    examples: with labels.
+    parity: "odd" or "even", the labels that get rare; of an odd count the larger half
+      stays.
+    seed: decides which images.
+    what: the split's name in the note.
+  """
+  assert examples.labels is not None
+  affected = np.flatnonzero(examples.labels % 2 == _REMAINDER[parity])
+  dropped = _choice(affected, len(affected) // 2, seed)
+  kept = np.setdiff1d(np.arange(len(examples)), dropped)
+  note = f"{what} skewed: half of the {parity} labels dropped, {len(kept):,} images"
+  return _take(examples, kept, note)
+
+
+def limited(
+  examples: examples_lib.Examples, limit: int, seed: int, what: str
+) -> examples_lib.Examples:
+  """A random choice of `limit` images (at most all), in their order; 0: all."""
+  if limit in (0, len(examples)):
+    return examples
+  kept = _choice(np.arange(len(examples)), limit, seed)
+  note = f"{what} limited to {limit:,} of {len(examples):,} images"
+  return _take(examples, kept, note)
+
+
+def _choice(indices: np.ndarray, count: int, seed: int) -> np.ndarray:
+  # RandomState: NumPy promises that its streams never change.
+  return np.sort(np.random.RandomState(seed).permutation(indices)[:count])
+
+
+def _take(
+  examples: examples_lib.Examples, kept: np.ndarray, note: str
+) -> examples_lib.Examples:
+  labels = None if examples.labels is None else examples.labels[kept]
+  notes = (*examples.notes, note)
+  return dataclasses.replace(
+    examples, images=examples.images[kept], labels=labels, notes=notes
+  )
