@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -28,6 +28,7 @@ class PerLocation(tf.keras.Model):
     num_outputs: int,
     slope: float = 0.0,
     seed: int = 0,
+    wrap: Callable[[tf.keras.layers.Layer, int], tf.keras.layers.Layer] | None = None,
     name: str = "discriminator",
   ):
     """Args:
@@ -35,20 +36,23 @@ class PerLocation(tf.keras.Model):
     num_outputs: 1, or 2 for the two-way softmax.
     slope: of the leaky ReLU for negative inputs.
     seed: for the initial weights, together with the name.
+    wrap: (layer, seed) to what is put around every layer, such as spectral normalisation.
     """
     super().__init__(name=name)
     self.slope = slope
-    init = [
-      tf.keras.initializers.GlorotUniform(config_lib.derive_seed(seed, f"{name} {i}"))
-      for i in range(len(units) + 1)
-    ]
-    self.hidden = [
-      tf.keras.layers.Dense(width, kernel_initializer=init[i], name=f"hidden{i + 1}")
-      for i, width in enumerate(units)
-    ]
-    self.classifier = tf.keras.layers.Dense(
-      num_outputs, kernel_initializer=init[-1], name="classifier", dtype="float32"
-    )
+    widths = [*units, num_outputs]
+    names = [*(f"hidden{i + 1}" for i in range(len(units))), "classifier"]
+    layers = []
+    for i, (width, layer_name) in enumerate(zip(widths, names)):
+      layer_seed = config_lib.derive_seed(seed, f"{name} {i}")
+      init = tf.keras.initializers.GlorotUniform(layer_seed)
+      # Logits are float32 even under mixed precision.
+      dtype = "float32" if layer_name == "classifier" else None
+      layer = tf.keras.layers.Dense(
+        width, kernel_initializer=init, name=layer_name, dtype=dtype
+      )
+      layers.append(wrap(layer, layer_seed) if wrap else layer)
+    *self.hidden, self.classifier = layers
 
   def call(self, activations, training=False):
     x = activations

@@ -16,7 +16,7 @@ class LeNet(tf.keras.Model):
 
   Returns:
     {"logits": float32 [B, num_classes],
-     "taps": {"conv1": [B, H1, W1, 20], "conv2": [B, H2, W2, 50], after ReLU and pooling,
+     "taps": {"conv1": [B, H1, W1, 20], "conv2": [B, H2, W2, 50], after pooling and ReLU,
               "fc3": [B, 500] after ReLU, "fc4": [B, num_classes]: the logits}}
   """
 
@@ -42,33 +42,49 @@ class LeNet(tf.keras.Model):
 
   def call(self, images, training=False):
     taps = {}
-    x = taps["conv1"] = self._after_conv(self.conv1(images))
-    x = taps["conv2"] = self._after_conv(self.conv2(x))
-    x = taps["fc3"] = tf.nn.relu(self.fc3(self.flatten(x)))
+    x = taps["conv1"] = self._after_conv(self.affine1(images, training))
+    x = taps["conv2"] = self._after_conv(self.affine2(x, training))
+    x = taps["fc3"] = tf.nn.relu(self.affine3(self.flatten(x), training))
     logits = taps["fc4"] = self.fc4(x)
     return {"logits": logits, "taps": taps}
+
+  def affine1(self, x, training):
+    """What stands before the first ReLU; the same for 2 and 3."""
+    return self.conv1(x)
+
+  def affine2(self, x, training):
+    return self.conv2(x)
+
+  def affine3(self, x, training):
+    return self.fc3(x)
+
+  def site_layers(self) -> tuple[tf.keras.layers.Layer, ...]:
+    """The layers into which scale and shift fold, in network order."""
+    return self.conv1, self.conv2, self.fc3, self.fc4
 
   def sites(self) -> tuple[sites_lib.Site, ...]:
     """Every layer before its ReLU, where scale and shift fold into its weights."""
 
-    def conv1(state):
-      return {"output": self.conv1(state["output"])}
+    def first(state):
+      return {"output": self.affine1(state["output"], training=False)}
 
-    def conv2(state):
-      return {"output": self.conv2(self._after_conv(state["output"]))}
+    def second(state):
+      pooled = self._after_conv(state["output"])
+      return {"output": self.affine2(pooled, training=False)}
 
-    def fc3(state):
-      return {"output": self.fc3(self.flatten(self._after_conv(state["output"])))}
+    def third(state):
+      flat = self.flatten(self._after_conv(state["output"]))
+      return {"output": self.affine3(flat, training=False)}
 
-    def fc4(state):
+    def fourth(state):
       return {"output": self.fc4(tf.nn.relu(state["output"]))}
 
-    return (
-      sites_lib.Site("conv1", self.conv1, conv1),
-      sites_lib.Site("conv2", self.conv2, conv2),
-      sites_lib.Site("fc3", self.fc3, fc3),
-      sites_lib.Site("fc4", self.fc4, fc4),
+    advances = (first, second, third, fourth)
+    return tuple(
+      sites_lib.Site(layer.name, layer, advance)
+      for layer, advance in zip(self.site_layers(), advances)
     )
 
   def _after_conv(self, x):
-    return self.pool(tf.nn.relu(x))
+    # The maximum of ReLUs is the ReLU of the maximum: a quarter of the work.
+    return tf.nn.relu(self.pool(x))
