@@ -31,12 +31,27 @@ def test_defaults_are_valid_and_survive_json():
     ("adapt.schedule", "togehter", "Did you mean 'together'"),
     ("adapt.discriminator_units", (500, 0), "at least 1"),
     ("data.channels", 2, "one of 1, 3"),
+    ("data.target_limit", -1, "at least 0"),
+    ("data.source_skew", "evne", "Did you mean 'even'"),
     ("source.global_batch_size", 0, "at least 1"),
+    ("loop.watch_every", -1, "at least 0"),
+    ("loop.watch_images", 0, "at least 1"),
+    ("loop.alarm_dead_share", 1.5, "at most 1.0"),
+    ("loop.alarm_marginal", -0.1, "at least 0.0"),
     ("adapt.taps", "", "at least one tap"),
     ("adapt.taps", "fc3:0.1,fc3:1", "each tap once"),
     ("adapt.taps", "fc3:zero", "name:weight"),
     ("adapt.taps", "fc3:0", "above 0"),
     ("source.steps", 0, "source.init_checkpoint"),
+    ("match.method", "adabm", "Did you mean 'adabn'"),
+    ("adapt.gate_accuracy", 1.5, "at most 1.0"),
+    ("adapt.ema_momentum", 1.0, "at most 0.999999"),
+    ("adapt.information_weight", -0.5, "at least 0.0"),
+    ("adapt.information_after", 5, "adapt.information_weight is 0"),
+    ("adapt.batch_norm", "frozen", "matched, train"),
+    ("adapt.cache_taps_mb", -1, "at least 0"),
+    ("augment.scale", 1.0, "at most 0.9"),
+    ("augment.rotation", -10.0, "at least 0.0"),
   ],
 )
 def test_a_value_out_of_bounds_names_its_flag(field, value, said):
@@ -71,6 +86,33 @@ def test_an_integer_stands_for_a_float_but_not_the_reverse():
 def test_a_matched_start_needs_matching(field):
   with pytest.raises(config_lib.UserError, match="match.enabled"):
     resolve(**{field: "matched", "match.enabled": False})
+
+
+@pytest.mark.parametrize(
+  ("field", "value"),
+  [("warmup_steps", 5), ("gate_accuracy", 0.6), ("spectral_norm", True),
+   ("schedule", "one_at_a_time"), ("information_weight", 0.5), ("batch_norm", "train")],
+)  # fmt: skip
+def test_what_needs_discriminators_is_refused_without(field, value):
+  fields = {"adapt.objective": "joint_mmd", f"adapt.{field}": value}
+  with pytest.raises(config_lib.UserError, match=f"adapt.{field} is .*no use for it"):
+    resolve(**fields)
+
+
+def test_joint_mmd_takes_no_tap_weights():
+  with pytest.raises(config_lib.UserError, match="names without weights"):
+    resolve(**{"adapt.objective": "joint_mmd"})
+  resolve(**{"adapt.objective": "joint_mmd", "adapt.taps": "fc3,fc4"})
+
+
+def test_information_sets_in_within_the_steps():
+  with pytest.raises(config_lib.UserError, match="more than adapt.steps"):
+    resolve(**{"adapt.information_after": 20_000, "adapt.information_weight": 0.5})
+
+
+def test_a_gate_needs_adam():
+  with pytest.raises(config_lib.UserError, match="adapt.optimizer"):
+    resolve(**{"adapt.gate_accuracy": 0.6, "adapt.optimizer": "sgd"})
 
 
 def test_taps_keep_their_order_and_default_to_weight_one():

@@ -5,15 +5,15 @@ import os
 import tensorflow as tf
 
 from tfdam import data
-from tfdam.training import checkpoints, run_folder, stages
+from tfdam.training import checkpoints, context, run_folder, stages
 
 
 def domains(config, root):
-  load = data.load
-  return stages.Domains(
-    load(config.data.source, "train", True, config.data, root),
-    load(config.data.target, "train", False, config.data, root),
-    data.load_scored(config.data, root),
+  load = data.load_training
+  return context.Domains(
+    load("source", True, config.data, root, config.seed),
+    load("target", False, config.data, root, config.seed),
+    data.load_scored(config.data, root, config.seed),
   )
 
 

@@ -93,7 +93,7 @@ def small_config(**overrides):
   values.update_from_flattened_dict({
     "source.steps": 20, "source.global_batch_size": 16, "adapt.steps": 20,
     "adapt.global_batch_size": 16, "adapt.discriminator_units": (32, 32),
-    "loop.log_every": 5, "loop.checkpoint_every": 10,
+    "loop.log_every": 5, "loop.checkpoint_every": 10, "source.cache": "off",
   })  # fmt: skip
   values.update_from_flattened_dict({k.replace("__", "."): v for k, v in overrides.items()})
   return config_lib.resolve(values)

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ _SMALL = (
   "--config.adapt.global_batch_size=16",
   "--config.loop.log_every=5",
   "--config.loop.checkpoint_every=20",
+  "--config.source.cache=off",
 )
 
 
@@ -91,6 +93,7 @@ class KillTest(tf.test.TestCase):
         self.assertAllEqual(first[name], second[name])
     results = [json.load(open(os.path.join(path, "results.json"))) for path in (one, other)]
     self.assertEqual(results[0]["stages"], results[1]["stages"])
+    self.assertEqual(results[0]["alarms"], results[1]["alarms"])
     # The curves are whole and without repeats.
     lines = [open(os.path.join(path, "metrics.jsonl")).read() for path in (one, other)]
     self.assertEqual(*lines)
@@ -173,6 +176,23 @@ def test_evaluate_gives_the_results_again(root, tmp_path):
     assert (workdir / name).exists()
 
 
+def test_a_cut_target_is_scored_on_what_was_adapted_to_and_says_so(root, tmp_path):
+  workdir = tmp_path / "run"
+  flags = ["--config.data.target_skew=odd", "--config.data.target_limit=100"]
+  code, output = run(workdir, root, *_SMALL, *flags)
+  assert code == 0, output
+  results = json.loads((workdir / "results.json").read_text())["stages"]
+  assert results["adapted"]["transductive"]["num_images"] == 100
+  assert results["adapted"]["test"]["num_images"] == 50
+  notes = json.loads((workdir / "run.json").read_text())["notes"]
+  for said in ("half of the odd labels dropped, 113 images", "limited to 100 of 113"):
+    assert [note for note in notes if said in note]
+    assert re.search(f"^Note: .*{said}", output, re.M)
+  code, output = run(workdir, root, module="tfdam.evaluate")
+  assert code == 0, output
+  assert json.loads((workdir / "evaluation.json").read_text())["stages"] == results
+
+
 def test_without_data_it_ends_before_tensorflow_starts(tmp_path):
   # A tensorflow that cannot be imported proves that it was not.
   (tmp_path / "tensorflow.py").write_text("raise SystemExit('tensorflow was imported')")
@@ -196,6 +216,7 @@ def test_without_data_it_ends_before_tensorflow_starts(tmp_path):
     ("--config.adapt.taps=fc33:1", "Did you mean 'fc3'"),
     ("--config.adapt.objective=lsgan", "least_squares"),
     ("--config.data.target=upsp", "Did you mean 'usps'"),
+    ("--config.data.target_limit=151", "target usps/train has 150 images"),
     ("--config=configs/digits/mnist_to_usps.py:relaese", "Did you mean 'release'"),
     (
       "--config=configs/digits/mnist_to_ups.py",

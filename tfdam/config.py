@@ -23,7 +23,12 @@ class UserError(Exception):
 
   No ValueError: ml_collections would wrap one that a configuration file raises in a
   traceback.
+
+  Attributes:
+    exit_status: of the program that it ends.
   """
+
+  exit_status = 2
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -61,6 +66,14 @@ class Data:
   channels: int = _field(1, choices=(1, 3))
   # Number of classes; labels are 0 .. num_classes - 1.
   num_classes: int = _field(10, low=2, high=65535)
+  # Images taken from each training split, a choice seeded by `seed`; 0: all of them. The
+  # test split is always whole.
+  source_limit: int = _field(0, low=0)
+  target_limit: int = _field(0, low=0)
+  # Table 2, before the limit: odd (even) drops half of the training images with an odd
+  # (even) label. On the target labels decide which images are left, and nothing else.
+  source_skew: str = _field("none", choices=("none", "odd", "even"))
+  target_skew: str = _field("none", choices=("none", "odd", "even"))
   # True: refuse MNIST, USPS or SVHN files whose counts or checksums are not the official
   # ones. False: say so in the log, in run.json and under the table.
   require_canonical: bool = _field(False)
@@ -92,9 +105,14 @@ class Source:
   epsilon: float = _field(1e-8, low=0.0)
   # Weight of sum(w^2) / 2 over kernels; not applied in adaptation.
   l2: float = _field(2.5e-5, low=0.0)
+  # Whether to train on randomly moved images (section augment).
+  augment: bool = _field(False)
   # A run folder (its source_only stage) or one checkpoint folder to start from; empty:
   # random.
   init_checkpoint: str = _field("")
+  # Folder of trained source networks that runs share; empty: $TFDAM_CACHE, else
+  # ~/.cache/tfdam; "off": share none.
+  cache: str = _field("", affects_result=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +121,9 @@ class Match:
 
   # False leaves the stage out.
   enabled: bool = _field(True)
+  # gaussian: scale and shift give each site the source's moments; adabn: batch norms take
+  # the target's moving mean and variance, other sites stay (Sec. 4.1).
+  method: str = _field("gaussian", choices=("gaussian", "adabn"))
   # Sites to match, in network order: "all", or names separated by commas.
   sites: str = _field("all")
   # Calibration images taken from each training split; 0: all of them. Activations of that
@@ -136,10 +157,27 @@ class Adapt:
   # 500).
   warmup_steps: int = _field(0, low=0)
   # gan: one sigmoid logit; gan_softmax: the release's two-way softmax; least_squares:
-  # LSGAN.
-  objective: str = _field("gan_softmax", choices=("gan", "gan_softmax", "least_squares"))
+  # LSGAN; joint_mmd: JAN, no discriminators but a kernel distance of all taps together,
+  # with the source's labels on the same network (Table 1, "Long et al.").
+  objective: str = _field(
+    "gan_softmax", choices=("gan", "gan_softmax", "least_squares", "joint_mmd")
+  )
   # lambda in Eq. (3), on the target's alignment loss only.
   gan_weight: float = _field(0.5, low=0.0)
+  # Mean discriminator accuracy above which the target moves, a fraction; 0: it always does.
+  gate_accuracy: float = _field(0.0, low=0.0, high=1.0)
+  # Weight of information maximisation on the logits, with the source's label frequencies
+  # as the prior, and the target's steps before it sets in.
+  information_weight: float = _field(0.0, low=0.0)
+  information_after: int = _field(0, low=0)
+  # Whether both domains' images are randomly moved (section augment).
+  augment: bool = _field(False)
+  # Batch norms of the target: their moving moments, which stay (as the Gaussian stage left
+  # them), or each batch's own.
+  batch_norm: str = _field("matched", choices=("matched", "train"))
+  # The adapted network is the moving average of the target's weights; the weight of the
+  # past at each step, 0: the last weights themselves.
+  ema_momentum: float = _field(0.0, low=0.0, high=0.999999)
   # Weight of the squared weight distance in Eq. (3).
   drift_weight: float = _field(1.0, low=0.0)
   # sum: over all weights (Eq. 3); mean: over each variable, then summed (the release).
@@ -158,6 +196,22 @@ class Adapt:
   discriminator_units: tuple[int, ...] = _field((500, 500), low=1)
   # Slope of its leaky ReLU for negative inputs; 0: ReLU.
   discriminator_slope: float = _field(0.0, low=0.0, high=1.0)
+  # Divide its kernels by their largest singular value (Miyato et al. 2018).
+  spectral_norm: bool = _field(False)
+  # The frozen source's taps are computed once instead of at every step if all of them fit
+  # into so many MiB; 0: never.
+  cache_taps_mb: int = _field(1024, low=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Augment:
+  """Random affine movements of images: each a bound, drawn uniformly on both sides of 0."""
+
+  # Degrees; fraction of the size; fraction (tangent of the angle); pixels of image_size.
+  rotation: float = _field(10.0, low=0.0, high=180.0)
+  scale: float = _field(0.1, low=0.0, high=0.9)
+  shear: float = _field(0.1, low=0.0, high=1.0)
+  translation: float = _field(2.0, low=0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,16 +226,36 @@ class Loop:
   keep_checkpoints: int = _field(2, low=1, affects_result=False)
   # Images a forward pass in evaluation.
   eval_batch_size: int = _field(1_000, low=1, affects_result=False)
+  # Steps of adaptation between two looks at activations and predicted labels; 0: none.
+  watch_every: int = _field(1_000, low=0, affects_result=False)
+  # Images of each training split that a look sees, always the same.
+  watch_images: int = _field(1_000, low=1, affects_result=False)
+  # Alarm when a tap has more channels that never change than the source network's, by more
+  # than this share of its channels. MNIST to USPS stays within 0.02 (600 steps); a run
+  # that collapsed had 0.5 to 1.
+  alarm_dead_share: float = _field(0.2, low=0.0, high=1.0, affects_result=False)
+  # Alarm when predicted labels are further than this from the source's label shares (total
+  # variation, 0 to 1). MNIST to USPS, whose true shares are 0.09 apart, stays at 0.10 to
+  # 0.14 (600 steps; the choice of 1,000 images alone makes 0.04); one class for all is at
+  # 0.9. Domains with other class frequencies need more.
+  alarm_marginal: float = _field(0.25, low=0.0, high=1.0, affects_result=False)
 
 
 @dataclasses.dataclass(frozen=True)
 class Runtime:
   """Devices and arithmetic."""
 
-  # auto: one device without a strategy, several with MirroredStrategy.
-  strategy: str = _field("auto", choices=("auto", "none", "mirrored"), affects_result=False)
-  # Devices to use; 0: every GPU. On a machine without one: that many logical CPU devices.
+  # auto: multi_worker if TF_CONFIG names several workers, else one device without a
+  # strategy, several with MirroredStrategy.
+  strategy: str = _field(
+    "auto", choices=("auto", "none", "mirrored", "multi_worker"), affects_result=False
+  )
+  # Devices to use, of each worker; 0: every GPU. On a machine without one: that many
+  # logical CPU devices, one a worker.
   num_replicas: int = _field(0, low=0, affects_result=False)
+  # Arithmetic of layers. Variables, logits, losses and moments are float32 in each;
+  # mixed_float16 scales every player's loss by a factor that adjusts itself.
+  precision: str = _field("float32", choices=("float32", "mixed_float16", "mixed_bfloat16"))
   # TensorFlow's op determinism: a killed and resumed run ends with the same bits.
   deterministic: bool = _field(True, affects_result=False)
 
@@ -193,13 +267,14 @@ class Config:
   name: str = _field("run", affects_result=False)
   method: str = _field("gam", affects_result=False)
   recipe: str = _field("release", affects_result=False)
-  # Seeds initial weights and the order of images.
+  # Seeds initial weights, the order of images and the choice of a part of them.
   seed: int = _field(0, low=0, high=2**31 - 1)
   data: Data = Data()
   model: Model = Model()
   source: Source = Source()
   match: Match = Match()
   adapt: Adapt = Adapt()
+  augment: Augment = Augment()
   loop: Loop = Loop()
   runtime: Runtime = Runtime()
 
@@ -210,6 +285,7 @@ _SECTIONS = {
   "source": Source,
   "match": Match,
   "adapt": Adapt,
+  "augment": Augment,
   "loop": Loop,
   "runtime": Runtime,
 }
@@ -403,3 +479,47 @@ def _check_together(config: Config) -> None:
         f"adapt.{name} is 'matched' but match.enabled is False: there is no matched"
         f" network. Set --config.match.enabled=True or --config.adapt.{name}=source."
       )
+  _check_players(config.adapt)
+
+
+def _check_players(options: Adapt) -> None:
+  """Refuses what would be silently ignored."""
+  without_players = {
+    "warmup_steps": options.warmup_steps > 0,
+    "gate_accuracy": options.gate_accuracy > 0,
+    "spectral_norm": options.spectral_norm,
+    "schedule": options.schedule != "together",
+    "information_weight": options.information_weight > 0,
+    "batch_norm": options.batch_norm != "matched",
+  }
+  if options.objective == "joint_mmd":
+    for name in (name for name, is_set in without_players.items() if is_set):
+      raise UserError(
+        f"adapt.{name} is {getattr(options, name)!r}, but adapt.objective 'joint_mmd' (no"
+        f" discriminators, one network for both domains) has no use for it. Set"
+        f" --config.adapt.{name}={getattr(Adapt(), name)} or another"
+        " --config.adapt.objective."
+      )
+  if options.objective == "joint_mmd" and set(parse_taps(options.taps).values()) != {1.0}:
+    raise UserError(
+      f"adapt.taps is '{options.taps}', but adapt.objective 'joint_mmd' takes all taps"
+      " together; expected names without weights. Set --config.adapt.taps, such as"
+      " fc3,fc4."
+    )
+  if options.gate_accuracy and options.optimizer != "adam":
+    raise UserError(
+      f"adapt.gate_accuracy is {options.gate_accuracy}, which only Adam can follow;"
+      f" adapt.optimizer is '{options.optimizer}'. Set --config.adapt.optimizer=adam or"
+      " --config.adapt.gate_accuracy=0."
+    )
+  if options.information_after and not options.information_weight:
+    raise UserError(
+      f"adapt.information_after is {options.information_after}, but"
+      " adapt.information_weight is 0. Set --config.adapt.information_weight, or"
+      " --config.adapt.information_after=0."
+    )
+  if options.steps and options.information_after > options.steps:
+    raise UserError(
+      f"adapt.information_after is {options.information_after}, more than adapt.steps"
+      f" ({options.steps}). Set --config.adapt.information_after."
+    )

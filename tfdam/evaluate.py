@@ -34,7 +34,7 @@ def main(argv: list[str]) -> None:
     config = dataclasses.replace(config, data=root_set)
   root = runtime.data_root(config.data)
   data.check_files(config.data, root, scoring_only=True)
-  scored = data.load_scored(config.data, root)
+  scored = data.load_scored(config.data, root, config.seed)
   if not any(scored.values()):
     raise config_lib.UserError(
       f"{config.data.target} in {root} has no labels: there is nothing to score. Set"
@@ -45,7 +45,8 @@ def main(argv: list[str]) -> None:
   # Late, as in train.py: TensorFlow takes seconds to start.
   from tfdam.training import checkpoints, evaluation, players, stages
 
-  runtime.start(config_lib.Runtime(num_replicas=1), config.seed)
+  alone = config_lib.Runtime("none", num_replicas=1, precision=config.runtime.precision)
+  runtime.start(alone, config.seed)
   network = players.network(config, "network")
   found = {}
   for stage in stages.STAGES if _STAGE.value == "all" else (_STAGE.value,):

@@ -7,12 +7,14 @@ before.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from absl import app, flags, logging
 
+from tfdam import cluster as cluster_lib
 from tfdam import config as config_lib
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -37,7 +39,7 @@ def command(target: str, arguments: str) -> str:
 
 
 def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
-  """Runs an entry point; what the user can mend is printed bare, with exit status 2.
+  """Runs an entry point; what the user can mend is printed bare, with its exit status.
 
   Args:
     main: gets what is left of the command line after flags.
@@ -50,7 +52,7 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
     app.run(main, flags_parser=lambda argv: _parse_flags(argv, default_config))
   except config_lib.UserError as error:
     print(f"Error: {error}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(error.exit_status)
 
 
 def start(options: config_lib.Runtime, seed: int):
@@ -60,8 +62,9 @@ def start(options: config_lib.Runtime, seed: int):
     The `tf.distribute.Strategy` to build and train under.
 
   Raises:
-    config.UserError: the devices asked for are not there.
+    config.UserError: the devices or workers asked for are not there.
   """
+  team = cluster_lib.find(options)
   import tensorflow as tf
 
   gpus = tf.config.list_physical_devices("GPU")
@@ -76,17 +79,46 @@ def start(options: config_lib.Runtime, seed: int):
       f"runtime.num_replicas is {num_replicas}, but there are {len(gpus)} GPUs. Set"
       " --config.runtime.num_replicas."
     )
+  if team and not gpus and num_replicas > 1:
+    raise config_lib.UserError(
+      f"runtime.num_replicas is {num_replicas}, but each of several workers without a GPU"
+      " computes on one device. Set --config.runtime.num_replicas=0 and start more workers."
+    )
   for gpu in gpus:
     tf.config.experimental.set_memory_growth(gpu, True)
   if not gpus and num_replicas > 1:
     _split_cpu(tf, num_replicas)
+  tf.keras.mixed_precision.set_global_policy(options.precision)
   tf.keras.utils.set_random_seed(seed)
   if options.deterministic:
     tf.config.experimental.enable_op_determinism()
+  if team:
+    tf.config.set_visible_devices(gpus[:num_replicas], "GPU")
+    return _join(tf, team)
   if options.strategy == "mirrored" or num_replicas > 1:
     kind = "GPU" if gpus else "CPU"
     return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(num_replicas)])
   return tf.distribute.get_strategy()
+
+
+def _join(tf, team: cluster_lib.Cluster):
+  """Meets the other workers; waits until all of them are there."""
+  if not team.is_chief and logging.get_verbosity() == logging.INFO:
+    logging.set_verbosity(logging.WARNING)  # the chief says the same
+  tf.get_logger().setLevel("WARNING")  # one line for every collective operation it traces
+  print(f"{team}: waiting for {', '.join(team.addresses)}", file=sys.stderr)
+  # TensorFlow waits in C++, where Python's handler would never run.
+  before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+  try:
+    return tf.distribute.MultiWorkerMirroredStrategy()
+  except (tf.errors.OpError, RuntimeError) as error:
+    raise config_lib.UserError(
+      f"{team} cannot join the other workers: {str(error).splitlines()[0]}. Is every"
+      " address in TF_CONFIG right, its port free, and no worker of an earlier start still"
+      " there? End them all and start them again."
+    ) from error
+  finally:
+    signal.signal(signal.SIGINT, before)
 
 
 def check_batch(name: str, global_batch_size: int, num_replicas: int) -> None:

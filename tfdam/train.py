@@ -11,8 +11,8 @@ import os
 from absl import flags
 from ml_collections import config_flags
 
+from tfdam import cluster, data, runtime
 from tfdam import config as config_lib
-from tfdam import data, runtime
 from tfdam.training import report, run_folder, signals
 
 _DEFAULT_CONFIG = "configs/digits/mnist_to_usps.py"
@@ -32,30 +32,41 @@ def main(argv: list[str]) -> None:
   if len(argv) > 1:
     raise config_lib.UserError(f"'{argv[1]}' is no flag. Did you mean --config={argv[1]}?")
   config = config_lib.resolve(_CONFIG.value)
+  cluster.find(config.runtime)  # TF_CONFIG, if it counts
   folder = run_folder.RunFolder(
     runtime.resolve_path(_WORKDIR.value or os.path.join("runs", config.name))
   )
   folder.check(config)
   root = runtime.data_root(config.data)
   data.check_files(config.data, root)
-  source = data.load(config.data.source, "train", True, config.data, root)
+  source = data.load_training("source", True, config.data, root, config.seed)
   # Without labels: adaptation never sees them. Scoring gets its own copy.
-  target = data.load(config.data.target, "train", False, config.data, root)
-  scored = data.load_scored(config.data, root)
+  target = data.load_training("target", False, config.data, root, config.seed)
+  scored = data.load_scored(config.data, root, config.seed)
   read = {"source": source, "target": target, **scored}
   digests = {role: part.digests for role, part in read.items() if part}
   notes = sorted({note for part in read.values() if part for note in part.notes})
 
   # TensorFlow starts here: what is wrong with flags, folder or files has been said by now.
-  from tfdam.training import stages
+  from tfdam.training import context, stages, workers
 
   strategy = runtime.start(config.runtime, config.seed)
-  run = stages.Run(config, stages.Domains(source, target, scored), folder, strategy)
-  run.prepare()
-  folder.claim(config, digests, notes, stages.devices(strategy))
-  with signals.exit_at_once():
-    results = run.execute()
-  report.print_stages(results["stages"], _title(config), notes)
+  domains = context.Domains(source, target, scored)
+  with (
+    workers.loss_explained(strategy, folder),
+    workers.own_folder(strategy, folder) as own,
+  ):
+    run = stages.Run(config, domains, own, strategy)
+    run.prepare()
+    own.claim(config, digests, notes, stages.devices(strategy))
+    workers.check_shared(strategy, own)
+    with signals.exit_at_once():
+      results = run.execute()
+  if not workers.is_chief(strategy):
+    return
+  report.print_stages(
+    results["stages"], _title(config), notes + report.alarm_notes(results)
+  )
   print(f"Next: {report.next_command('tfdam.evaluate', folder.path)}")
 
 

@@ -11,7 +11,9 @@ from tfdam import runtime
 _BELOW = {
   "tfdam/config.py": set(),
   "tfdam/__init__.py": set(),
-  "tfdam/runtime.py": {"tfdam.config"},
+  "tfdam/cluster.py": {"tfdam.config"},
+  "tfdam/runtime.py": {"tfdam.config", "tfdam.cluster"},
+  "tfdam/addons.py": set(),
   "tfdam/data": {"tfdam.config", "tfdam.data"},
   "tfdam/models": {"tfdam.config", "tfdam.models"},
   "tfdam/matching": {"tfdam.matching"},
@@ -19,11 +21,15 @@ _BELOW = {
   "tfdam/training": {
     "tfdam",
     *(f"tfdam.{name}" for name in (
-      "config", "runtime", "data", "models", "matching", "metrics", "training"
+      "config", "cluster", "runtime", "addons", "data", "models", "matching", "metrics",
+      "training",
     )),
   },
-  "tfdam/train.py": {"tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.training"},
+  "tfdam/train.py": {
+    "tfdam.config", "tfdam.cluster", "tfdam.runtime", "tfdam.data", "tfdam.training"
+  },
   "tfdam/evaluate.py": {"tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.training"},
+  "tfdam/download.py": {"tfdam.config", "tfdam.runtime", "tfdam.data"},
   "configs": {"tfdam.config", "configs"},
 }  # fmt: skip
 # Not imported at the top of these: what a user got wrong is said before TensorFlow
@@ -31,8 +37,9 @@ _BELOW = {
 _WITHOUT_TENSORFLOW = tuple(
   f"tfdam/{name}.py"
   for name in (
-    "config", "runtime", "train", "evaluate", "data/__init__", "data/examples",
-    "data/mnist", "data/usps", "data/svhn", "data/npz", "data/folder",
+    "config", "cluster", "runtime", "train", "evaluate", "download", "data/__init__",
+    "data/examples", "data/downloads", "data/subsets", "data/mnist", "data/usps",
+    "data/svhn", "data/npz", "data/folder",
     "training/run_folder", "training/report",
   )
 )  # fmt: skip
@@ -87,3 +94,10 @@ def test_tf_function_stands_in_the_loop_alone():
       isinstance(n, ast.Attribute) and ast.unparse(n) == "tf.function" for n in nodes
     )
     assert uses == (path == "tfdam/training/loop.py"), path
+
+
+def test_one_file_alone_imports_tensorflow_addons():
+  importing = [
+    path for path in sources() if any("tensorflow_addons" in n for n in imported(path))
+  ]
+  assert importing == ["tfdam/addons.py"]

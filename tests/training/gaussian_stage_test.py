@@ -6,7 +6,7 @@ import tensorflow as tf
 from tests import synthetic
 from tfdam import config as config_lib
 from tfdam.matching import gaussian
-from tfdam.models import lenet
+from tfdam.models import lenet, lenet_bn
 from tfdam.training import gaussian_stage
 
 
@@ -114,3 +114,73 @@ class GaussianStageTest(tf.test.TestCase):
     # Undone at the first site already; 1e-3 is float32 through four layers, scaled back by
     # two.
     self.assertLess(after, 1e-3 * before)
+
+
+class AdaBNTest(tf.test.TestCase):
+  """LeNet-BN whose moving moments are exactly the source's."""
+
+  def setUp(self):
+    super().setUp()
+    source, _ = synthetic.digits(300, 28, seed=0)
+    target, _ = synthetic.digits(200, 28, seed=1, gain=0.5, offset=0.3)
+    self.images = [
+      tf.data.Dataset.from_tensor_slices(
+        tf.constant(images[..., None] / 255.0, tf.float32)
+      ).batch(50)
+      for images in (source, target)
+    ]
+
+  def network(self):
+    model = lenet_bn.LeNetBN(10, seed=3)
+    model(tf.zeros([1, 28, 28, 1]))
+    rng = np.random.RandomState(0)
+    for norm in (model.bn1, model.bn2, model.bn3):
+      # Without it both methods differ by what it takes from the variance.
+      norm.epsilon = 0.0
+      norm.gamma.assign(rng.uniform(0.5, 2.0, norm.gamma.shape))
+      norm.beta.assign(rng.normal(size=norm.beta.shape))
+    return model
+
+  def source(self):
+    """Adapted to its own source images, a norm's moving moments are theirs."""
+    model = self.network()
+    gaussian_stage.match(
+      model, model, self.images[0], self.images[0], config_lib.Match(method="adabn")
+    )
+    return model
+
+  def matched(self, method, **options):
+    target = self.source()
+    records = gaussian_stage.match(
+      self.source(), target, *self.images, config_lib.Match(method=method, **options)
+    )
+    return target, records
+
+  def test_gaussian_matching_of_the_norms_is_adabn(self):
+    """Sec. 4.1: the closed form of Eq. (2) contains AdaBN."""
+    by_adabn, records = self.matched("adabn")
+    self.assertEqual([record["site"] for record in records], ["bn1", "bn2", "bn3"])
+    by_moments, _ = self.matched("gaussian", sites="bn1,bn2,bn3", max_scale=1e6)
+    images = next(iter(self.images[1]))
+    unmatched = self.source()(images)["logits"]
+    found, expected = (model(images)["logits"] for model in (by_moments, by_adabn))
+    # float32 weights, folded differently, through four layers of up to 800 terms.
+    self.assertAllClose(found, expected, rtol=1e-3, atol=1e-3)
+    self.assertGreater(np.abs(found - unmatched).max(), 0.1)
+
+  def test_adabn_moves_moving_moments_alone(self):
+    adapted, _ = self.matched("adabn")
+    for now, then in zip(adapted.trainable_variables, self.source().trainable_variables):
+      self.assertAllEqual(now, then)
+
+  def test_adabn_takes_the_moments_of_the_norms_input(self):
+    adapted, _ = self.matched("adabn")
+    batches = [adapted.conv1(images) for images in self.images[1]]
+    inputs = np.concatenate([b.numpy().reshape(-1, 20) for b in batches]).astype(np.float64)
+    # float32 activations of order 0.1.
+    self.assertAllClose(adapted.bn1.moving_mean, inputs.mean(0), atol=1e-5)
+    self.assertAllClose(adapted.bn1.moving_variance, inputs.var(0), rtol=1e-3, atol=1e-7)
+
+  def test_a_network_without_norms_is_refused(self):
+    with self.assertRaisesRegex(config_lib.UserError, "no batch norm.*lenet_bn"):
+      gaussian_stage.choose_sites(network(), config_lib.Match(method="adabn"))

@@ -1,5 +1,6 @@
 """The loop: one trace, exact step counts, resume, signals, non-finite losses."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -39,7 +40,9 @@ class LoopTest(tf.test.TestCase):
       synthetic.small_config().loop
     )  # a look up every 5 steps, a checkpoint every 10
 
-  def run_stage(self, state, *num_steps, step=None, strategy=None, options=None):
+  def run_stage(
+    self, state, *num_steps, step=None, strategy=None, options=None, watch=None
+  ):
     self.checkpoints = checkpoints.Checkpoints(
       os.path.join(self.path, "c"), {"state": state}
     )
@@ -48,7 +51,7 @@ class LoopTest(tf.test.TestCase):
     folder = run_folder.RunFolder(self.path)
     return loop.run(
       "stage", phases, batches, strategy or tf.distribute.get_strategy(), self.checkpoints,
-      records.Records(folder), options or self.options,
+      records.Records(folder), options or self.options, watch,
     )  # fmt: skip
 
   def lines(self):
@@ -110,6 +113,42 @@ class LoopTest(tf.test.TestCase):
     self.assertEqual(caught.exception.code, 143)
     self.assertEqual(checkpoints.steps(self.checkpoints.folder), [5])
     self.assertEqual(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
+
+  def test_the_watch_looks_at_start_at_its_boundaries_and_at_the_end(self):
+    state, looks = tf.Variable(0.0), []
+    options = dataclasses.replace(self.options, watch_every=7)
+    self.run_stage(
+      state, 12, 11, options=options, watch=lambda done: looks.append((done, float(state)))
+    )
+    self.assertEqual(looks, [(done, sum(range(done))) for done in (0, 7, 14, 21, 23)])
+    self.assertEqual(float(state), sum(range(23)))
+
+  def test_the_watch_takes_no_time_of_the_steps(self):
+    seconds = 0.0
+
+    def spend(amount):
+      nonlocal seconds
+      seconds += amount
+
+    options = dataclasses.replace(self.options, watch_every=5)
+    with mock.patch.object(loop, "time") as time:
+      time.perf_counter = lambda: seconds
+      written = mock.patch.object(
+        records.Records, "write", side_effect=lambda *_: spend(1.0)
+      )
+      with written:
+        rate = self.run_stage(
+          tf.Variable(0.0), 20, options=options, watch=lambda _: spend(1e3)
+        )
+    self.assertEqual(rate, 5.0)  # a second every five steps
+
+  def test_a_resumed_stage_does_not_look_at_its_start_again(self):
+    options = dataclasses.replace(self.options, watch_every=10)
+    state, looks = tf.Variable(0.0), []
+    with self.assertRaises(loop.NonFiniteLoss):
+      self.run_stage(state, 20, step=CountingStep(state, bad_value=16.0), options=options)
+    self.run_stage(tf.Variable(0.0), 20, options=options, watch=looks.append)
+    self.assertEqual(looks, [20])
 
   def test_replicas_share_the_batch_and_average_their_metrics(self):
     strategy = synthetic.two_replicas()

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import shutil
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +13,7 @@ from tests import runs, synthetic
 from tfdam import config as config_lib
 from tfdam import data, runtime
 from tfdam.data import examples as examples_lib
-from tfdam.training import run_folder, stages
+from tfdam.training import context, run_folder, stages
 
 
 class StagesTest(tf.test.TestCase, parameterized.TestCase):
@@ -79,6 +80,12 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
         "loss/target", "loss/alignment", "loss/drift", "loss/discriminator",
         "discriminator/fc3/loss", "discriminator/fc3/accuracy",
         "discriminator/fc4/loss", "discriminator/fc4/accuracy", *scores,
+        "watch/marginal_distance", "watch/classes_predicted",
+        *(
+          f"watch/{tap}/{name}"
+          for tap in ("conv1", "conv2", "fc3", "fc4")
+          for name in ("dead_channels", "source_dead_channels")
+        ),
       },
     )  # fmt: skip
 
@@ -106,7 +113,7 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     labelled = data.load("usps", "train", True, config_lib.Data(), self.root)
     with self.assertRaisesRegex(ValueError, "without labels"):
       stages.Run(
-        synthetic.small_config(), stages.Domains(labelled, labelled, {}), None, None
+        synthetic.small_config(), context.Domains(labelled, labelled, {}), None, None
       )
 
   @parameterized.named_parameters(
@@ -119,6 +126,11 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     # cancels, rounding decides the step. 1e-5 is one in 200 of what ten steps of 2e-4 can
     # move.
     ("adam", 1e-5, {}),
+    # Everything that replicas must agree on: the average, the gate, the batch's marginal.
+    ("best", 1e-5, {
+      "adapt__ema_momentum": 0.9, "adapt__gate_accuracy": 0.3, "adapt__augment": True,
+      "adapt__information_weight": 0.5, "adapt__spectral_norm": True,
+    }),
   )  # fmt: skip
   def test_one_replica_and_two_agree_after_ten_steps(self, tolerance, fields):
     config = synthetic.small_config(
@@ -134,13 +146,50 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
       one, two = (runs.weights(self.path(name), stage) for name in ("one", "two"))
       self.assertCountEqual(one, two)
       networks = [name for name in one if name.startswith(("model/", "discriminators/"))]
-      self.assertLen(networks, 20 if stage == "adapted" else 8)
+      # Spectral norms keep a vector each, too.
+      expected = 20 + 6 * config.adapt.spectral_norm if stage == "adapted" else 8
+      self.assertLen(networks, expected)
       for name in networks:
         self.assertAllClose(one[name], two[name], atol=bound, rtol=0)
     # Ten steps that do nothing would agree, too.
     start = runs.weights(self.path("one"), "gaussian")
     moved = max(np.abs(one[name] - start[name]).max() for name in start if "model/" in name)
     self.assertGreater(moved, 1e-4)
+
+  def test_the_average_is_what_is_scored_and_resumes_bit_exactly(self):
+    fields = {"adapt__ema_momentum": 0.9, "loop__checkpoint_every": 7}
+    config = synthetic.small_config(**fields)
+    whole = runs.execute(config, self.root, self.path("whole"))
+    runs.execute(config, self.root, self.path("cut"))
+    # As if killed in step 18: the end's checkpoint and scores are not there.
+    shutil.rmtree(os.path.join(self.path("cut"), "checkpoints", "adapted", "00000020"))
+    results = json.load(open(os.path.join(self.path("cut"), "results.json")))
+    del results["stages"]["adapted"]
+    json.dump(results, open(os.path.join(self.path("cut"), "results.json"), "w"))
+    again = runs.execute(config, self.root, self.path("cut"))
+    self.assertEqual(whole["stages"], again["stages"])
+    one, two = runs.weights(self.path("whole")), runs.weights(self.path("cut"))
+    self.assert_same_weights(one, two)
+    kernel = "fc3/kernel/.ATTRIBUTES/VARIABLE_VALUE"
+    self.assertNotAllClose(one[f"model/{kernel}"], one[f"target/{kernel}"], atol=1e-5)
+    plain = synthetic.small_config(loop__checkpoint_every=7)
+    runs.execute(plain, self.root, self.path("plain"))
+    # Keeping an average moves nothing.
+    self.assertAllEqual(
+      runs.weights(self.path("plain"))[f"model/{kernel}"], one[f"target/{kernel}"]
+    )
+
+  def test_batches_norms_own_moments_move_only_where_asked(self):
+    for mode, moves in (("matched", False), ("train", True)):
+      config = synthetic.small_config(
+        model__name="lenet_bn", adapt__init="matched", adapt__batch_norm=mode
+      )
+      runs.execute(config, self.root, self.path(mode))
+      name = "model/bn1/moving_mean/.ATTRIBUTES/VARIABLE_VALUE"
+      before, after = (
+        runs.weights(self.path(mode), stage)[name] for stage in ("gaussian", "adapted")
+      )
+      self.assertEqual(moves, bool(np.abs(before - after).max() > 1e-6), mode)
 
   def test_drift_anchored_at_the_matched_network_starts_at_zero(self):
     config = synthetic.small_config(
@@ -213,7 +262,7 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
       loop__checkpoint_every=1_000,
     )  # fmt: skip
     target = examples_lib.Examples(dim[..., None], None, {})
-    domains_ = stages.Domains(
+    domains_ = context.Domains(
       examples_lib.Examples(images[..., None], labels, {}),
       target,
       {"test": examples_lib.Examples(dim[..., None], dim_labels, {})},

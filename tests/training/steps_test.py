@@ -5,7 +5,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tests import synthetic
-from tfdam.matching import drift
+from tfdam.matching import drift, joint_mmd
 from tfdam.training import players, source_step
 
 
@@ -46,8 +46,9 @@ class AdaptStepTest(tf.test.TestCase, parameterized.TestCase):
       self.source.trainable_variables, self.target.trainable_variables
     )
     phases = players.adapt_phases(
-      self.config, self.source, self.target, self.players, pairs, optimizers, num_replicas
-    )
+      self.config, self.source, self.target, self.players, pairs, optimizers, num_replicas,
+      tf.fill([10], 0.1),
+    )  # fmt: skip
     return phases[0].step if warmup else phases[-1].step
 
   def batch(self):
@@ -144,7 +145,7 @@ class AdaptStepTest(tf.test.TestCase, parameterized.TestCase):
               adapt__steps=20, adapt__warmup_steps=5)  # fmt: skip
     optimizers = players.adapt_optimizers(self.config.adapt, self.target, self.players)
     phases = players.adapt_phases(
-      self.config, self.source, self.target, self.players, [], optimizers, 1
+      self.config, self.source, self.target, self.players, [], optimizers, 1, None
     )
     self.assertEqual(
       [(phase.name, phase.num_steps) for phase in phases],
@@ -152,3 +153,104 @@ class AdaptStepTest(tf.test.TestCase, parameterized.TestCase):
        ("warmup conv2", 5), ("adapt fc4+fc3+conv2", 7)],
     )  # fmt: skip
     self.assertEqual(sum(phase.num_steps for phase in phases[1::2]), 20)
+
+  def test_information_sets_in_after_its_steps_and_moves_what_no_tap_reaches(self):
+    self.make(
+      adapt__steps=20, adapt__warmup_steps=5, adapt__information_weight=1.0,
+      adapt__information_after=15, adapt__taps="conv1", adapt__drift_weight=0.0,
+    )  # fmt: skip
+    optimizers = players.adapt_optimizers(self.config.adapt, self.target, self.players)
+    phases = players.adapt_phases(
+      self.config, self.source, self.target, self.players, [(tf.zeros(1), tf.zeros(1))],
+      optimizers, 1, tf.fill([10], 0.1),
+    )  # fmt: skip
+    self.assertEqual(
+      [(phase.name, phase.num_steps) for phase in phases],
+      [("warmup conv1", 5), ("adapt conv1", 15), ("adapt conv1, information", 5)],
+    )
+    before = self.target.fc4.kernel.numpy()
+    phases[1].step(self.batch())
+    self.assertAllEqual(self.target.fc4.kernel, before)
+    metrics = phases[2].step(self.batch())
+    self.assertIn("loss/information", metrics)
+    self.assertNotAllEqual(self.target.fc4.kernel, before)
+
+  def test_a_shut_gate_holds_the_target_and_its_optimizer(self):
+    step = self.make(adapt__gate_accuracy=1.0)  # no accuracy is above 1
+    target, slots = (
+      self.target.get_weights(),
+      [v.numpy() for v in step.target_optimizer.variables],
+    )
+    player = self.players["fc4"].get_weights()[0]
+    for _ in range(2):
+      metrics = step(self.batch())
+    self.assertEqual(metrics["gate/open"], 0.0)
+    for now, then in zip(self.target.get_weights(), target):
+      self.assertAllEqual(now, then)
+    for now, then in zip(step.target_optimizer.variables, slots):
+      self.assertAllEqual(now, then)
+    self.assertNotAllEqual(self.players["fc4"].get_weights()[0], player)
+
+  def test_taps_computed_before_do_what_images_do(self):
+    changed = []
+    for precomputed in (False, True):
+      step = self.make()
+      batch = self.batch()
+      if precomputed:
+        taps = self.source(batch.pop("source"))["taps"]
+        batch["source_taps"] = {tap: taps[tap] for tap in ("fc3", "fc4")}
+      step(batch)
+      changed.append(self.target.get_weights() + self.players["fc3"].get_weights())
+    for one, other in zip(*changed):
+      self.assertAllEqual(one, other)
+
+  def test_spectral_norm_keeps_the_largest_singular_value_at_one(self):
+    step = self.make(adapt__spectral_norm=True)
+    for _ in range(60):
+      step(self.batch())
+    for player in self.players.values():
+      # Two power iterations a step; another one brings in the last update.
+      player(tf.zeros([1, player.hidden[0].layer.kernel.shape[0]]), training=True)
+      for layer in (*player.hidden, player.classifier):
+        largest = np.linalg.svd(layer.layer.kernel.numpy(), compute_uv=False)[0]
+        self.assertAllClose(largest, 1.0, atol=0.01)
+
+
+class JointStepTest(tf.test.TestCase):
+  def test_labels_and_distance_both_move_the_network(self):
+    config = synthetic.small_config(
+      adapt__objective="joint_mmd", adapt__taps="fc3,fc4", adapt__gan_weight=0.7,
+      adapt__drift_weight=0.0, adapt__optimizer="sgd", adapt__momentum=0.0,
+      adapt__target_learning_rate=1.0,
+    )  # fmt: skip
+    net = players.network(config, "target")
+    optimizers = players.adapt_optimizers(config.adapt, net, {})
+    pairs = drift.pair_weights(net.trainable_variables, net.trainable_variables)
+    (phase,) = players.adapt_phases(config, net, net, {}, pairs, optimizers, 1, None)
+    images, labels = synthetic.digits(16, 28, 0)
+    other, _ = synthetic.digits(16, 28, 1, gain=0.5, offset=0.3)
+    batch = {
+      "source": tf.constant(images[..., None] / 255.0, tf.float32),
+      "source_label": labels,
+      "target": tf.constant(other[..., None] / 255.0, tf.float32),
+    }
+    with tf.GradientTape() as tape:
+      source, target = net(batch["source"]), net(batch["target"])
+      layers = [
+        {"fc3": o["taps"]["fc3"], "fc4": tf.nn.softmax(o["logits"])}
+        for o in (source, target)
+      ]
+      distance = joint_mmd.loss(*layers, {"fc3": 5, "fc4": 1})
+      loss = tf.reduce_mean(
+        tf.keras.losses.sparse_categorical_crossentropy(
+          labels, source["logits"], from_logits=True
+        )
+      )
+      loss += 0.7 * distance
+    variables = net.trainable_variables
+    expected = [v - g for v, g in zip(variables, tape.gradient(loss, variables))]
+    metrics = phase.step(batch)
+    self.assertAllClose(metrics["loss/alignment"], distance, rtol=1e-6)
+    for now, then in zip(variables, expected):
+      # The same sums in another order, in float32.
+      self.assertAllClose(now, then, atol=1e-6)

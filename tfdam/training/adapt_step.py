@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.matching import adversarial, drift
+from tfdam.matching import adversarial, drift, information
+from tfdam.training import optimizers, replicas
 
 _LOSSES = ("loss/target", "loss/alignment", "loss/drift", "loss/discriminator")
 _PER_TAP = ("loss", "accuracy")
@@ -31,6 +32,7 @@ class AdaptStep:
     discriminator_optimizers: Mapping[str, tf.keras.optimizers.Optimizer],
     options: config_lib.Adapt,
     num_replicas: int,
+    prior: tf.Tensor | None = None,
   ):
     """Args:
     source: frozen; its taps are what the target's are matched to.
@@ -41,6 +43,8 @@ class AdaptStep:
     target_optimizer: None in a warm-up, in which only discriminators learn.
     discriminator_optimizers: {tap: optimizer}: each discriminator is a player of its own,
       so that one which joins late starts with fresh moments.
+    prior: float32 [classes], the source's label frequencies; None: no information
+      maximisation in this phase.
     """
     self.source = source
     self.target = target
@@ -51,8 +55,12 @@ class AdaptStep:
     self.discriminator_optimizers = discriminator_optimizers
     self.options = options
     self.num_replicas = num_replicas
+    self.prior = prior
+    self.is_gated = target_optimizer is not None and options.gate_accuracy > 0
     self.metric_names = (
       *_LOSSES,
+      *(() if prior is None else ("loss/information",)),
+      *(("gate/open",) if self.is_gated else ()),
       *(f"discriminator/{tap}/{name}" for tap in matcher.weights for name in _PER_TAP),
     )
 
@@ -60,49 +68,77 @@ class AdaptStep:
     """Updates discriminators and target network once.
 
     Args:
-      batch: {"source": float32 [B, H, W, C], "target": float32 [B, H, W, C]}, this
-        replica's.
+      batch: this replica's {"target": float32 [B, H, W, C], and "source": the same or
+        "source_taps": {tap: float32 [B, ...]}, what the frozen source made of its images}.
 
     Returns:
       {name in metric_names: float32 []}.
     """
     discriminators, options = self.discriminators, self.options
-    source_taps = self.source(batch["source"], training=False)["taps"]
+    source_taps = batch.get("source_taps")
+    if source_taps is None:
+      source_taps = self.source(batch["source"], training=False)["taps"]
     with tf.GradientTape(persistent=True) as tape:
-      target_taps = self.target(batch["target"], training=True)["taps"]
+      # A warm-up leaves the target's moving moments alone, too.
+      training = options.batch_norm == "train" and self.target_optimizer is not None
+      output = self.target(batch["target"], training=training)
       # One pass of each discriminator serves both players.
       source_logits = {
         tap: d(source_taps[tap], training=True) for tap, d in discriminators.items()
       }
       target_logits = {
-        tap: d(target_taps[tap], training=True) for tap, d in discriminators.items()
+        tap: d(output["taps"][tap], training=True) for tap, d in discriminators.items()
       }
       losses = self.matcher.discriminator_losses(source_logits, target_logits)
       discriminator = self.matcher.discriminator_loss(losses)
       alignment = self.matcher.alignment_loss(target_logits)
       weight_drift = drift.squared_distance(self.weight_pairs, options.drift_reduction)
       target = options.gan_weight * alignment + options.drift_weight * weight_drift
+      metrics = {}
+      if self.prior is not None:
+        sureness = information.loss(output["logits"], self.prior, replicas.mean)
+        target += options.information_weight * sureness
+        metrics["loss/information"] = sureness
       # Replicas sum their gradients; dividing outside the tape would yield None.
       discriminator_share = discriminator / self.num_replicas
       target_share = target / self.num_replicas
+      # Each player scales what it minimises by a factor of its own.
+      shares = {
+        tap: optimizers.scaled(self.discriminator_optimizers[tap], discriminator_share)
+        for tap in discriminators
+      }
+      if self.target_optimizer is not None:
+        target_share = optimizers.scaled(self.target_optimizer, target_share)
     # Both gradients first, then both updates: neither player sees the other's move.
     gradients = {
-      tap: tape.gradient(discriminator_share, d.trainable_variables)
+      tap: optimizers.unscaled(
+        self.discriminator_optimizers[tap],
+        tape.gradient(shares[tap], d.trainable_variables),
+      )
       for tap, d in discriminators.items()
     }
+    accuracies = self.matcher.accuracies(source_logits, target_logits)
     if self.target_optimizer is not None:
       variables = self.target.trainable_variables
       # Weights above the last tap have no gradient without drift: they stay.
-      target_gradients = tape.gradient(
-        target_share, variables, unconnected_gradients="zero"
+      target_gradients = optimizers.unscaled(
+        self.target_optimizer,
+        tape.gradient(target_share, variables, unconnected_gradients="zero"),
       )
-      self.target_optimizer.apply_gradients(zip(target_gradients, variables))
+      if self.is_gated:
+        # A target that outruns its discriminators follows noise.
+        accuracy = replicas.mean(tf.add_n(list(accuracies.values())) / len(accuracies))
+        is_open = accuracy > options.gate_accuracy
+        grads_and_vars = zip(target_gradients, variables)
+        optimizers.apply_if(self.target_optimizer, is_open, grads_and_vars)
+        metrics["gate/open"] = tf.cast(is_open, tf.float32)
+      else:
+        self.target_optimizer.apply_gradients(zip(target_gradients, variables))
     for tap, d in discriminators.items():
       self.discriminator_optimizers[tap].apply_gradients(
         zip(gradients[tap], d.trainable_variables)
       )
-    accuracies = self.matcher.accuracies(source_logits, target_logits)
-    metrics = dict(zip(_LOSSES, (target, alignment, weight_drift, discriminator)))
+    metrics.update(zip(_LOSSES, (target, alignment, weight_drift, discriminator)))
     for tap in discriminators:
       metrics[f"discriminator/{tap}/loss"] = losses[tap]
       metrics[f"discriminator/{tap}/accuracy"] = accuracies[tap]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -25,19 +25,28 @@ class Checkpoints:
   wants back, and the SHA-256 of every file).
   """
 
-  def __init__(self, folder: str, objects: Mapping[str, Any], keep: int = 2):
+  def __init__(
+    self,
+    folder: str,
+    objects: Mapping[str, Any],
+    keep: int = 2,
+    prepare: Callable[[], None] = lambda: None,
+  ):
     """Args:
     folder: made at the first save.
     objects: {name: trackable}, with all their variables built. "model" is what evaluation
       and export read.
     keep: how many of the newest stay.
+    prepare: called before every save, to bring derived objects up to date.
     """
     self.folder = folder
     self.objects = dict(objects)
     self.keep = keep
+    self._prepare = prepare
 
   def save(self, step: int, info: Mapping[str, Any]) -> None:
     """Writes one checkpoint, whole or not at all, and removes the oldest."""
+    self._prepare()
     place = os.path.join(self.folder, f"{step:08d}")
     partial = f"{place}.partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -60,12 +69,16 @@ class Checkpoints:
 
   def restore(self) -> dict[str, Any] | None:
     """Reads the newest whole checkpoint into the objects; None if there is none."""
-    place = newest(self.folder)
+    place = self.newest()
     if place is None:
       return None
     status = tf.train.Checkpoint(**self.objects).read(os.path.join(place, _PREFIX))
     status.assert_consumed()
     return read_info(place)
+
+  def newest(self) -> str | None:
+    """The newest whole checkpoint's folder."""
+    return newest(self.folder)
 
 
 def restore_model(model: tf.keras.Model, place: str) -> None:
@@ -111,6 +124,19 @@ def read_info(place: str) -> dict[str, Any]:
   """The content of a checkpoint's checkpoint.json."""
   with open(os.path.join(place, _INFO)) as file:
     return json.load(file)
+
+
+def change_info(place: str, changes: Mapping[str, Any]) -> None:
+  """Writes entries into a checkpoint's checkpoint.json."""
+  info = {**read_info(place), **changes}
+  with open(os.path.join(place, _INFO), "w") as file:
+    json.dump(info, file, indent=2)
+
+
+def is_finished(place: str) -> bool:
+  """Whether a stage's checkpoint stands at its end."""
+  info = read_info(place)
+  return info["step"] == info["total"]
 
 
 def find_damage(place: str) -> str | None:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -22,7 +23,9 @@ def match(
   target_images: Iterable[tf.Tensor],
   options: config_lib.Match,
 ) -> list[dict[str, Any]]:
-  """Folds into the target the scales and shifts that give its sites the source's moments.
+  """Gives the target's sites the source's moments by scales and shifts folded into them.
+
+  With method "adabn" batch norms take the target's moments instead, and nothing else moves.
 
   Mending a site changes what the next one sees, so the target's moments are taken site by
   site; its activations wait at the last site, which makes the whole cost one forward pass.
@@ -42,7 +45,8 @@ def match(
     config.UserError: `options.sites` names a site that the network does not have.
   """
   chosen = choose_sites(target, options)
-  source_moments = _source_moments(source, source_images, chosen)
+  is_adabn = options.method == "adabn"
+  source_moments = {} if is_adabn else _source_moments(source, source_images, chosen)
   states: list[sites_lib.State] = [{"output": images} for images in target_images]
   records = []
   sites = target.sites()
@@ -52,45 +56,64 @@ def match(
       for i, state in enumerate(states):
         states[i] = site.advance(state)
       if site.name in chosen:
-        records.append(_match_site(site, source_moments[site.name], states, options))
+        wanted = source_moments.get(site.name)
+        records.append(_match_site(site, wanted, states, options))
       shown.update(done, {})
   return records
 
 
 def _match_site(
   site: sites_lib.Site,
-  wanted: gaussian.Moments,
+  wanted: gaussian.Moments | None,
   states: list[sites_lib.State],
   options: config_lib.Match,
 ) -> dict[str, Any]:
-  """Folds Eq. (2) into a site's layer, and applies it to the activations waiting there."""
+  """Mends a site's layer, and applies the same to the activations waiting there.
+
+  Args:
+    wanted: the source's moments, for Eq. (2); None for AdaBN.
+  """
   batch_moments = (gaussian.moments(state["output"]) for state in states)
   found = functools.reduce(gaussian.merge, batch_moments)
-  alpha, beta = gaussian.affine(wanted, found, options.max_scale, options.min_variance)
-  sites_lib.fold(site.layer, alpha, beta)
+  if wanted is None:
+    alpha, beta = sites_lib.adopt_moments(site.layer, found.mean, found.variance)
+  else:
+    alpha, beta = gaussian.affine(wanted, found, options.max_scale, options.min_variance)
+    sites_lib.fold(site.layer, alpha, beta)
   for i, state in enumerate(states):
     states[i] = {**state, "output": _apply(alpha, beta, state["output"])}
-  return _record(site.name, alpha, wanted, found, options)
+  return _record(site.name, alpha, wanted or found, found, options)
 
 
 def choose_sites(model: tf.keras.Model, options: config_lib.Match) -> set[str]:
   """The names of the sites to match."""
-  names = [site.name for site in model.sites()]
+  fitting = [site.name for site in model.sites() if _fits(site, options)]
+  if not fitting:
+    raise config_lib.UserError(
+      f"match.method is 'adabn', but {model.name} has no batch norm. Set"
+      " --config.match.method=gaussian or --config.model.name=lenet_bn."
+    )
   if options.sites == "all":
-    return set(names)
+    return set(fitting)
   chosen = [name.strip() for name in options.sites.split(",") if name.strip()]
   if not chosen:
     raise config_lib.UserError(
-      f"match.sites is '{options.sites}'; expected 'all' or some of {', '.join(names)}. Set"
-      " --config.match.sites, or --config.match.enabled=False to leave matching out."
+      f"match.sites is '{options.sites}'; expected 'all' or some of {', '.join(fitting)}."
+      " Set --config.match.sites, or --config.match.enabled=False to leave matching out."
     )
   for name in chosen:
-    if name not in names:
+    if name not in fitting:
       raise config_lib.UserError(
-        f"Site '{name}' is not in {model.name} ({', '.join(names)})."
-        f"{config_lib.nearest(name, names)} Set --config.match.sites."
+        f"Site '{name}' is not in {model.name} ({', '.join(fitting)})."
+        f"{config_lib.nearest(name, fitting)} Set --config.match.sites."
       )
   return set(chosen)
+
+
+def _fits(site: sites_lib.Site, options: config_lib.Match) -> bool:
+  """Whether the method can change the site's layer."""
+  is_norm = isinstance(site.layer, tf.keras.layers.BatchNormalization)
+  return is_norm or options.method == "gaussian"
 
 
 def _source_moments(source, images, chosen: set[str]) -> dict[str, gaussian.Moments]:
@@ -115,6 +138,8 @@ def _record(name, alpha, wanted, found, options) -> dict[str, Any]:
   dead = gaussian.dead_channels(wanted, found, options.min_variance).numpy()
   scales = alpha.numpy()
   at_bound = (scales <= 1 / options.max_scale) | (scales >= options.max_scale)
+  if options.method == "adabn":  # which has neither bounds nor exceptions
+    dead, at_bound = (np.zeros(len(scales), bool) for _ in range(2))
   record = {
     "site": name,
     "channels": len(scales),

@@ -16,7 +16,7 @@ from absl import logging
 
 from tfdam import config as config_lib
 from tfdam.training import checkpoints as checkpoints_lib
-from tfdam.training import progress, records, signals
+from tfdam.training import progress, records, signals, workers
 
 _ADVICE = {
   "source_only": "Lower --config.source.learning_rate.",
@@ -54,15 +54,18 @@ def run(
   checkpoints: checkpoints_lib.Checkpoints,
   record: records.Records,
   options: config_lib.Loop,
+  watch: Callable[[int], None] | None = None,
 ) -> float:
   """Runs a stage to its end, from its newest checkpoint if it has one.
 
   Args:
     stage: its name in results and summaries.
     phases: in order.
-    batches: from a step to the data set that starts there.
+    batches: from a step to the data set that starts there, of this worker's shares.
     checkpoints: of this stage, with everything that changes among its objects.
     record: takes metrics.
+    watch: called with the steps done, before the first step, every options.watch_every
+      steps (above 0), and at the end; its time does not count.
 
   Returns:
     Steps per second of the whole loop, data and logging included, compilation left out; nan
@@ -77,7 +80,8 @@ def run(
   done, clock = info.get("step", 0), _Clock(info.get("steps", 0), info.get("seconds", 0.0))
   if info:
     logging.info("%s: resumed at step %d of %d.", stage, done, total)
-  record.forget_after(stage, done)
+  # A fresh start forgets what a killed one saw before its first step, too.
+  record.forget_after(stage, done if info else -1)
   record.folder.continue_clock(info.get("run_seconds", 0.0))
 
   def save():
@@ -89,8 +93,10 @@ def run(
     if not info:  # a stage without steps still leaves its network for evaluation and export
       save()
     return clock.rate()
-  iterator = iter(strategy.experimental_distribute_dataset(batches(done)))
+  iterator = iter(workers.distribute(strategy, lambda: batches(done)))
   phase_end = 0
+  if watch and not info:
+    watch(0)
   with signals.deferred() as pending, progress.bar(stage, done, total) as shown:
     for phase in phases:
       phase_end += phase.num_steps
@@ -105,6 +111,8 @@ def run(
       while done < phase_end:
         to_checkpoint = options.checkpoint_every - done % options.checkpoint_every
         count = min(options.log_every, phase_end - done, to_checkpoint)
+        if watch:
+          count = min(count, options.watch_every - done % options.watch_every)
         means = {
           name: float(value)
           for name, value in many_steps(iterator, tf.constant(count)).items()
@@ -114,14 +122,21 @@ def run(
         clock.count(count)
         record.write(stage, done, means, phase.name)
         shown.update(done, means)
-        if done == total or done % options.checkpoint_every == 0 or pending:
+        # Before the checkpoint: a run resumed from it must find this look in its records.
+        if watch and (done == total or done % options.watch_every == 0):
+          clock.pause()
+          watch(done)
+          clock.resume()
+        leave = workers.first_signal(strategy, pending)
+        if done == total or done % options.checkpoint_every == 0 or leave:
           save()
-        if pending and done < total:
-          logging.warning("%s at step %d of %s: saved.", pending[0].name, done, stage)
-          raise SystemExit(128 + pending[0])
+        if leave and done < total:
+          logging.warning("%s at step %d of %s: saved.", leave.name, done, stage)
+          raise SystemExit(128 + leave)
       clock.pause()
-  if pending:
-    raise SystemExit(128 + pending[0])
+  leave = workers.first_signal(strategy, pending)
+  if leave:
+    raise SystemExit(128 + leave)
   return clock.rate()
 
 
@@ -132,18 +147,20 @@ def compile_steps(step: Step, strategy: tf.distribute.Strategy):
     A tf.function (iterator, count int32 []) -> {metric: float32 [], mean over the steps and
     replicas}. The count is a tensor: a Python number would trace anew for each value.
   """
+  names = tuple(step.metric_names)
+
+  def one_step(batch):
+    metrics = step(batch)
+    # One vector: across workers, each reduction costs a round trip.
+    return tf.stack([metrics[name] for name in names])
 
   @tf.function
   def many_steps(iterator, count):
-    totals = {name: tf.zeros([]) for name in step.metric_names}
+    totals = tf.zeros([len(names)])
     for _ in tf.range(count):
-      metrics = strategy.run(step, args=(next(iterator),))
-      # A new dict: AutoGraph carries no changes made inside one out of the loop.
-      totals = {
-        name: total + strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics[name], axis=None)
-        for name, total in totals.items()
-      }
-    return {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}
+      metrics = strategy.run(one_step, args=(next(iterator),))
+      totals += strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics, axis=None)
+    return dict(zip(names, tf.unstack(totals / tf.cast(count, tf.float32))))
 
   return many_steps
 

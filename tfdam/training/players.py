@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+import numpy as np
 import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam import matching, models
 from tfdam.matching import adversarial, drift
 from tfdam.models import discriminators as discriminators_lib
-from tfdam.training import adapt_step, checkpoints, loop
+from tfdam.training import adapt_step, checkpoints, joint_step, loop
+from tfdam.training import optimizers as optimizers_lib
 
 Models = Mapping[str, tf.keras.Model]
 
@@ -62,7 +64,10 @@ def discriminators(config: config_lib.Config, taps: Mapping[str, tf.Tensor]) -> 
     taps: activations to learn the shapes from.
   """
   options = config.adapt
+  if options.objective not in matching.OBJECTIVES:  # joint_mmd plays without
+    return {}
   num_outputs = matching.OBJECTIVES[options.objective].NUM_OUTPUTS
+  wrap = _spectral_norm() if options.spectral_norm else None
   built = {}
   for tap in config_lib.parse_taps(options.taps):
     built[tap] = discriminators_lib.PerLocation(
@@ -70,10 +75,18 @@ def discriminators(config: config_lib.Config, taps: Mapping[str, tf.Tensor]) -> 
       num_outputs,
       options.discriminator_slope,
       config.seed,
+      wrap,
       name=f"discriminator_{tap}",
     )
     built[tap](tf.zeros_like(taps[tap]))
   return built
+
+
+def _spectral_norm():
+  # Late: importing addons takes a second that only this option needs.
+  from tfdam import addons
+
+  return addons.spectral_norm
 
 
 def source_optimizer(options: config_lib.Source, model: tf.keras.Model):
@@ -84,25 +97,29 @@ def source_optimizer(options: config_lib.Source, model: tf.keras.Model):
 def adapt_optimizers(options: config_lib.Adapt, target: tf.keras.Model, players: Models):
   """Returns (the target's optimiser, {tap: its discriminator's optimiser}), slots built."""
 
-  def make(learning_rate):
+  def make(learning_rate, **average):
     if options.optimizer == "sgd":
-      return tf.keras.optimizers.SGD(learning_rate, options.momentum, jit_compile=False)
-    return _adam(learning_rate, options)
+      momentum = options.momentum
+      return tf.keras.optimizers.SGD(learning_rate, momentum, jit_compile=False, **average)
+    return _adam(learning_rate, options, **average)
 
   for_players = {
     tap: _built(make(options.discriminator_learning_rate), d) for tap, d in players.items()
   }
-  return _built(make(options.target_learning_rate), target), for_players
+  average = {"use_ema": options.ema_momentum > 0, "ema_momentum": options.ema_momentum}
+  return _built(make(options.target_learning_rate, **average), target), for_players
 
 
-def _adam(learning_rate: float, options: config_lib.Source | config_lib.Adapt):
+def _adam(learning_rate: float, options: config_lib.Source | config_lib.Adapt, **average):
   # XLA around an optimiser breaks with several replicas.
-  return tf.keras.optimizers.Adam(
-    learning_rate, options.beta_1, options.beta_2, options.epsilon, jit_compile=False
-  )
+  return optimizers_lib.FusedAdam(
+    learning_rate, options.beta_1, options.beta_2, options.epsilon, jit_compile=False,
+    **average,
+  )  # fmt: skip
 
 
 def _built(optimizer, model: tf.keras.Model):
+  optimizer = optimizers_lib.for_policy(optimizer)
   # Slots must exist before a checkpoint is read, and before tf.function traces.
   optimizer.build(model.trainable_variables)
   return optimizer
@@ -116,39 +133,70 @@ def adapt_phases(
   weight_pairs: drift.WeightPairs,
   optimizers,
   num_replicas: int,
+  prior: np.ndarray | None,
 ) -> list[loop.Phase]:
   """The phases of adaptation: warm-ups, and taps together or one more at a time (Sec. 5).
 
   Args:
     optimizers: what `adapt_optimizers` returned.
+    prior: float [classes], the source's label frequencies; None where it has no labels.
   """
   options = config.adapt
   weights = config_lib.parse_taps(options.taps)
-  objective = matching.OBJECTIVES[options.objective]
   target_optimizer, player_optimizers = optimizers
+  if options.objective == "joint_mmd":
+    joint = joint_step.JointStep(
+      target, list(weights), weight_pairs, target_optimizer, options, num_replicas
+    )
+    return [loop.Phase(f"adapt {'+'.join(weights)}", joint, options.steps)]
+  objective = matching.OBJECTIVES[options.objective]
 
-  def phase(name: str, taps: list[str], num_steps: int, moves_target: bool) -> loop.Phase:
+  def phase(name, taps, num_steps, moves_target=True, informed=False) -> loop.Phase:
     matcher = adversarial.Matcher(objective, {tap: weights[tap] for tap in taps})
     step = adapt_step.AdaptStep(
       source, target, players, matcher, weight_pairs,
       target_optimizer if moves_target else None, player_optimizers, options, num_replicas,
+      tf.constant(prior, tf.float32) if informed else None,
     )  # fmt: skip
     return loop.Phase(name, step, num_steps)
 
   taps = list(weights)
   joining = [[tap] for tap in taps] if options.schedule == "one_at_a_time" else [taps]
+  after = options.information_after if options.information_weight else options.steps
   phases: list[loop.Phase] = []
   playing: list[str] = []
-  steps_given = 0
+  start = 0
   for i, new in enumerate(joining):
     playing = playing + new
     if options.warmup_steps:
-      phases.append(phase(f"warmup {'+'.join(new)}", new, options.warmup_steps, False))
-    # Shares of the steps, the remainder spread.
-    share = options.steps * (i + 1) // len(joining) - steps_given
-    steps_given += share
-    phases.append(phase(f"adapt {'+'.join(playing)}", playing, share, True))
+      phases.append(
+        phase(f"warmup {'+'.join(new)}", new, options.warmup_steps, moves_target=False)
+      )
+    # Shares of the steps, the remainder spread; information sets in within one of them.
+    end = options.steps * (i + 1) // len(joining)
+    name = f"adapt {'+'.join(playing)}"
+    uninformed = min(max(after - start, 0), end - start)
+    if uninformed:
+      phases.append(phase(name, playing, uninformed))
+    if end - start > uninformed:
+      informed_steps = end - start - uninformed
+      phases.append(phase(f"{name}, information", playing, informed_steps, informed=True))
+    start = end
   return phases
+
+
+def update_average(optimizer, target: tf.keras.Model, averaged: tf.keras.Model) -> None:
+  """Puts the optimiser's moving averages into `averaged`, and what is not averaged.
+
+  Without an average both are one network, and nothing happens.
+  """
+  if averaged is target:
+    return
+  averages = optimizers_lib.averages(optimizer)
+  for into, average in zip(averaged.trainable_variables, averages):
+    into.assign(average)
+  for into, value in zip(averaged.non_trainable_variables, target.non_trainable_variables):
+    into.assign(value)
 
 
 def initial_checkpoint(path: str) -> str:

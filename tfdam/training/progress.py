@@ -17,7 +17,8 @@ _SECONDS_BETWEEN_LINES = 10.0
 @contextlib.contextmanager
 def bar(title: str, done: int, total: int):
   """Yields an object with `begin(done)`, at the first step, and `update(done, metrics)`."""
-  if sys.stderr.isatty():
+  # Whoever is asked for warnings alone draws no bar: one of several workers does.
+  if sys.stderr.isatty() and logging.get_verbosity() >= logging.INFO:
     columns = (
       rich.progress.TextColumn("{task.description}"),
       rich.progress.BarColumn(),

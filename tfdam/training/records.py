@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -14,7 +15,7 @@ _FILE = "metrics.jsonl"
 
 
 class Records:
-  """metrics.jsonl and summaries/<stage>/ of a run folder."""
+  """metrics.jsonl and summaries/<run>/ of a run folder; scalars of a stage are one run."""
 
   def __init__(self, folder: run_folder.RunFolder):
     self.folder = folder
@@ -25,24 +26,38 @@ class Records:
     line = json.dumps({"stage": stage, "phase": phase, "step": step, **values})
     with open(self.folder.join(_FILE), "a") as file:
       file.write(line + "\n")
-    if stage not in self._writers:
-      self._writers[stage] = tf.summary.create_file_writer(
-        self.folder.join("summaries", stage)
-      )
-    with self._writers[stage].as_default(step=step):
+    with self._writer(stage).as_default(step=step):
       for name, value in values.items():
         tf.summary.scalar(name, value)
-    self._writers[stage].flush()
+    self._writer(stage).flush()
+
+  def write_histograms(self, run: str, step: int, values: Mapping[str, tf.Tensor]) -> None:
+    """Adds one histogram of each tensor to summaries/<run>/."""
+    with self._writer(run).as_default(step=step):
+      for name, value in values.items():
+        # An infinite value would leave its histogram without buckets.
+        tf.summary.histogram(name, tf.boolean_mask(value, tf.math.is_finite(value)))
+    self._writer(run).flush()
+
+  def read(self, stage: str, phase: str) -> list[dict[str, Any]]:
+    """A stage's lines of this phase, in order."""
+    return [r for _, r in self._lines() if (r["stage"], r["phase"]) == (stage, phase)]
 
   def has(self, stage: str, phase: str) -> bool:
     """Whether a stage has a line of this phase."""
-    return any(r["stage"] == stage and r["phase"] == phase for _, r in self._lines())
+    return bool(self.read(stage, phase))
 
   def forget_after(self, stage: str, step: int) -> None:
     """Drops a stage's lines past a step: a resumed run writes them again."""
     if os.path.exists(self.folder.join(_FILE)):
       kept = [line for line, r in self._lines() if r["stage"] != stage or r["step"] <= step]
       self.folder.write_text(_FILE, "".join(kept))
+
+  def _writer(self, run: str) -> tf.summary.SummaryWriter:
+    if run not in self._writers:
+      folder = self.folder.join("summaries", run)
+      self._writers[run] = tf.summary.create_file_writer(folder)
+    return self._writers[run]
 
   def _lines(self) -> Iterator[tuple[str, dict]]:
     """Yields every whole line with its content."""

@@ -40,6 +40,14 @@ def print_stages(stages: Mapping, title: str, notes: Sequence[str] = ()) -> None
     print(f"Note: {note}")
 
 
+def alarm_notes(results: Mapping) -> list[str]:
+  """What the watch saw during adaptation, a line an alarm."""
+  return [
+    f"alarm at step {a['step']} of adaptation: {a['what']}"
+    for a in results.get("alarms", [])
+  ]
+
+
 def print_classes(stages: Mapping, split: str, class_names: Sequence[str]) -> None:
   """Prints each class's accuracy on one split."""
   table = rich.table.Table(title=f"accuracy per class, {split}, %")

@@ -1,9 +1,9 @@
 """The run folder: what it holds, whose it is, and how nothing in it gets lost.
 
   config.json    the resolved config           checkpoints/<stage>/<step>/
-  run.json       versions, commit, digests     summaries/<stage>/ (TensorBoard)
+  run.json       versions, commit, digests     summaries/<run>/ (TensorBoard)
   metrics.jsonl  losses and scores by step     gaussian.json (what matching did by site)
-  results.json   scores of every stage         evaluation.json (from tfdam.evaluate)
+  results.json   scores and alarms             evaluation.json (from tfdam.evaluate)
 
 Imports no TensorFlow: a folder that cannot be used is refused before it starts.
 """
@@ -18,6 +18,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -34,11 +35,13 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "ml-collections", "protobuf")
 class RunFolder:
   """One run's folder, from `check` (writes nothing) to `claim` (writes what the run is)."""
 
-  def __init__(self, path: str):
+  def __init__(self, path: str, shared_path: str = ""):
     """Args:
     path: absolute.
+    shared_path: the run folder that a worker reads whose own is `path`; empty: the same.
     """
     self.path = path
+    self.shared_path = shared_path or path
     self._start = time.perf_counter()
     self._earlier_seconds = 0.0
     self._lock: TextIO | None = None
@@ -195,10 +198,9 @@ def _check_writable(path: str) -> None:
   existing = path
   while not os.path.lexists(existing):
     existing = os.path.dirname(existing)
-  probe = os.path.join(existing, f"{_PROBE}{os.getpid()}")
   try:
-    os.mkdir(probe)
-    os.rmdir(probe)
+    # Several workers may probe at a time.
+    os.rmdir(tempfile.mkdtemp(prefix=_PROBE, dir=existing))
   except OSError as error:
     raise config_lib.UserError(
       f"Cannot write to {path}: {existing} does not take a folder ({error.strerror}). Set"

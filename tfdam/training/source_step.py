@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tfdam import config as config_lib
+from tfdam.training import optimizers
 
 
 class SourceStep:
@@ -51,7 +52,9 @@ class SourceStep:
       l2 = tf.add_n([tf.nn.l2_loss(kernel) for kernel in self.kernels])
       # Replicas sum their gradients; dividing outside the tape would yield None.
       loss = (cross_entropy + self.l2_weight * l2) / self.num_replicas
-    self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+      loss = optimizers.scaled(self.optimizer, loss)
+    gradients = optimizers.unscaled(self.optimizer, tape.gradient(loss, variables))
+    self.optimizer.apply_gradients(zip(gradients, variables))
     right = tf.equal(tf.argmax(logits, axis=-1), batch["label"])
     values = (
       cross_entropy,

@@ -7,8 +7,7 @@ where the newest whole checkpoint stands.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 from absl import logging
@@ -17,28 +16,24 @@ from tfdam import config as config_lib
 from tfdam import runtime
 from tfdam.data import examples as examples_lib
 from tfdam.data import pairs
-from tfdam.matching import drift
+from tfdam.training import (
+  adapt_stage,
+  evaluation,
+  gaussian_stage,
+  loop,
+  players,
+  records,
+  run_folder,
+  workers,
+)
 from tfdam.training import checkpoints as checkpoints_lib
-from tfdam.training import evaluation, gaussian_stage, loop, players, records, run_folder
+from tfdam.training import context as context_lib
+from tfdam.training import source_cache as source_cache_lib
 from tfdam.training import source_step as source_step_lib
+from tfdam.training import watch as watch_lib
 
 STAGES = ("source_only", "gaussian", "adapted")
 _EVALUATION = "evaluation"
-
-
-class Domains(NamedTuple):
-  """The data of a run.
-
-  Attributes:
-    source: labelled training split.
-    target: training split without labels: adaptation is given nothing else of the target.
-    scored: {"test": labelled, "transductive": labelled}, None where there are no labels;
-      only `evaluation` sees these.
-  """
-
-  source: examples_lib.Examples
-  target: examples_lib.Examples
-  scored: Mapping[str, examples_lib.Examples | None]
 
 
 class Run:
@@ -47,7 +42,7 @@ class Run:
   def __init__(
     self,
     config: config_lib.Config,
-    domains: Domains,
+    domains: context_lib.Domains,
     folder: run_folder.RunFolder,
     strategy: tf.distribute.Strategy,
   ):
@@ -58,7 +53,11 @@ class Run:
     self.folder = folder
     self.records = records.Records(folder)
     self.strategy = strategy
+    self.context = context_lib.Context(
+      config, domains, folder, self.records, strategy, workers.share(strategy)
+    )
     self.rates: dict[str, float] = {}
+    self.watch: watch_lib.Watch | None = None
 
   def prepare(self) -> None:
     """Builds the source network and checks what only TensorFlow can.
@@ -80,9 +79,10 @@ class Run:
       self.source = players.network(config, "source")
     if config.adapt.steps:
       players.tap_weights(config, self.source)
-    gaussian_stage.choose_sites(self.source, config.match)
+    if config.match.enabled:
+      gaussian_stage.choose_sites(self.source, config.match)
     # A run that has its own source checkpoint no longer needs the other run.
-    begun = checkpoints_lib.newest(self.folder.checkpoints("source_only"))
+    begun = self.context.checkpoints("source_only", {}).newest()
     if config.source.init_checkpoint and not begun:
       place = players.initial_checkpoint(
         runtime.resolve_path(config.source.init_checkpoint)
@@ -99,8 +99,10 @@ class Run:
       matched = self._match_gaussian()
       self._score("gaussian", matched, 0)
     if self.config.adapt.steps:
-      adapted, num_steps = self._adapt(matched)
-      self._score("adapted", adapted, num_steps)
+      adapted = adapt_stage.adapt(self.context, self.source, matched)
+      self.rates["adapt_steps_per_s"] = adapted.steps_per_s
+      self.watch = adapted.watch
+      self._score("adapted", adapted.network, adapted.num_steps)
     return self.results()
 
   def results(self) -> dict[str, Any]:
@@ -116,32 +118,45 @@ class Run:
       "target": config.data.target,
       "classes": class_names(self.domains.source, config),
       "stages": {},
+      "alarms": [],
     }
 
   def _train_source(self) -> tf.keras.Model:
     options = self.config.source
+    workers.announce(self.strategy, "source_only")
     with self.strategy.scope():
       optimizer = players.source_optimizer(options, self.source)
     step = source_step_lib.SourceStep(
       self.source, optimizer, options, self.strategy.num_replicas_in_sync
     )
-    self.rates["source_steps_per_s"] = loop.run(
-      "source_only",
-      [loop.Phase("source", step, options.steps)],
-      lambda start: pairs.labelled_batches(self.domains.source, self.config, start),
-      self.strategy,
-      self._checkpoints("source_only", model=self.source, optimizer=optimizer),
-      self.records,
-      self.config.loop,
+    key = source_cache_lib.key(
+      self.config, self.domains.source.digests, devices(self.strategy)
     )
+    # The others read what the chief finds; a second worker would wait for its lock.
+    cache = source_cache_lib.folder(options) if workers.is_chief(self.strategy) else None
+    with source_cache_lib.shared(cache, key, self.folder.checkpoints("source_only")):
+      self.rates["source_steps_per_s"] = loop.run(
+        "source_only",
+        [loop.Phase("source", step, options.steps)],
+        lambda start: pairs.labelled_batches(
+          self.domains.source, self.config, start, self.context.share
+        ),
+        self.strategy,
+        self.context.checkpoints(
+          "source_only", {"model": self.source, "optimizer": optimizer}
+        ),
+        self.records,
+        self.config.loop,
+      )
     return self.source
 
   def _match_gaussian(self) -> tf.keras.Model:
     """A copy of the source network, its sites matched to the target (Sec. 4.1)."""
     config, options = self.config, self.config.match
+    workers.announce(self.strategy, "gaussian")
     with self.strategy.scope():
       matched = players.network(config, "matched")
-    checkpoints = self._checkpoints("gaussian", model=matched)
+    checkpoints = self.context.checkpoints("gaussian", {"model": matched})
     if checkpoints.restore() is not None:
       return matched
     matched.set_weights(self.source.get_weights())
@@ -150,6 +165,9 @@ class Run:
       chosen = pairs.subset(examples, options.max_images, config.seed)
       return pairs.ordered_batches(chosen, options.batch_size, config.data)
 
+    watch = self.context.watch("gaussian", self.source, matched)
+    if watch:
+      watch.write_histograms(0)  # before: still a copy of the source network
     logging.info("gaussian: matching the sites' moments.")
     records = gaussian_stage.match(
       self.source,
@@ -158,62 +176,24 @@ class Run:
       images(self.domains.target),
       options,
     )
+    # Every worker has computed this, as reading a network may take them all; machines of
+    # another kind round otherwise, and replicas must start from the same bits.
+    chiefs = [workers.from_chief(self.strategy, w) for w in matched.get_weights()]
+    matched.set_weights(chiefs)
+    if watch:
+      watch.write_histograms(1)
     self.folder.write_json("gaussian.json", {"sites": records})
     checkpoints.save(0, {"stage": "gaussian", "total": 0, **self.folder.elapsed()})
     return matched
 
-  def _adapt(self, matched: tf.keras.Model | None) -> tuple[tf.keras.Model, int]:
-    """Adversarial matching (Sec. 4.2): the network, and its steps, warm-ups among them."""
-    config, options = self.config, self.config.adapt
-    networks = {"source": self.source, "matched": matched}
-    with self.strategy.scope():
-      target = players.network(config, "target")
-      target.set_weights(networks[options.init].get_weights())
-      side = config.data.image_size
-      taps = target(tf.zeros([1, side, side, config.data.channels]))["taps"]
-      discriminators = players.discriminators(config, taps)
-      optimizers = players.adapt_optimizers(options, target, discriminators)
-    anchor = networks[options.drift_anchor]
-    # Pair before freezing: a frozen network has no trainable variables.
-    weight_pairs = drift.pair_weights(
-      anchor.trainable_variables, target.trainable_variables
-    )
-    self.source.trainable = False
-    self._log_taps(taps, discriminators)
-    phases = players.adapt_phases(
-      config, self.source, target, discriminators, weight_pairs, optimizers,
-      self.strategy.num_replicas_in_sync,
-    )  # fmt: skip
-    self.rates["adapt_steps_per_s"] = loop.run(
-      "adapted",
-      phases,
-      lambda start: pairs.domain_batches(
-        self.domains.source, self.domains.target, config, start
-      ),
-      self.strategy,
-      self._checkpoints(
-        "adapted",
-        model=target,
-        optimizer=optimizers[0],
-        discriminators=discriminators,
-        discriminator_optimizers=optimizers[1],
-      ),
-      self.records,
-      config.loop,
-    )
-    return target, sum(phase.num_steps for phase in phases)
-
-  def _checkpoints(self, stage: str, **objects) -> checkpoints_lib.Checkpoints:
-    keep = self.config.loop.keep_checkpoints
-    return checkpoints_lib.Checkpoints(self.folder.checkpoints(stage), objects, keep)
-
   def _score(self, stage: str, network: tf.keras.Model, step: int) -> None:
     """Scores a stage's network and writes results.json."""
     results = self.results()
-    if stage not in results["stages"]:
+    if workers.agree(self.strategy, stage not in results["stages"]):
       scores = evaluation.score_splits(network, self.domains.scored, self.config)
       results["stages"][stage] = scores
-    scores = results["stages"][stage]
+    # Nothing on a worker beside the chief, if an earlier session scored this stage.
+    scores = results["stages"].get(stage, {})
     values = {f"metric/{split}_accuracy": s["accuracy"] for split, s in scores.items()}
     if values and not self.records.has(stage, _EVALUATION):
       self.records.write(stage, step, values, _EVALUATION)
@@ -225,6 +205,8 @@ class Run:
     timing.update({name: rate for name, rate in self.rates.items() if not math.isnan(rate)})
     timing["seconds"] = self.folder.elapsed()["run_seconds"]
     results["timing"] = timing
+    if self.watch:
+      results["alarms"] = self.watch.alarms()
     self.folder.write_json("results.json", results)
 
   def _log_start(self) -> None:
@@ -246,18 +228,6 @@ class Run:
     )  # fmt: skip
     logging.info("Config:\n%s", config_lib.to_json(config))
 
-  def _log_taps(
-    self, taps: Mapping[str, tf.Tensor], discriminators: players.Models
-  ) -> None:
-    weights = config_lib.parse_taps(self.config.adapt.taps)
-    rows = [
-      f"  {tap:10} {tuple(taps[tap].shape[1:])!s:16} {weights[tap]:8g}"
-      f" {discriminators[tap].count_params():12,}"
-      for tap in discriminators
-    ]
-    header = f"  {'tap':10} {'shape':16} {'weight':>8} {'D parameters':>12}"
-    logging.info("adapted: discriminators\n%s", "\n".join([header, *rows]))
-
 
 def class_names(examples: examples_lib.Examples, config: config_lib.Config) -> list[str]:
   """The classes' names, in the order of their labels."""
@@ -265,10 +235,13 @@ def class_names(examples: examples_lib.Examples, config: config_lib.Config) -> l
 
 
 def devices(strategy: tf.distribute.Strategy) -> list[str]:
-  """Names of the devices that compute, such as "GPU:0"."""
-  if isinstance(strategy, tf.distribute.MirroredStrategy):
+  """Names of the devices that compute, such as "GPU:0", or "worker:1/GPU:0" of several."""
+  team = workers.cluster(strategy)
+  if team or isinstance(strategy, tf.distribute.MirroredStrategy):
     names = strategy.extended.worker_devices
   else:
     logical = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     names = [logical[0].name]
-  return [name.rpartition("device:")[2] for name in names]
+  local = [name.rpartition("device:")[2] for name in names]
+  # Workers have as many devices each.
+  return [f"{task}/{name}" for task in team.tasks for name in local] if team else local

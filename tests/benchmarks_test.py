@@ -1,0 +1,60 @@
+"""What the benchmarks print, apart from the times."""
+
+from benchmarks import lenet_step, table
+
+
+def test_the_floor_counts_every_matrix_product():
+  """Worked out by hand from LeNet's layer table and the discriminators' widths."""
+  lenet = 288_000 + 1_600_000 + 400_000 + 5_000
+  target = 3 * lenet - 288_000
+  fc3, fc4 = 500 * 500 + 500 * 500 + 500, 10 * 500 + 500 * 500 + 500
+  # Forward and weights' gradients twice (both domains), hidden gradients without the first
+  # layer twice, and once the whole way down for the target network.
+  players = sum(5 * d + 2 * (500 * 500 + 500) for d in (fc3, fc4))
+  assert lenet_step.floor_flops(keeps_source_taps=True) == 256 * (target + players)
+  assert lenet_step.floor_flops(keeps_source_taps=False) == 256 * (target + players + lenet)
+
+
+def test_ratios_are_of_medians():
+  rounds = {
+    "ours_ms": [20.0, 10.0, 90.0], "ours_source_each_step_ms": [25.0],
+    "loop_ms": [25.0], "torch_ms": [50.0, 60.0, 40.0], "gemm_gflop_per_s": [300.0],
+  }  # fmt: skip
+  ratios = lenet_step.summary(rounds)["ratios"]
+  assert ratios["times_as_fast_as_torch"] == 2.5
+  assert ratios["loop_rate_over_bare_rate"] == 0.8
+  floor_ms = lenet_step.floor_flops(True) / 300e9 * 1e3
+  assert abs(ratios["share_of_floor"] - floor_ms / 20.0) < 1e-12
+
+
+def run(name, seed, **stages):
+  pair, recipe, method = name.split("-")
+  return {
+    "name": name, "recipe": recipe, "method": method, "seed": seed,
+    "stages": {
+      stage: {split: {"accuracy": value} for split in ("test", "transductive")}
+      for stage, value in stages.items()
+    },
+  }  # fmt: skip
+
+
+def test_the_table_has_a_row_a_method_and_all_its_seeds():
+  results = [
+    run("usps_to_mnist-release-gam", 1, source_only=0.6, gaussian=0.7, adapted=0.9),
+    run("usps_to_mnist-release-gam", 0, source_only=0.7, gaussian=0.7, adapted=0.8),
+    run("usps_to_mnist-release-supervised", 0, source_only=0.99),
+    run("usps_to_mnist-best-gam", 0, source_only=0.8, gaussian=0.8, adapted=0.985),
+    run("usps_to_mnist-release-adda", 0, source_only=0.7, gaussian=0.7, adapted=0.85),
+  ]
+  assert table.markdown(results)["usps to mnist"][2:] == [
+    "| source_only | release | 0, 1 | 65.00 (60.00 to 70.00) | 65.00 (60.00 to 70.00)"
+    " | 70.7 |",
+    "| supervised | release | 0 | 99.00 | 99.00 | 99.9 |",
+    "| gaussian | release | 0, 1 | 70.00 (70.00 to 70.00) | 70.00 (70.00 to 70.00) |  |",
+    "| adda | release | 0 | 85.00 | 85.00 | 97.2 ± 0.4 |",
+    "| gam | release | 0, 1 | 85.00 (80.00 to 90.00) | 85.00 (80.00 to 90.00) |"
+    " 98.0 ± 0.5 |",
+    "| source_only | best | 0 | 80.00 | 80.00 |  |",
+    "| gaussian | best | 0 | 80.00 | 80.00 |  |",
+    "| gam | best | 0 | 98.50 | 98.50 |  |",
+  ]

@@ -1,0 +1,206 @@
+"""Two worker processes on one machine's loopback train one run, as a user starts them."""
+
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests import runs, synthetic
+from tfdam import config as config_lib
+from tfdam import runtime
+
+_SMALL = (
+  "--config.source.steps=20",
+  "--config.source.global_batch_size=16",
+  "--config.adapt.steps=20",
+  "--config.adapt.global_batch_size=16",
+  "--config.adapt.discriminator_units=(32,32)",
+  "--config.loop.log_every=5",
+  "--config.loop.checkpoint_every=10",
+)
+_TIMEOUT_S = 240
+
+
+def start(workdir, root, tf_config, *flags):
+  """One process of a run, its output in `<workdir>.<worker>.log`."""
+  environment = {
+    **os.environ, "PYTHONPATH": runtime.PROJECT, "TFDAM_DATA": root,
+    "TFDAM_CACHE": f"{workdir}.cache", "TF_CONFIG": json.dumps(tf_config),
+  }  # fmt: skip
+  with open(f"{workdir}.{tf_config['task']['index']}.log", "w") as log:
+    process = subprocess.Popen(
+      [sys.executable, "-m", "tfdam.train", f"--workdir={workdir}", *_SMALL, *flags],
+      env=environment, stdout=log, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+  process.log = log.name
+  return process
+
+
+def said(process):
+  with open(process.log) as file:
+    return file.read()
+
+
+def wait(process):
+  """Its exit status."""
+  return process.wait(timeout=_TIMEOUT_S)
+
+
+@contextlib.contextmanager
+def two_workers(workdir, root, *flags):
+  """Yields both processes; none of them outlives the test."""
+  with contextlib.ExitStack() as held:
+    sockets = [held.enter_context(socket.socket()) for _ in range(2)]
+    for probe in sockets:
+      probe.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{probe.getsockname()[1]}" for probe in sockets]
+  cluster = {"worker": addresses}
+  tasks = [{"type": "worker", "index": index} for index in range(2)]
+  started = [
+    start(workdir, root, {"cluster": cluster, "task": task}, *flags) for task in tasks
+  ]
+  try:
+    yield started
+  finally:
+    for process in started:
+      process.kill()
+      process.wait()
+
+
+def wait_for_lines(process, workdir, count):
+  """Returns when the run has written so many lines of metrics."""
+  deadline = time.monotonic() + _TIMEOUT_S
+  path = os.path.join(workdir, "metrics.jsonl")
+  while not os.path.exists(path) or sum(1 for _ in open(path)) < count:
+    assert process.poll() is None, said(process)
+    assert time.monotonic() < deadline, "the run does not get on"
+    time.sleep(0.005)
+
+
+def execute_alone(path, workdir, root):
+  """A run of the same config in this process, on two logical CPU devices."""
+  values = json.loads((workdir / "config.json").read_text())
+  values["source"]["cache"] = "off"
+  config = config_lib.resolve(values)
+  runs.execute(config, root, str(path), synthetic.two_replicas())
+
+
+def assert_same_weights(one, other, atol=0.0):
+  for stage in ("source_only", "gaussian", "adapted"):
+    first, second = runs.weights(one, stage), runs.weights(other, stage)
+    assert sorted(first) == sorted(second)
+    for name in first:
+      assert abs(first[name] - second[name]).max() <= atol, f"{stage}: {name}"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+  return synthetic.write_all(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def unbroken(root, tmp_path_factory):
+  """The run folder and both processes of a run that nothing disturbed."""
+  workdir = tmp_path_factory.mktemp("unbroken") / "run"
+  with two_workers(workdir, root) as workers:
+    for worker in workers:
+      assert wait(worker) == 0, said(worker)
+  return workdir, workers
+
+
+def test_two_workers_end_with_the_weights_of_one_process_on_two_devices(
+  unbroken, root, tmp_path
+):
+  execute_alone(tmp_path / "run", unbroken[0], root)
+  # With Adam. One process of its own ends with the same bits; this one, which computes
+  # without op determinism, may round otherwise.
+  assert_same_weights(unbroken[0], tmp_path / "run", atol=1e-6)
+  results = [
+    json.loads((path / "results.json").read_text())["stages"]
+    for path in (unbroken[0], tmp_path / "run")
+  ]
+  assert results[0] == results[1]
+
+
+def test_options_that_talk_between_replicas_agree_as_well(root, tmp_path):
+  """Moving statistics and averages, the gate, information maximisation, augmentation."""
+  flags = (
+    "--config.model.name=lenet_bn", "--config.source.steps=5", "--config.adapt.steps=5",
+    "--config.source.augment=True", "--config.adapt.augment=True",
+    "--config.adapt.batch_norm=train", "--config.adapt.ema_momentum=0.9",
+    "--config.adapt.gate_accuracy=0.4", "--config.adapt.information_weight=0.1",
+    "--config.adapt.spectral_norm=True", "--config.loop.watch_every=2",
+    # A bias below a batch norm has no gradient but rounding, which Adam would magnify.
+    "--config.source.epsilon=1e-3", "--config.adapt.epsilon=1e-3",
+  )  # fmt: skip
+  with two_workers(tmp_path / "run", root, *flags) as workers:
+    for worker in workers:
+      assert wait(worker) == 0, said(worker)
+  execute_alone(tmp_path / "alone", tmp_path / "run", root)
+  assert_same_weights(tmp_path / "run", tmp_path / "alone", atol=1e-6)
+
+
+def test_the_chief_alone_writes_and_prints(unbroken):
+  workdir, (chief, other) = unbroken
+  assert sorted(os.listdir(workdir)) == [
+    ".lock", "checkpoints", "config.json", "gaussian.json", "metrics.jsonl",
+    "results.json", "run.json", "summaries",
+  ]  # fmt: skip
+  assert not list(workdir.rglob("*.partial"))
+  session = json.loads((workdir / "run.json").read_text())["sessions"][0]
+  assert session["devices"] == ["worker:0/CPU:0", "worker:1/CPU:0"]
+  assert "accuracy, %" in said(chief)
+  # Warnings, and a line a stage.
+  lines = [line for line in said(other).splitlines() if not re.match(r"W\d{4} ", line)]
+  assert [line.split(": ")[1].split(" ")[0] for line in lines] == [
+    "waiting", "source_only", "gaussian", "adapted",
+  ]  # fmt: skip
+
+
+def test_after_a_signal_to_one_worker_and_the_death_of_another_it_ends_the_same(
+  unbroken, root, tmp_path
+):
+  """One story of three starts, as each costs seconds."""
+  seed = int(time.time())
+  rng = random.Random(seed)
+  workdir = tmp_path / "run"
+  with two_workers(workdir, root, "--config.loop.checkpoint_every=1000") as workers:
+    wait_for_lines(workers[0], workdir, 1)
+    workers[1].send_signal(signal.SIGTERM)
+    for worker in workers:
+      assert wait(worker) == 143, said(worker)
+    (saved,) = (workdir / "checkpoints" / "source_only").iterdir()
+    assert f"SIGTERM at step {int(saved.name)} of source_only: saved" in said(workers[1])
+
+  killed, lines = rng.randrange(2), rng.randrange(int(saved.name) // 5 + 1, 10)
+  drawn = f"seed {seed}, worker {killed} after {lines} of 11 lines"
+  with two_workers(workdir, root) as workers:
+    wait_for_lines(workers[0], workdir, lines)
+    workers[killed].kill()
+    survivor = workers[1 - killed]
+    # Its connection breaks or the heartbeat stops: 1 to 11 s were seen. Without notice it
+    # would wait for ever.
+    assert survivor.wait(timeout=90) == 75, f"{drawn}: {said(survivor)}"
+    output = said(survivor)
+  error = rf"Error: worker:{killed} \(127.0.0.1:\d+\) no longer answers"
+  resumable = r"The run was saved at step (\d+) of (\w+): start all workers again"
+  assert re.search(error, output), drawn
+  step, stage = re.search(resumable, output).groups()
+  assert "Traceback" not in output
+
+  with two_workers(workdir, root) as workers:
+    for worker in workers:
+      assert wait(worker) == 0, f"{drawn}: {said(worker)}"
+    if stage != "gaussian":
+      assert f"{stage}: resumed at step {step}" in said(workers[0]), drawn
+  assert_same_weights(unbroken[0], workdir)
+  lines = [(path / "metrics.jsonl").read_text() for path in (unbroken[0], workdir)]
+  assert lines[0] == lines[1]

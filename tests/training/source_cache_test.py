@@ -1,0 +1,105 @@
+"""Source networks that runs share."""
+
+import os
+import threading
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from tests import runs, synthetic
+from tfdam.training import checkpoints, source_cache
+
+
+class SourceCacheTest(tf.test.TestCase, parameterized.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.folder = self.create_tempdir().full_path
+    self.root = synthetic.write_all(os.path.join(self.folder, "data"))
+    self.cache = os.path.join(self.folder, "cache")
+
+  def execute(self, name, **fields):
+    config = synthetic.small_config(
+      **{"source__cache": self.cache, "source__steps": 10, "adapt__steps": 5, **fields}
+    )
+    path = os.path.join(self.folder, name)
+    runs.execute(config, self.root, path)
+    return path
+
+  def entries(self):
+    names = os.listdir(os.path.join(self.cache, "source"))
+    return [name for name in names if not name.endswith(".lock")]
+
+  def assert_trained_alike(self, one, other):
+    for stage in ("source_only", "gaussian", "adapted"):
+      first, second = runs.weights(one, stage), runs.weights(other, stage)
+      for name in first:
+        self.assertAllEqual(first[name], second[name])
+
+  def test_a_second_method_takes_the_source_and_ends_with_the_same_bits(self):
+    first = self.execute("first")
+    with self.assertLogs(level="INFO") as logs:
+      second = self.execute("second", adapt__gan_weight=0.2)
+    self.assertTrue(any("taken from" in line for line in logs.output))
+    self.assertLen(self.entries(), 1)
+    one, two = (runs.weights(path, "source_only") for path in (first, second))
+    for name in one:
+      self.assertAllEqual(one[name], two[name])
+    self.assert_trained_alike(first, self.execute("third"))
+
+  @parameterized.parameters(
+    {"seed": 1}, {"source__learning_rate": 2e-3}, {"model__name": "lenet_bn"},
+    {"data__source": "svhn"}, {"source__augment": True},
+  )  # fmt: skip
+  def test_another_training_has_another_entry(self, **fields):
+    self.execute("first")
+    self.execute("second", **fields)
+    self.assertLen(self.entries(), 2)
+
+  def test_off_shares_nothing(self):
+    self.execute("first", source__cache="off")
+    self.assertFalse(os.path.exists(self.cache))
+
+  def test_a_damaged_entry_is_trained_again(self):
+    first = self.execute("first")
+    place = os.path.join(self.cache, "source", self.entries()[0])
+    os.remove(os.path.join(place, "state.index"))
+    second = self.execute("second")
+    self.assert_trained_alike(first, second)
+    self.assertIsNone(checkpoints.find_damage(place))
+
+  def test_an_unwritable_cache_is_left_alone(self):
+    with open(self.cache, "w"):
+      pass  # a file where the folder should be
+    self.assertTrue(os.path.isdir(self.execute("first")))
+
+  def test_of_two_that_start_at_once_the_second_waits_and_takes(self):
+    cache, name = os.path.join(self.cache, "source"), "key"
+    os.makedirs(cache)
+    stages = [os.path.join(self.folder, n, "source_only") for n in ("one", "two")]
+    variable = tf.Variable(7.0)
+    inside, done = threading.Event(), threading.Event()
+    order = []
+
+    def second():
+      inside.wait()
+      with source_cache.shared(cache, name, stages[1]):
+        order.append("second")
+      done.set()
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with source_cache.shared(cache, name, stages[0]):
+      inside.set()
+      self.assertFalse(done.wait(timeout=0.5), "the second did not wait")
+      order.append("first")
+      checkpoints.Checkpoints(stages[0], {"v": variable}).save(4, {"total": 4})
+    thread.join(timeout=30)
+    self.assertEqual(order, ["first", "second"])
+    self.assertEqual(checkpoints.steps(stages[1]), [4])
+
+  def test_an_unfinished_training_is_not_shared(self):
+    cache = os.path.join(self.cache, "source")
+    stage = os.path.join(self.folder, "stage")
+    with source_cache.shared(cache, "key", stage):
+      checkpoints.Checkpoints(stage, {"v": tf.Variable(1.0)}).save(2, {"total": 4})
+    self.assertEqual(self.entries(), [])

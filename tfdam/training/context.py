@@ -1,0 +1,80 @@
+"""What every stage of a run works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam.data import examples as examples_lib
+from tfdam.data import pairs
+from tfdam.training import records as records_lib
+from tfdam.training import run_folder, workers
+from tfdam.training import watch as watch_lib
+
+
+class Domains(NamedTuple):
+  """The data of a run.
+
+  Attributes:
+    source: labelled training split.
+    target: training split without labels: adaptation is given nothing else of the target.
+    scored: {"test": labelled, "transductive": labelled}, None where there are no labels;
+      only `evaluation` sees these.
+  """
+
+  source: examples_lib.Examples
+  target: examples_lib.Examples
+  scored: Mapping[str, examples_lib.Examples | None]
+
+
+def _nothing() -> None:
+  """Has nothing to bring up to date before a save."""
+
+
+class Context(NamedTuple):
+  """One run's config, data, folder and devices.
+
+  Attributes:
+    share: this worker's part of every global batch.
+  """
+
+  config: config_lib.Config
+  domains: Domains
+  folder: run_folder.RunFolder
+  records: records_lib.Records
+  strategy: tf.distribute.Strategy
+  share: pairs.Share
+
+  def checkpoints(
+    self, stage: str, objects: Mapping[str, Any], prepare: Callable[[], None] = _nothing
+  ) -> workers.Checkpoints:
+    """The checkpoints of a stage; see training/checkpoints.py."""
+    keep = self.config.loop.keep_checkpoints
+    return workers.Checkpoints(self.strategy, self.folder, stage, objects, keep, prepare)
+
+  def label_prior(self) -> np.ndarray | None:
+    """How often the source has each label, fractions."""
+    return watch_lib.label_prior(self.domains.source.labels, self.config.data.num_classes)
+
+  def watch(
+    self, stage: str, source: tf.keras.Model, network: tf.keras.Model
+  ) -> watch_lib.Watch | None:
+    """What looks at a stage's network on images of both training splits, if asked for."""
+    config, options = self.config, self.config.loop
+    if not options.watch_every:
+      return None
+    images = {}
+    for domain, examples in (
+      ("source", self.domains.source),
+      ("target", self.domains.target),
+    ):
+      chosen = pairs.subset(examples, options.watch_images, config.seed)
+      images[domain] = pairs.ordered_batches(chosen, options.eval_batch_size, config.data)
+    networks = {"source": source, "target": network}
+    return watch_lib.Watch(
+      stage, networks, images, self.label_prior(), self.records, options
+    )

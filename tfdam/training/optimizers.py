@@ -1,0 +1,107 @@
+"""Optimisers of the players: Adam in one kernel a variable, which can also stand still.
+
+Under mixed_float16 each is wrapped in a LossScaleOptimizer. A player's loss goes through
+`scaled` inside its tape and its gradients through `unscaled`; in other precisions neither
+does anything. An update whose gradients overflow is left out, and the scale halved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+_Scaling = tf.keras.mixed_precision.LossScaleOptimizer
+
+
+class FusedAdam(tf.keras.optimizers.Adam):
+  """Keras's Adam with TensorFlow's fused kernel, and a gate.
+
+  The kernel goes over memory once where Keras's formula goes ten times; the numbers are the
+  same to rounding (Kingma and Ba 2015, Sec. 2, with the bias correction in the step size).
+  """
+
+  # Set while gated gradients are applied: float32 [], 1 (move) or 0 (stand still).
+  _gate: tf.Tensor | None = None
+
+  def apply_if(
+    self,
+    is_open: tf.Tensor,
+    grads_and_vars,
+    wrapper: tf.keras.optimizers.Optimizer | None = None,
+  ) -> None:
+    """Applies gradients if `is_open`; else weights, moments and count stay as they are.
+
+    Arithmetic instead of `tf.cond`, inside which no gradients can be applied under a
+    strategy.
+
+    Args:
+      is_open: bool [], the same on all replicas.
+      grads_and_vars: pairs.
+      wrapper: the LossScaleOptimizer around this one, if there is one.
+    """
+    self._gate = tf.cast(is_open, tf.float32)
+    (wrapper or self).apply_gradients(grads_and_vars)
+    self._gate = None
+    self.iterations.assign_sub(tf.cast(tf.logical_not(is_open), self.iterations.dtype))
+
+  def update_step(self, gradient, variable):
+    """Updates one variable with a dense gradient."""
+    position = self._index_dict[self._var_key(variable)]
+    step = tf.cast(self.iterations + 1, variable.dtype)
+    rate, beta_1, beta_2 = self.learning_rate, self.beta_1, self.beta_2
+    gate = self._gate
+    if gate is not None:
+      # With a rate of 0 and both betas 1 the kernel changes nothing.
+      rate, shut = gate * rate, 1.0 - gate
+      beta_1, beta_2 = gate * beta_1 + shut, gate * beta_2 + shut
+    tf.raw_ops.ResourceApplyAdam(
+      var=variable.handle,
+      m=self._momentums[position].handle,
+      v=self._velocities[position].handle,
+      beta1_power=tf.pow(self.beta_1, step),
+      beta2_power=tf.pow(self.beta_2, step),
+      lr=rate,
+      beta1=beta_1,
+      beta2=beta_2,
+      epsilon=self.epsilon,
+      grad=gradient,
+    )
+
+
+def averages(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Variable]:
+  """What an optimiser with `use_ema` keeps: a moving average a variable, in order."""
+  return _inner(optimizer)._model_variables_moving_average
+
+
+def for_policy(optimizer: tf.keras.optimizers.Optimizer) -> tf.keras.optimizers.Optimizer:
+  """The optimiser as the global precision policy needs it."""
+  if tf.keras.mixed_precision.global_policy().name == "mixed_float16":
+    return _Scaling(optimizer)
+  return optimizer
+
+
+def scaled(optimizer: tf.keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
+  """The loss whose gradients do not vanish in float16."""
+  return optimizer.get_scaled_loss(loss) if isinstance(optimizer, _Scaling) else loss
+
+
+def unscaled(
+  optimizer: tf.keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor]
+) -> list[tf.Tensor]:
+  """The gradients of the loss itself."""
+  if isinstance(optimizer, _Scaling):
+    return optimizer.get_unscaled_gradients(gradients)
+  return list(gradients)
+
+
+def apply_if(
+  optimizer: tf.keras.optimizers.Optimizer, is_open: tf.Tensor, grads_and_vars
+) -> None:
+  """FusedAdam.apply_if, through the loss scaling around it."""
+  inner = _inner(optimizer)
+  inner.apply_if(is_open, grads_and_vars, None if inner is optimizer else optimizer)
+
+
+def _inner(optimizer: tf.keras.optimizers.Optimizer) -> tf.keras.optimizers.Optimizer:
+  return optimizer.inner_optimizer if isinstance(optimizer, _Scaling) else optimizer
