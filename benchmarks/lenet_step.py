@@ -1,0 +1,255 @@
+"""The digit adaptation step: ours, PyTorch's and the arithmetic floor, in turn in one run.
+
+  python -m benchmarks.lenet_step [--rounds=8] [--json=PATH] [--peer_python=PATH]
+
+One round measures each of them for a moment; ratios are of the medians over rounds. Single
+times mean little on a busy machine. PyTorch runs in an environment of its own, made at the
+first run (or name one with torch: --peer_python).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from absl import app, flags, logging
+
+from benchmarks import peers
+from configs.digits import mnist_to_usps
+from tfdam import config as config_lib
+from tfdam.data import examples as examples_lib
+from tfdam.data import pairs
+from tfdam.matching import drift
+from tfdam.training import checkpoints, loop, players, records, run_folder
+
+_ROUNDS = flags.DEFINE_integer("rounds", 8, "How often each is measured.", lower_bound=1)
+_JSON = flags.DEFINE_string("json", "", "File for the figures.")
+_PEER_PYTHON = flags.DEFINE_string("peer_python", "", "A Python that has PyTorch.")
+
+_BATCH, _STEPS, _GEMM_SIZE = 128, 40, 2048
+# Multiplications and additions of one image through one layer, a pair each.
+_LENET = {
+  "conv1": 24 * 24 * 20 * 25,
+  "conv2": 8 * 8 * 50 * 500,
+  "fc3": 800 * 500,
+  "fc4": 500 * 10,
+}
+_TAP_WIDTHS = {"fc3": 500, "fc4": 10}
+_HIDDEN = 500
+
+
+def floor_flops(keeps_source_taps: bool) -> int:
+  """Floating-point operations of one step that no implementation of it can leave out.
+
+  Matrix products alone. A layer's gradient costs as much as the layer for its weights and
+  once more for its input; the first layer's input needs none.
+  """
+  forward = sum(_LENET.values())
+  pairs_ = forward + forward + (forward - _LENET["conv1"])  # the target network
+  pairs_ += 0 if keeps_source_taps else forward
+  for width in _TAP_WIDTHS.values():
+    first, later = width * _HIDDEN, _HIDDEN * _HIDDEN + _HIDDEN
+    both = 2 * (first + later)
+    pairs_ += both  # forward, both domains
+    pairs_ += both + 2 * later  # the discriminator's own gradients
+    pairs_ += first + later  # the way of the alignment loss to the target's tap
+  return 2 * pairs_ * _BATCH
+
+
+def _config(**changes) -> config_lib.Config:
+  values = mnist_to_usps.get_config("release")
+  # One logit, as PyTorch's script has it.
+  values.update_from_flattened_dict({"adapt.objective": "gan", **changes})
+  return config_lib.resolve(values)
+
+
+class _Ours:
+  """The adaptation step on random images, with the source's taps kept or not."""
+
+  def __init__(self, config: config_lib.Config, images: tf.Tensor):
+    self.source = players.network(config, "source")
+    self.target = players.network(config, "target")
+    taps = self.source(images)["taps"]
+    self.discriminators = players.discriminators(config, taps)
+    self.optimizers = players.adapt_optimizers(
+      config.adapt, self.target, self.discriminators
+    )
+    weights = (self.source.trainable_variables, self.target.trainable_variables)
+    weight_pairs = drift.pair_weights(*weights)
+    self.source.trainable = False
+    self.taps = {tap: taps[tap] for tap in self.discriminators}
+    prior = tf.fill([config.data.num_classes], 1.0 / config.data.num_classes)
+    (self.phase,) = players.adapt_phases(
+      config, self.source, self.target, self.discriminators, weight_pairs, self.optimizers,
+      1, prior,
+    )  # fmt: skip
+
+  def bare(self, batch) -> Callable[[], float]:
+    """Milliseconds a step on one batch, over and over: no data, no look up."""
+    many_steps = loop.compile_steps(self.phase.step, tf.distribute.get_strategy())
+    iterator = iter(tf.data.Dataset.from_tensors(batch).cache().repeat())
+    many_steps(iterator, tf.constant(5))
+
+    def measure() -> float:
+      start = time.perf_counter()
+      many_steps(iterator, tf.constant(_STEPS))
+      return 1e3 * (time.perf_counter() - start) / _STEPS
+
+    return measure
+
+
+def _whole_loop(config: config_lib.Config, images) -> Callable[[], float]:
+  """Milliseconds a step of the loop, with data, metrics, summaries and checkpoints."""
+  source = examples_lib.Examples(images, None, {})
+  ours = _Ours(config, tf.cast(images[:_BATCH], tf.float32) / 255.0)
+  kept = {
+    tap: tf.repeat(value, len(images) // _BATCH, axis=0) for tap, value in ours.taps.items()
+  }
+  strategy = tf.distribute.get_strategy()
+
+  def measure() -> float:
+    with tempfile.TemporaryDirectory() as place:
+      folder = run_folder.RunFolder(place)
+      rate = loop.run(
+        "adapted",
+        [loop.Phase("adapt", ours.phase.step, config.adapt.steps)],
+        lambda start: pairs.domain_batches(source, source, config, start, kept),
+        strategy,
+        checkpoints.Checkpoints(os.path.join(place, "c"), {"model": ours.target}),
+        records.Records(folder),
+        config.loop,
+      )
+    return 1e3 / rate
+
+  return measure
+
+
+class _Torch:
+  """PyTorch's step in a process of its own, which waits between measurements."""
+
+  def __init__(self, python: str):
+    script = os.path.join(os.path.dirname(peers.__file__), "lenet_torch.py")
+    self.process = subprocess.Popen(
+      [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert self.process.stdin
+    assert self.process.stdout
+    self._questions, self._answers = self.process.stdin, self.process.stdout
+    self.about = json.loads(self._answer())
+
+  def measure(self) -> float:
+    self._questions.write(f"{_STEPS}\n")
+    self._questions.flush()
+    return float(self._answer())
+
+  def _answer(self) -> str:
+    answer = self._answers.readline()
+    if not answer:
+      sys.exit("Error: PyTorch's script ended. Set --peer_python to a Python with torch.")
+    return answer
+
+  def close(self) -> None:
+    self._questions.close()
+    self.process.wait()
+
+
+def _gemm() -> Callable[[], float]:
+  """GFLOP/s of one float32 matrix product, large enough to be at the machine's limit."""
+  left = tf.random.stateless_uniform([_GEMM_SIZE, _GEMM_SIZE], [0, 0])
+
+  @tf.function
+  def many(count):
+    total = tf.zeros([])
+    for _ in tf.range(count):
+      total += tf.matmul(left, left + total * 1e-30)[0, 0]
+    return total
+
+  many(tf.constant(1))
+
+  def measure() -> float:
+    start = time.perf_counter()
+    many(tf.constant(5)).numpy()
+    return 5 * 2 * _GEMM_SIZE**3 / (time.perf_counter() - start) / 1e9
+
+  return measure
+
+
+def main(argv: list[str]) -> None:
+  del argv
+  logging.set_verbosity(logging.WARNING)
+  tf.config.experimental.enable_op_determinism()  # as runs have it
+  tf.keras.utils.set_random_seed(0)
+  torch = _Torch(_PEER_PYTHON.value or peers.python("torch"))
+  config = _config(**{"adapt.steps": 1_000, "loop.checkpoint_every": 1_000})
+  images = tf.cast(
+    255 * tf.random.stateless_uniform([60 * _BATCH, 28, 28, 1], [0, 1]), tf.uint8
+  ).numpy()
+  batch = tf.cast(images[:_BATCH], tf.float32) / 255.0
+  ours = _Ours(config, batch)
+  measures = {
+    "ours_ms": ours.bare({"target": batch, "source_taps": ours.taps}),
+    "ours_source_each_step_ms": ours.bare({"target": batch, "source": batch}),
+    "loop_ms": _whole_loop(config, images),
+    "torch_ms": torch.measure,
+    "gemm_gflop_per_s": _gemm(),
+  }
+  rounds: dict[str, list[float]] = {name: [] for name in measures}
+  for number in range(_ROUNDS.value):
+    for name, measure in measures.items():
+      rounds[name].append(measure())
+    latest = ", ".join(f"{name} {values[-1]:.2f}" for name, values in rounds.items())
+    print(f"round {number + 1}: {latest}", flush=True)
+  torch.close()
+  figures = summary(rounds)
+  figures["versions"] = {"tensorflow": tf.__version__, **torch.about}
+  for name, value in figures["median"].items():
+    print(f"{name:32} {value:8.2f}  ({min(rounds[name]):.2f} to {max(rounds[name]):.2f})")
+  for name, value in figures["ratios"].items():
+    print(f"{name:32} {value:8.2f}")
+  if _JSON.value:
+    with open(_JSON.value, "w") as file:
+      json.dump(figures, file, indent=2)
+
+
+def summary(rounds: dict[str, list[float]]) -> dict[str, Any]:
+  """Medians over rounds and their ratios.
+
+  Args:
+    rounds: {measure: values}, milliseconds but for gemm_gflop_per_s.
+  """
+  median = {name: statistics.median(values) for name, values in rounds.items()}
+  # GFLOP over GFLOP/s, in milliseconds.
+  kept, each_step = (
+    floor_flops(kept) / 1e6 / median["gemm_gflop_per_s"] for kept in (True, False)
+  )
+  ratios = {
+    "floor_ms": kept,
+    "floor_source_each_step_ms": each_step,
+    # PyTorch's script computes the source's taps at every step, which we need not.
+    "times_as_fast_as_torch": median["torch_ms"] / median["ours_ms"],
+    "times_as_fast_source_each_step": median["torch_ms"]
+    / median["ours_source_each_step_ms"],
+    "share_of_floor": kept / median["ours_ms"],
+    "share_of_floor_source_each_step": each_step / median["ours_source_each_step_ms"],
+    "loop_rate_over_bare_rate": median["ours_ms"] / median["loop_ms"],
+  }
+  machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+  return {
+    "median": median, "ratios": ratios, "rounds": rounds, "batch": _BATCH,
+    "machine": machine,
+  }  # fmt: skip
+
+
+if __name__ == "__main__":
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+  sys.argv[0] = "lenet_step"
+  app.run(main)
