@@ -66,6 +66,14 @@ class PairsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertCountEqual(batch, ["source", "target"])
     self.assertNotAllEqual(numbers(batch["source"]), numbers(batch["target"]))
 
+  def test_joint_mmd_gets_the_sources_labels_and_no_others(self):
+    config = synthetic.small_config(
+      data__image_size=8, adapt__objective="joint_mmd", adapt__taps="fc3,fc4"
+    )
+    batch = next(iter(pairs.domain_batches(numbered(50), numbered(50), config)))
+    self.assertCountEqual(batch, ["source", "source_label", "target"])
+    self.assertAllEqual(batch["source_label"], numbers(batch["source"]))
+
   def test_ordered_batches_give_every_image_once(self):
     batches = list(pairs.ordered_batches(numbered(50), 8, self.config().data))
     np.testing.assert_array_equal(np.concatenate([numbers(b) for b in batches]), range(50))

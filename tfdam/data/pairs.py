@@ -66,14 +66,15 @@ def domain_batches(
 
   Returns:
     Dataset of {"target": float32 [B, S, S, C] in [0, 1]} with "source", the same of the
-    source, and "source_label", int64 [B] if it has labels; or with "source_taps", {tap:
-    float32 [B, ...]}. B is this share of the global batch.
+    source, and "source_label", int64 [B] where the objective needs it; or with
+    "source_taps", {tap: float32 [B, ...]}. B is this share of the global batch.
   """
   options, seed = config.adapt, config.seed
   size = options.global_batch_size
   target_images = _constant(target.images)
   source_images = _constant(source.images)
-  labels = None if source.labels is None else _constant(source.labels)
+  # Joint MMD alone trains on the source's labels as well.
+  labels = _constant(source.labels) if options.objective == "joint_mmd" else None
 
   def images(stored, indices, step, stream):
     return _chosen_images(stored, indices, step, stream, options.augment, config, share)
