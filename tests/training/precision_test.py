@@ -90,7 +90,9 @@ class PrecisionTest(tf.test.TestCase, parameterized.TestCase):
     self.assertIn("adapted", results["stages"])
 
   def test_a_joint_mmd_run_takes_float16(self):
-    config = self.config("mixed_float16", adapt__objective="joint_mmd", adapt__steps=2)
+    config = self.config(
+      "mixed_float16", adapt__objective="joint_mmd", adapt__taps="fc3,fc4", adapt__steps=2
+    )
     self.assertIn("adapted", runs.execute(config, self.root, self.path("run"))["stages"])
 
   def test_gradients_that_overflow_skip_the_step_and_halve_the_scale(self):
