@@ -31,6 +31,11 @@ def data_root(options: config_lib.Data) -> str:
   return resolve_path(options.root or os.environ.get("TFDAM_DATA") or "data")
 
 
+def cache_root(chosen: str = "") -> str:
+  """The folder of what runs share: `chosen`, else $TFDAM_CACHE, else ~/.cache/tfdam."""
+  return resolve_path(chosen or os.environ.get("TFDAM_CACHE") or "~/.cache/tfdam")
+
+
 def command(target: str, arguments: str) -> str:
   """The line that a user types to run another entry point the way this one was run."""
   if "BUILD_WORKSPACE_DIRECTORY" in os.environ:

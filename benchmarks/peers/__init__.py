@@ -6,6 +6,8 @@ import os
 import subprocess
 import venv
 
+from tfdam import runtime
+
 
 def python(peer: str) -> str:
   """The interpreter of a peer's environment; made at the first call, from its file.
@@ -13,8 +15,7 @@ def python(peer: str) -> str:
   Args:
     peer: "torch" for requirements-torch.txt.
   """
-  cache = os.environ.get("TFDAM_CACHE") or os.path.expanduser("~/.cache/tfdam")
-  folder = os.path.join(cache, "peers", peer)
+  folder = os.path.join(runtime.cache_root(), "peers", peer)
   interpreter = os.path.join(folder, "bin", "python")
   done = os.path.join(folder, "installed")
   if not os.path.exists(done):

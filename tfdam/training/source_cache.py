@@ -43,8 +43,7 @@ def folder(options: config_lib.Source) -> str | None:
   """The cache's folder; None if the run shares nothing."""
   if options.cache == "off" or not options.steps or options.init_checkpoint:
     return None
-  chosen = options.cache or os.environ.get("TFDAM_CACHE") or "~/.cache/tfdam"
-  return os.path.join(runtime.resolve_path(chosen), "source")
+  return os.path.join(runtime.cache_root(options.cache), "source")
 
 
 def key(
