@@ -11,6 +11,7 @@ import scipy.io
 import tensorflow as tf
 
 from tfdam import config as config_lib
+from tfdam.data import scenes as scenes_lib
 
 # 3x5 pixel digits, a row a number of three bits.
 _FONT = (
@@ -95,6 +96,51 @@ def small_config(**overrides):
     "adapt.global_batch_size": 16, "adapt.discriminator_units": (32, 32),
     "loop.log_every": 5, "loop.checkpoint_every": 10, "source.cache": "off",
   })  # fmt: skip
+  values.update_from_flattened_dict({k.replace("__", "."): v for k, v in overrides.items()})
+  return config_lib.resolve(values)
+
+
+def scenes(count, height=32, width=48, seed=0, gain=1.0, labels=True):
+  """Scenes of three classes: ground below sky, a box on it, and an ignored border.
+
+  Args:
+    gain: of the colours; another one is another domain.
+  """
+  colours = np.array([[60, 120, 200], [90, 90, 90], [200, 60, 40]])
+
+  def draw(i):
+    rng = np.random.RandomState(1000 * seed + i)
+    label = np.zeros((height, width), np.uint8)
+    label[rng.randint(height // 4, height // 2) :] = 1
+    top, left = rng.randint(height // 3, height // 2), rng.randint(0, width // 2)
+    label[top : top + height // 3, left : left + width // 3] = 2
+    image = gain * colours[label] + rng.normal(0.0, 8.0, (height, width, 3))
+    label[:, -2:] = scenes_lib.IGNORED
+    return np.clip(image, 0, 255).astype(np.uint8), label
+
+  return scenes_lib.Scenes(
+    [f"scene {i}" for i in range(count)],
+    lambda i: draw(i)[0],
+    (lambda i: draw(i)[1]) if labels else None,
+    ("sky", "ground", "box"),
+    {"drawn": f"{seed} {count} {gain}"},
+  )
+
+
+def scenes_config(**overrides):
+  """A small segmentation config for what `scenes` draws."""
+  options = {
+    "data.classes": "sky,ground,box", "data.num_classes": 0, "data.channels": 3,
+    "data.height": 32, "data.width": 48, "model.name": "erfnet", "model.width": 0.25,
+    "model.depth": 0.25, "adapt.taps": "block03,block06", "adapt.gan_weight": 0.1,
+    "adapt.objective": "least_squares", "adapt.init": "matched", "source.steps": 10,
+    "source.global_batch_size": 4, "adapt.steps": 10, "adapt.global_batch_size": 4,
+    "adapt.discriminator_units": (16, 8), "match.batch_size": 4,
+    "loop.eval_batch_size": 4, "loop.watch_images": 8, "loop.log_every": 5,
+    "loop.checkpoint_every": 5, "source.cache": "off",
+  }  # fmt: skip
+  values = config_lib.default()
+  values.update_from_flattened_dict(options)
   values.update_from_flattened_dict({k.replace("__", "."): v for k, v in overrides.items()})
   return config_lib.resolve(values)
 

@@ -7,7 +7,7 @@ from PIL import Image
 from tfdam import config as config_lib
 from tfdam.data import folder
 
-OPTIONS = config_lib.Data(num_classes=3, image_size=16)
+OPTIONS = config_lib.Data(num_classes=3, height=16, width=16)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_bad_image_stops_with_its_path(images):
 
 def test_a_bad_image_can_be_skipped_and_is_counted(images):
   (images / "train" / "2" / "bad.png").write_bytes(b"no picture")
-  options = config_lib.Data(num_classes=3, image_size=16, on_bad_image="skip")
+  options = config_lib.Data(num_classes=3, height=16, width=16, on_bad_image="skip")
   examples = folder.load(str(images), "train", True, options)
   assert len(examples) == 6
   assert "1 of 7 images skipped" in examples.notes[0]
@@ -69,7 +69,7 @@ def test_a_bad_image_can_be_skipped_and_is_counted(images):
 def test_many_bad_images_stop_even_then(images):
   for i in range(2):
     (images / "train" / "2" / f"bad{i}.png").write_bytes(b"no picture")
-  options = config_lib.Data(num_classes=3, image_size=16, on_bad_image="skip")
+  options = config_lib.Data(num_classes=3, height=16, width=16, on_bad_image="skip")
   with pytest.raises(config_lib.UserError, match="2 of 8 images"):
     folder.load(str(images), "train", True, options)
 

@@ -22,7 +22,11 @@ def numbers(images):
 class PairsTest(tf.test.TestCase, parameterized.TestCase):
   def config(self, seed=0):
     return synthetic.small_config(
-      seed=seed, data__image_size=8, source__global_batch_size=7, adapt__global_batch_size=7
+      seed=seed,
+      data__height=8,
+      data__width=8,
+      source__global_batch_size=7,
+      adapt__global_batch_size=7,
     )
 
   def drawn(self, seed=0, start=0, steps=30):
@@ -68,7 +72,7 @@ class PairsTest(tf.test.TestCase, parameterized.TestCase):
 
   def test_joint_mmd_gets_the_sources_labels_and_no_others(self):
     config = synthetic.small_config(
-      data__image_size=8, adapt__objective="joint_mmd", adapt__taps="fc3,fc4"
+      data__height=8, data__width=8, adapt__objective="joint_mmd", adapt__taps="fc3,fc4"
     )
     batch = next(iter(pairs.domain_batches(numbered(50), numbered(50), config)))
     self.assertCountEqual(batch, ["source", "source_label", "target"])

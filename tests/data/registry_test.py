@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from tests import synthetic
+from tests import street_folders, synthetic
 from tfdam import config as config_lib
 from tfdam import data
 
@@ -81,3 +81,58 @@ def test_an_unknown_data_set_is_named(name, said):
 def test_own_sets_lie_below_the_root():
   module, path = data.locate("folder:parts/bolts", "/data")
   assert (module, path) == (data.folder, "/data/parts/bolts")
+
+
+def test_a_run_has_the_task_of_both_its_sets():
+  options = config_lib.Data(source="gta5", target="scenes:mine")
+  assert data.task(options, "/data") == "segmentation"
+  assert data.task(config_lib.Data(), "/data") == "classification"
+  options = config_lib.Data(source="gta5", target="mnist")
+  with pytest.raises(config_lib.UserError) as caught:
+    data.task(options, "/data")
+  for part in ("gta5 is for segmentation", "mnist is for classification", "data.target"):
+    assert part in str(caught.value)
+
+
+def test_street_scenes_have_no_odd_labels_to_skew_by(tmp_path):
+  street_folders.write_camvid(tmp_path)
+  options = config_lib.Data(
+    source="camvid", source_skew="odd", classes="road", num_classes=0
+  )
+  with pytest.raises(config_lib.UserError, match="camvid is a segmentation set.*skew=none"):
+    data.load_training("source", True, options, str(tmp_path), seed=0)
+
+
+def test_street_scenes_are_limited_alike_with_and_without_labels(tmp_path):
+  street_folders.write_camvid(tmp_path, train=9)
+  options = config_lib.Data(target="camvid", target_limit=4, classes="road", num_classes=0)
+  bare = data.load_training("target", False, options, str(tmp_path), seed=0)
+  scored = data.load_scored(options, str(tmp_path), seed=0)
+  assert bare.read_label is None
+  assert len(bare) == 4
+  assert bare.names == scored["transductive"].names
+  assert len(scored["test"]) == 4
+  assert "limited to 4 of 9" in bare.notes[-1]
+
+
+def test_missing_street_scenes_are_named_with_their_folders(tmp_path):
+  street_folders.write_gta5(tmp_path, count=1)
+  options = config_lib.Data(source="gta5", target="cityscapes")
+  with pytest.raises(config_lib.UserError) as caught:
+    data.check_files(options, str(tmp_path))
+  text = str(caught.value)
+  for part in (f"Cityscapes: expected in {tmp_path}/cityscapes", "leftImg8bit/val",
+               "gtFine/train", "https://www.cityscapes"):  # fmt: skip
+    assert part in text
+  assert "GTA5" not in text
+  street_folders.write_cityscapes(tmp_path)
+  data.check_files(options, str(tmp_path))
+
+
+def test_an_own_street_set_needs_its_description(tmp_path):
+  street_folders.write_gta5(tmp_path, count=1)
+  options = config_lib.Data(source="gta5", target="scenes:own")
+  with pytest.raises(config_lib.UserError, match=r"(?s)scenes: expected.*dataset\.yaml"):
+    data.check_files(options, str(tmp_path))
+  street_folders.write_own(tmp_path)
+  data.check_files(options, str(tmp_path))

@@ -1,27 +1,58 @@
-"""Data sets by name. A new one: a module with INFO, has_labels, load, and a line here."""
+"""Data sets by name. A new one: INFO, has_labels, load, and a line here.
+
+Mostly a module has them; objects of a class may, where one module gives several sets.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import os
+from typing import Any
 
 from absl import logging
 
 from tfdam import config as config_lib
-from tfdam.data import examples, folder, mnist, npz, subsets, svhn, usps
+from tfdam.data import (
+  bad_images,
+  camvid,
+  carla,
+  cityscapes,
+  examples,
+  folder,
+  gta5,
+  mnist,
+  npz,
+  scene_folder,
+  scenes,
+  streets,
+  subsets,
+  svhn,
+  synthia,
+  usps,
+)
 
-DATASETS = {
+# Modules, and objects like them.
+DATASETS: dict[str, Any] = {
   "mnist": mnist,
   "usps": usps,
   "svhn": svhn,
+  # Street scenes that are drawn when they are read: no file, two looks of the same worlds.
+  "streets/sim": streets.SIM,
+  "streets/photo": streets.PHOTO,
   # Your own: "folder:NAME" and "npz:NAME" read the folder NAME below data.root.
   "folder": folder,
   "npz": npz,
+  "gta5": gta5,
+  "synthia": synthia,
+  "cityscapes": cityscapes,
+  "camvid": camvid,
+  "carla": carla,
+  # Your own street scenes, described by a dataset.yaml in the folder NAME: "scenes:NAME".
+  "scenes": scene_folder,
 }
 
 
 def locate(name: str, root: str):
-  """Returns (module, folder) of a data set: "mnist", "folder:NAME" or "npz:NAME".
+  """Returns (module, folder) of a data set: "mnist", or one of your own, "folder:NAME".
 
   Raises:
     config.UserError: no such data set.
@@ -33,7 +64,7 @@ def locate(name: str, root: str):
       f" ({', '.join(DATASETS)}).{config_lib.nearest(kind, DATASETS)}"
       " Set --config.data.source or --config.data.target."
     )
-  is_own = not DATASETS[kind].INFO.sizes
+  is_own = DATASETS[kind].INFO.own
   if is_own != bool(own):
     raise config_lib.UserError(
       f"'{name}' is no data set: expected "
@@ -43,23 +74,42 @@ def locate(name: str, root: str):
   return DATASETS[kind], os.path.join(root, own or kind)
 
 
+def task(options: config_lib.Data, root: str) -> str:
+  """What a run does with images: "classification" or "segmentation".
+
+  Raises:
+    config.UserError: source and target are not for the same task, or no data sets.
+  """
+  tasks = {
+    name: locate(name, root)[0].INFO.task for name in (options.source, options.target)
+  }
+  if len(set(tasks.values())) > 1:
+    listing = ", ".join(f"{name} is for {of_set}" for name, of_set in tasks.items())
+    raise config_lib.UserError(
+      f"Source and target are not for the same task: {listing}. Set --config.data.source or"
+      " --config.data.target."
+    )
+  return tasks[options.source]
+
+
 def check_files(options: config_lib.Data, root: str, scoring_only: bool = False) -> None:
   """Raises config.UserError if images are missing, for source and target at once.
 
   Labels may be missing, and so may the test split of a user's own target: it is not scored.
   """
   target_module, _ = locate(options.target, root)
-  wanted = [(options.target, examples.SPLITS if target_module.INFO.sizes else ("train",))]
+  wanted = [(options.target, examples.SPLITS if not target_module.INFO.own else ("train",))]
   if not scoring_only:
     wanted.insert(0, (options.source, ("train",)))
   missing: dict[str, str] = {}
   for name, splits in wanted:
     module, folder_path = locate(name, root)
-    if not all(_is_there(module.INFO.files[split], folder_path) for split in splits):
+    files_needed = [module.INFO.files[s] for s in splits if s in module.INFO.files]
+    if not all(_is_there(files, folder_path) for files in files_needed):
       every = [*module.INFO.files.values(), *module.INFO.label_files.values()]
       missing[name] = (
         f"  {module.INFO.title}: expected in {folder_path}\n"
-        + "".join(f"    {files}\n" for files in every)
+        + "".join(f"    {files}\n" for files in dict.fromkeys(every))
         + f"    from {module.INFO.where}"
       )
   if missing:
@@ -76,10 +126,12 @@ def check_files(options: config_lib.Data, root: str, scoring_only: bool = False)
 
 def load(
   name: str, split: str, labels: bool, options: config_lib.Data, root: str
-) -> examples.Examples:
+) -> scenes.Split:
   """Reads one whole split of the data set `name`; see its module's `load`."""
   module, folder_path = locate(name, root)
   loaded = module.load(folder_path, split, labels, options)
+  if isinstance(loaded, scenes.Scenes) and options.on_bad_image == "skip":
+    loaded = bad_images.left_out(loaded, f"{name}/{split}")
   for note in loaded.notes:
     logging.warning("%s.", note)
   return loaded
@@ -87,8 +139,8 @@ def load(
 
 def load_training(
   role: str, labels: bool, options: config_lib.Data, root: str, seed: int
-) -> examples.Examples:
-  """The training split of a domain as a run uses it: skewed, then limited.
+) -> scenes.Split:
+  """The training split of a domain as a run uses it: skewed, limited, scenes resized.
 
   A skewed target's labels are read to make the subset, the experiment's construction, and
   are not handed on unless `labels` is set. Without a skew they are not opened.
@@ -99,14 +151,23 @@ def load_training(
     seed: the run's; decides, with the role, which images stay.
 
   Raises:
-    config.UserError: the module's, a skew without labels, or a limit above what there is.
+    config.UserError: the module's, a skew without labels or of a segmentation set, or a
+      limit above what there is.
   """
+  split = _training_split(role, labels, options, root, seed)
+  return scenes.at_size(split, options) if isinstance(split, scenes.Scenes) else split
+
+
+def _training_split(
+  role: str, labels: bool, options: config_lib.Data, root: str, seed: int
+) -> scenes.Split:
   name, skew, limit = (getattr(options, role + part) for part in ("", "_skew", "_limit"))
   _check_can_skew(role, options, root)
   loaded = load(name, "train", labels or skew != "none", options, root)
   what = f"{role} {name}/train"
   cut = loaded
   if skew != "none":
+    assert isinstance(cut, examples.Examples)  # _check_can_skew
     cut = subsets.skewed(cut, skew, config_lib.derive_seed(seed, f"{role} skew"), what)
   if limit > len(cut):
     raise config_lib.UserError(
@@ -117,12 +178,12 @@ def load_training(
   cut = subsets.limited(cut, limit, config_lib.derive_seed(seed, f"{role} limit"), what)
   for note in cut.notes[len(loaded.notes) :]:
     logging.info("%s.", note)
-  return cut if labels else dataclasses.replace(cut, labels=None)
+  return cut if labels else cut.without_labels()
 
 
 def load_scored(
   options: config_lib.Data, root: str, seed: int
-) -> dict[str, examples.Examples | None]:
+) -> dict[str, scenes.Split | None]:
   """The target's labelled splits, for scoring alone; None for one without labels.
 
   Args:
@@ -133,16 +194,21 @@ def load_scored(
     which the network adapts}.
   """
   module, folder_path = locate(options.target, root)
-  scored: dict[str, examples.Examples | None] = {"test": None, "transductive": None}
+  scored: dict[str, scenes.Split | None] = {"test": None, "transductive": None}
   for name, split in (("test", "test"), ("transductive", "train")):
     if not module.has_labels(folder_path, split):
       logging.warning(
         "%s has no %s labels: that split is not scored.", options.target, split
       )
-    elif name == "test":
-      scored[name] = load(options.target, split, True, options, root)
+      continue
+    if name == "test":
+      labelled = load(options.target, split, True, options, root)
     else:
-      scored[name] = load_training("target", True, options, root, seed)
+      labelled = _training_split("target", True, options, root, seed)
+    if isinstance(labelled, scenes.Scenes):
+      # Scored at the labels' own size.
+      labelled = scenes.at_size(labelled, options, labels_too=False)
+    scored[name] = labelled
   return scored
 
 
@@ -151,6 +217,11 @@ def _check_can_skew(role: str, options: config_lib.Data, root: str) -> None:
   if skew == "none":
     return
   module, folder_path = locate(name, root)
+  if module.INFO.task == "segmentation":
+    raise config_lib.UserError(
+      f"data.{role}_skew is '{skew}', but {name} is a segmentation set, whose images"
+      f" have no odd or even label. Set --config.data.{role}_skew=none."
+    )
   if not module.has_labels(folder_path, "train"):
     raise config_lib.UserError(
       f"data.{role}_skew is '{skew}', but {name} in {folder_path} has no training labels:"

@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -61,10 +61,13 @@ class Info:
 
   Attributes:
     title: its name as people write it.
-    files: {split: the files that hold its images}, alternatives separated by " or ".
+    files: {split: the files that hold its images}, alternatives separated by " or "; empty
+      where none is needed.
     label_files: {split: the files of its labels}, where they are files of their own.
     where: where to get it.
     licence: under which terms.
+    task: "classification", or "segmentation", whose `load` gives Scenes.
+    own: whether it reads the user's own files, as "<name>:FOLDER".
     sizes: number of images of each official split; empty where there is no official one.
     downloads: the official files that tfdam.download fetches.
   """
@@ -73,6 +76,8 @@ class Info:
   files: dict[str, str]
   where: str
   licence: str
+  task: str = "classification"
+  own: bool = False
   label_files: dict[str, str] = dataclasses.field(default_factory=dict)
   sizes: dict[str, int] = dataclasses.field(default_factory=dict)
   downloads: tuple[Download, ...] = ()
@@ -98,6 +103,24 @@ class Examples:
 
   def __len__(self) -> int:
     return len(self.images)
+
+  @property
+  def has_labels(self) -> bool:
+    return self.labels is not None
+
+  def without_labels(self) -> Examples:
+    return dataclasses.replace(self, labels=None)
+
+  def take(self, indices: Sequence[int] | np.ndarray) -> Examples:
+    """The examples at `indices`, in that order."""
+    labels = None if self.labels is None else self.labels[indices]
+    return dataclasses.replace(self, images=self.images[indices], labels=labels)
+
+  def label_counts(self, num_classes: int) -> np.ndarray | None:
+    """How many images have each label, int64 [num_classes]; None without labels."""
+    if self.labels is None:
+      return None
+    return np.bincount(self.labels, minlength=num_classes)
 
 
 def find(folder: str, *names: str) -> str | None:

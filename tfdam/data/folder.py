@@ -21,6 +21,7 @@ from tfdam.data import examples as examples_lib
 
 INFO = examples_lib.Info(
   title="folder",
+  own=True,
   files={"train": "train", "test": "test"},
   where="your own: train/<class>/*.png, test/<class>/*.png; unlabelled: no class folders",
   licence="yours",
@@ -49,13 +50,13 @@ def has_labels(folder: str, split: str) -> bool:
 def load(
   folder: str, split: str, labels: bool, options: config_lib.Data
 ) -> examples_lib.Examples:
-  """Decodes one split to [N, image_size, image_size, channels].
+  """Decodes one split to [N, height, width, channels].
 
   Args:
     folder: holds the split's folders.
     split: "train" or "test".
     labels: whether labels are wanted; class folders are read either way.
-    options: `image_size`, `channels`, `num_classes`, `on_bad_image`.
+    options: `height`, `width`, `channels`, `num_classes`, `on_bad_image`.
 
   Raises:
     config.UserError: no images, other classes than the other split, an image that cannot be
@@ -73,7 +74,7 @@ def load(
   digest = hashlib.md5()
   for i, image in zip(kept, images):
     digest.update(os.path.relpath(files[i][0], base).encode() + image.tobytes())
-  shape = (0, options.image_size, options.image_size, options.channels)
+  shape = (0, options.height, options.width, options.channels)
   examples = examples_lib.Examples(
     np.stack(images) if images else np.empty(shape, np.uint8),
     np.array([files[i][1] for i in kept], np.int64) if labels else None,
@@ -140,7 +141,7 @@ def _image_paths(folder: str) -> list[str]:
 def _decode(
   path: str, options: config_lib.Data
 ) -> tuple[np.ndarray | None, Exception | None]:
-  size = (options.image_size, options.image_size)
+  size = (options.width, options.height)
   try:
     with Image.open(path) as opened:
       image = ImageOps.exif_transpose(opened)
@@ -148,7 +149,8 @@ def _decode(
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
       image = image.convert("L" if options.channels == 1 else "RGB")
       image = image.resize(size, Image.Resampling.BILINEAR)
-      return np.asarray(image, np.uint8).reshape(*size, options.channels), None
+      shape = (options.height, options.width, options.channels)
+      return np.asarray(image, np.uint8).reshape(shape), None
   # Pillow raises OSError, SyntaxError, ValueError and others, by format.
   except Exception as error:
     return None, error

@@ -12,6 +12,7 @@ from tfdam.data import examples as examples_lib
 
 INFO = examples_lib.Info(
   title="npz",
+  own=True,
   files={"train": "train.npz", "test": "test.npz"},
   where="your own: numpy.savez(path, images=uint8 [N, H, W(, C)], labels=int [N])",
   licence="yours",

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.data import examples as examples_lib
-from tfdam.data import transforms
+from tfdam.data import feeds, transforms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,36 +23,38 @@ WHOLE = Share()
 
 
 def labelled_batches(
-  source: examples_lib.Examples,
+  source: feeds.Split,
   config: config_lib.Config,
   start: int = 0,
   share: Share = WHOLE,
+  num_noise: int = 0,
 ) -> tf.data.Dataset:
   """Endless batches for supervised training, from step `start` on.
 
+  Args:
+    num_noise: how many random numbers a sample the network wants, for its dropout.
+
   Returns:
-    Dataset of {"image": float32 [B, S, S, C] in [0, 1], "label": int64 [B]}, B this share
-    of the global batch.
+    Dataset of {"image": float32 [B, H, W, C] in [0, 1], "label": int64 [B] or uint8
+    [B, H, W]}, B this share of the global batch, H and W the crop's; and "noise", float32
+    [B, num_noise] in [0, 1), if there is any.
   """
-  images, labels = _constant(source.images), _constant(source.labels)
-  options = config.source
+  options, seed = config.source, config.seed
+  read = feeds.feed(source, config.data, labels=True)
 
   def batch(step):
-    size, seed = options.global_batch_size, config.seed
-    indices = _indices(step, size, len(source), seed, "source", share)
-    return {
-      "image": _chosen_images(
-        images, indices, step, "source", options.augment, config, share
-      ),
-      "label": tf.gather(labels, indices),
-    }
+    indices = _indices(step, options.global_batch_size, len(source), seed, "source", share)
+    found = _changed(read(indices), step, "source", options.augment, config, share)
+    if num_noise:
+      found["noise"] = _noise(options.global_batch_size, num_noise, step, seed, share)
+    return found
 
   return _by_step(batch, start)
 
 
 def domain_batches(
-  source: examples_lib.Examples,
-  target: examples_lib.Examples,
+  source: feeds.Split,
+  target: feeds.Split,
   config: config_lib.Config,
   start: int = 0,
   source_taps: Mapping[str, tf.Tensor] | None = None,
@@ -65,28 +66,31 @@ def domain_batches(
     source_taps: {tap: float32 [len(source), ...]}, to give instead of source images.
 
   Returns:
-    Dataset of {"target": float32 [B, S, S, C] in [0, 1]} with "source", the same of the
+    Dataset of {"target": float32 [B, H, W, C] in [0, 1]} with "source", the same of the
     source, and "source_label", int64 [B] where the objective needs it; or with
-    "source_taps", {tap: float32 [B, ...]}. B is this share of the global batch.
+    "source_taps", {tap: float32 [B, ...]}. B is this share of the global batch, H and W
+    are the crop's.
   """
   options, seed = config.adapt, config.seed
   size = options.global_batch_size
-  target_images = _constant(target.images)
-  source_images = _constant(source.images)
+  read_target = feeds.feed(target, config.data, labels=False)
   # Joint MMD alone trains on the source's labels as well.
-  labels = _constant(source.labels) if options.objective == "joint_mmd" else None
+  with_labels = options.objective == "joint_mmd"
+  read_source = feeds.feed(source, config.data, labels=with_labels)
 
-  def images(stored, indices, step, stream):
-    return _chosen_images(stored, indices, step, stream, options.augment, config, share)
+  def changed(found, step, stream):
+    return _changed(found, step, stream, options.augment, config, share)
 
   def batch(step):
     from_source = _indices(step, size, len(source), seed, "adapt source", share)
     from_target = _indices(step, size, len(target), seed, "adapt target", share)
-    batches = {"target": images(target_images, from_target, step, "adapt target")}
+    target_batch = changed(read_target(from_target), step, "adapt target")
+    batches = {"target": target_batch["image"]}
     if source_taps is None:
-      batches["source"] = images(source_images, from_source, step, "adapt source")
-      if labels is not None:
-        batches["source_label"] = tf.gather(labels, from_source)
+      source_batch = changed(read_source(from_source), step, "adapt source")
+      batches["source"] = source_batch["image"]
+      if with_labels:
+        batches["source_label"] = source_batch["label"]
     else:
       batches["source_taps"] = {
         tap: tf.gather(stored, from_source) for tap, stored in source_taps.items()
@@ -97,24 +101,26 @@ def domain_batches(
 
 
 def ordered_batches(
-  examples: examples_lib.Examples, batch_size: int, options: config_lib.Data
+  examples: feeds.Split, batch_size: int, options: config_lib.Data
 ) -> tf.data.Dataset:
-  """Every image once, in order; the last batch may be smaller.
+  """Every image once, whole and in order; the last batch may be smaller.
 
   Returns:
-    Dataset of float32 [<=batch_size, S, S, C], in [0, 1].
+    Dataset of float32 [<=batch_size, height, width, C], in [0, 1].
   """
-  batches = tf.data.Dataset.from_tensor_slices(_constant(examples.images)).batch(batch_size)
-  return batches.map(lambda batch: _network_input(batch, options)).prefetch(1)
+  read = feeds.feed(examples, options, labels=False)
+  indices = tf.data.Dataset.range(len(examples)).batch(batch_size)
+  return indices.map(lambda chosen: read(chosen)["image"]).prefetch(1)
 
 
-def subset(examples: examples_lib.Examples, limit: int, seed: int) -> examples_lib.Examples:
+def subset(examples: feeds.Split, limit: int, seed: int) -> feeds.Split:
   """A seeded random choice of `limit` images without labels; all of them if limit is 0."""
-  images = examples.images
-  if 0 < limit < len(images):
+  examples = examples.without_labels()
+  if 0 < limit < len(examples):
     positions = tf.range(limit, dtype=tf.int64)
-    images = images[_shuffled(positions, len(images), seed, "subset").numpy()]
-  return examples_lib.Examples(images, None, examples.digests, examples.notes)
+    chosen = _shuffled(positions, len(examples), seed, "subset").numpy()
+    examples = examples.take(chosen)
+  return examples
 
 
 def _by_step(batch, start: int) -> tf.data.Dataset:
@@ -122,18 +128,35 @@ def _by_step(batch, start: int) -> tf.data.Dataset:
   return steps.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
-def _chosen_images(images, indices, step, stream: str, augment: bool, config, share: Share):
-  """The images of one batch as the network sees them, moved by chance if asked."""
-  batch = _network_input(tf.gather(images, indices), config.data)
-  if augment:
-    stream_seed = config_lib.derive_seed(config.seed, f"augment {stream}")
-    seed = tf.stack([tf.constant(stream_seed, tf.int64), step])
-    batch = transforms.random_affine(batch, seed, config.augment, share.index, share.count)
-  return batch
+def _changed(found, step, stream: str, augment: bool, config, share: Share):
+  """One batch as the network sees it: moved, cropped and mirrored by chance, if asked."""
+  data, images = config.data, found["image"]
+  stream_seed = config_lib.derive_seed(config.seed, f"augment {stream}")
+  seed = tf.stack([tf.constant(stream_seed, tf.int64), step])
+  part = {"part": share.index, "num_parts": share.count}
+  if not data.classes:
+    if augment:
+      images = transforms.random_affine(images, seed, config.augment, **part)
+    return {**found, "image": images}
+  crop = (data.crop_height or data.height, data.crop_width or data.width)
+  changes = config.augment if augment else None
+  if crop == (data.height, data.width) and not data.flip and changes is None:
+    return found
+  views = transforms.random_views(len(images), seed, data, crop, changes, **part)
+  changed = {**found, "image": transforms.view_images(images, views, crop)}
+  if changes is not None:
+    changed["image"] = transforms.random_light(changed["image"], seed, changes, **part)
+  if "label" in found:
+    changed["label"] = transforms.view_labels(found["label"], views, crop)
+  return changed
 
 
-def _network_input(images: tf.Tensor, options: config_lib.Data) -> tf.Tensor:
-  return transforms.to_network(images, options.image_size, options.channels)
+def _noise(size: int, count: int, step: tf.Tensor, seed: int, share: Share) -> tf.Tensor:
+  """Random numbers a sample, the same however a batch is shared."""
+  stream_seed = tf.constant(config_lib.derive_seed(seed, "noise"), tf.int64)
+  part = size // share.count
+  whole = tf.random.stateless_uniform([size, count], tf.stack([stream_seed, step]))
+  return whole[share.index * part : (share.index + 1) * part]
 
 
 def _indices(
@@ -162,9 +185,3 @@ def _shuffled(positions: tf.Tensor, size: int, seed: int, stream: str) -> tf.Ten
   return tf.raw_ops.RandomIndexShuffle(
     index=positions % size, seed=keys, max_index=tf.constant(size - 1, tf.int64), rounds=16
   )
-
-
-def _constant(array) -> tf.Tensor:
-  # On the host: a data set on a GPU would be copied there and back.
-  with tf.device("/CPU:0"):
-    return tf.constant(array)

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from tfdam.data import examples as examples_lib
+from tfdam.data import scenes as scenes_lib
 
 # Paper, Table 2: "odd removes half of the odd digits, even removes half of the even
 # digits" [13]. So the name is of what gets rare, not of what is kept.
@@ -15,7 +16,7 @@ _REMAINDER = {"odd": 1, "even": 0}
 
 def skewed(
   examples: examples_lib.Examples, parity: str, seed: int, what: str
-) -> examples_lib.Examples:
+) -> scenes_lib.Split:
   """Drops half of the images with an odd or an even label; the others keep their order.
 
   Args:
@@ -34,8 +35,8 @@ def skewed(
 
 
 def limited(
-  examples: examples_lib.Examples, limit: int, seed: int, what: str
-) -> examples_lib.Examples:
+  examples: scenes_lib.Split, limit: int, seed: int, what: str
+) -> scenes_lib.Split:
   """A random choice of `limit` images (at most all), in their order; 0: all."""
   if limit in (0, len(examples)):
     return examples
@@ -49,11 +50,6 @@ def _choice(indices: np.ndarray, count: int, seed: int) -> np.ndarray:
   return np.sort(np.random.RandomState(seed).permutation(indices)[:count])
 
 
-def _take(
-  examples: examples_lib.Examples, kept: np.ndarray, note: str
-) -> examples_lib.Examples:
-  labels = None if examples.labels is None else examples.labels[kept]
-  notes = (*examples.notes, note)
-  return dataclasses.replace(
-    examples, images=examples.images[kept], labels=labels, notes=notes
-  )
+def _take(examples: scenes_lib.Split, kept: np.ndarray, note: str) -> scenes_lib.Split:
+  cut = examples.take(kept)
+  return dataclasses.replace(cut, notes=(*cut.notes, note))

@@ -12,16 +12,17 @@ from tfdam import config as config_lib
 _LUMA = (0.2989, 0.5870, 0.1140)
 
 
-def to_network(images: tf.Tensor, size: int, channels: int) -> tf.Tensor:
+def to_network(images: tf.Tensor, height: int, width: int, channels: int) -> tf.Tensor:
   """Scales to [0, 1], converts the colour space, resizes bilinearly.
 
   Args:
     images: uint8 [B, H, W, 1 or 3].
-    size: height and width of the result, in pixels.
+    height: of the result, in pixels.
+    width: the same.
     channels: 1 (grey) or 3 (RGB; grey images are repeated).
 
   Returns:
-    float32 [B, size, size, channels], in [0, 1].
+    float32 [B, height, width, channels], in [0, 1].
   """
   floats = tf.cast(images, tf.float32) / 255.0
   if images.shape[-1] == 3 and channels == 1:
@@ -29,8 +30,8 @@ def to_network(images: tf.Tensor, size: int, channels: int) -> tf.Tensor:
     floats = tf.reduce_sum(floats * tf.constant(_LUMA), axis=-1, keepdims=True)
   elif images.shape[-1] == 1 and channels == 3:
     floats = tf.repeat(floats, 3, axis=-1)
-  if images.shape[1:3] != (size, size):
-    floats = tf.image.resize(floats, (size, size), method="bilinear")
+  if images.shape[1:3] != (height, width):
+    floats = tf.image.resize(floats, (height, width), method="bilinear")
   return floats
 
 
@@ -74,3 +75,105 @@ def random_affine(
     images=images, transforms=matrices, output_shape=[height, width], fill_value=0.0,
     interpolation="BILINEAR", fill_mode="CONSTANT",
   )  # fmt: skip
+
+
+def random_views(
+  count: int,
+  seed: tf.Tensor,
+  data: config_lib.Data,
+  crop: tuple[int, int],
+  changes: config_lib.Augment | None = None,
+  part: int = 0,
+  num_parts: int = 1,
+) -> tf.Tensor:
+  """Draws what `count` images are seen through: a crop, perhaps mirrored, perhaps moved.
+
+  Args:
+    seed: int [2]; the same seed draws the same views.
+    data: `height` and `width` of the images, and whether to `flip`.
+    crop: height and width of the views.
+    changes: bounds of rotation, scale, shear and translation; None: none of them.
+    part: which of `num_parts` equal parts of a batch these images are.
+
+  Returns:
+    float32 [count, 8], projective transforms from view to image. Without `changes` they
+    lie on whole pixels.
+  """
+  # One more than `random_affine` draws, and of another shape: its draws stay what they are.
+  draws = tf.random.stateless_uniform([count * num_parts, 8], seed)
+  draws = draws[part * count : (part + 1) * count]
+  free = tf.constant([data.height - crop[0], data.width - crop[1]], tf.float32)
+  # Whole pixels from 0 to `free`, each as likely.
+  corner = tf.floor(draws[:, :2] * (free + 1.0))
+  mirrored = (draws[:, 2] < 0.5) & data.flip
+  side = tf.where(mirrored, -1.0, 1.0)
+  half = [(crop[0] - 1) / 2.0, (crop[1] - 1) / 2.0]
+  top, left = corner[:, 0] + half[0], corner[:, 1] + half[1]
+  cos, sin, shear = tf.ones_like(side), tf.zeros_like(side), tf.zeros_like(side)
+  if changes is not None:
+    signed = 2.0 * draws[:, 3:] - 1.0
+    angle = signed[:, 0] * (changes.rotation * math.pi / 180.0)
+    scale = 1.0 + signed[:, 1] * changes.scale
+    shear = signed[:, 2] * changes.shear
+    cos, sin = tf.cos(angle) / scale, tf.sin(angle) / scale
+    left += signed[:, 3] * changes.translation
+    top += signed[:, 4] * changes.translation
+  a, b = side * cos, cos * shear - sin
+  c, d = side * sin, sin * shear + cos
+  left -= a * half[1] + b * half[0]
+  top -= c * half[1] + d * half[0]
+  zeros = tf.zeros_like(side)
+  return tf.stack([a, b, left, c, d, top, zeros, zeros], axis=1)
+
+
+def view_images(images: tf.Tensor, views: tf.Tensor, crop: tuple[int, int]) -> tf.Tensor:
+  """Images through views, interpolated bilinearly; mirrored at their edges.
+
+  Args:
+    images: float32 [B, H, W, C].
+    views: what `random_views` returned.
+  """
+  return tf.raw_ops.ImageProjectiveTransformV3(
+    images=images, transforms=views, output_shape=list(crop), fill_value=0.0,
+    interpolation="BILINEAR", fill_mode="REFLECT",
+  )  # fmt: skip
+
+
+def view_labels(labels: tf.Tensor, views: tf.Tensor, crop: tuple[int, int]) -> tf.Tensor:
+  """Label maps uint8 [B, H, W] through views: nearest pixels, mirrored at the edges."""
+  seen = tf.raw_ops.ImageProjectiveTransformV3(
+    images=labels[..., tf.newaxis], transforms=views, output_shape=list(crop),
+    fill_value=0.0, interpolation="NEAREST", fill_mode="REFLECT",
+  )  # fmt: skip
+  return seen[..., 0]
+
+
+def random_light(
+  images: tf.Tensor,
+  seed: tf.Tensor,
+  changes: config_lib.Augment,
+  part: int = 0,
+  num_parts: int = 1,
+) -> tf.Tensor:
+  """Changes brightness, contrast and saturation of each image by chance.
+
+  Args:
+    images: float32 [B, H, W, C], in [0, 1].
+    seed: int [2].
+    changes: bounds of the uniform draws.
+    part: which of `num_parts` equal parts of a batch these images are.
+
+  Returns:
+    float32 [B, H, W, C], in [0, 1].
+  """
+  if not (changes.brightness or changes.contrast or changes.saturation):
+    return images
+  count = len(images)
+  other = seed + tf.constant([1, 0], seed.dtype)  # not the draws of the view
+  draws = tf.random.stateless_uniform([count * num_parts, 3], other, -1.0, 1.0)
+  draws = draws[part * count : (part + 1) * count, :, tf.newaxis, tf.newaxis, tf.newaxis]
+  grey = tf.reduce_mean(images, axis=-1, keepdims=True)
+  images = grey + (images - grey) * (1.0 + draws[:, 0] * changes.saturation)
+  mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
+  images = mean + (images - mean) * (1.0 + draws[:, 1] * changes.contrast)
+  return tf.clip_by_value(images + draws[:, 2] * changes.brightness, 0.0, 1.0)

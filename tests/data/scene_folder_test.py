@@ -1,0 +1,314 @@
+"""A user's own street scenes, described by dataset.yaml."""
+
+import os
+import textwrap
+
+import numpy as np
+import pytest
+
+from tests import street_folders
+from tfdam import config as config_lib
+from tfdam.data import scene_folder, scene_spec
+
+OPTIONS = config_lib.Data(classes="road,sky,car", num_classes=0)
+IMAGE = np.zeros((8, 8, 3), np.uint8)
+IDS = np.array([[0, 1], [2, 255]], np.uint8).repeat(4, 0).repeat(4, 1)
+
+
+def describe(folder, text):
+  (folder / "dataset.yaml").write_text(textwrap.dedent(text))
+  return str(folder)
+
+
+def load(folder, split="train", labels=True, options=OPTIONS):
+  return scene_folder.load(str(folder), split, labels, options)
+
+
+def said_by(folder, split="train", labels=True, options=OPTIONS):
+  with pytest.raises(config_lib.UserError) as caught:
+    load(folder, split, labels, options)
+  return str(caught.value)
+
+
+def put(folder, *names):
+  for name in names:
+    street_folders.save(IMAGE, folder, name)
+
+
+def test_a_set_as_the_documentation_describes_it(tmp_path):
+  folder = street_folders.write_own(tmp_path)
+  options = config_lib.Data(classes=",".join(street_folders.NAMES), num_classes=0)
+  train, test = (load(folder, split, options=options) for split in ("train", "test"))
+  assert (len(train), len(test)) == (6, 4)
+  # Sorted by folder: north drew the even ones.
+  for scenes, seeds in ((train, (0, 2, 4, 1, 3, 5)), (test, (6, 8, 7, 9))):
+    for i, seed in enumerate(seeds):
+      image, label = street_folders.scene(500 + seed)
+      label[0, 0] = 255
+      np.testing.assert_array_equal(scenes.read_image(i), image)
+      np.testing.assert_array_equal(scenes.read_label(i), label)
+  assert train.class_names == street_folders.NAMES
+  assert not train.notes
+
+
+def test_the_example_of_the_documentation_is_valid(tmp_path):
+  lines = scene_spec.__doc__.split("\n\n")[2]
+  spec = scene_spec.read(describe(tmp_path, lines))
+  assert spec.ids == {0: "sky", 1: "building", 7: "road", 8: "road"}
+  assert (spec.channel, spec.ignored) == (0, {11, 255})
+
+
+def test_the_name_is_what_the_star_matched_and_the_folder_what_lies_below(tmp_path):
+  put(tmp_path, "data/town/x/a_rgb.png", "data/b_rgb.png", "data/town/c_depth.png")
+  for name in ("truth/town/x/a_ids.png", "truth/b_ids.png"):
+    street_folders.save(IDS, tmp_path, name)
+  describe(tmp_path, """
+    images: data/**/*_rgb.png
+    labels: truth/{folder}/{name}_ids.png
+    splits: {train: lists/train.txt}
+    ids: {0: road, 1: sky, 2: car}
+    ignored: [255]
+    """)  # fmt: skip
+  (tmp_path / "lists").mkdir()
+  (tmp_path / "lists" / "train.txt").write_text("data/b_rgb.png\n\n# by its name:\na\n")
+  scenes = load(tmp_path)
+  assert [os.path.relpath(n, tmp_path) for n in scenes.names] == [
+    "data/b_rgb.png",
+    "data/town/x/a_rgb.png",
+  ]
+  np.testing.assert_array_equal(scenes.read_label(1)[::4, ::4], [[0, 1], [2, 255]])
+
+
+@pytest.mark.parametrize(
+  ("pattern", "file", "label"),
+  [
+    ("{split}/*.*", "train/a.b.jpg", "a.b"),
+    ("{split}/*", "train/a.b.jpg", "a.b"),
+    ("{split}/*.b.jpg", "train/a.b.jpg", "a"),
+    ("{split}/img_*.jpg", "train/img_7.jpg", "7"),
+    ("{split}/*_*.jpg", "train/a_b.jpg", "a_b"),
+  ],
+)
+def test_names_under_several_patterns(tmp_path, pattern, file, label):
+  put(tmp_path, file)
+  street_folders.save(IDS, tmp_path, "labels", f"{label}.png")
+  describe(tmp_path, f"""
+    images: "{pattern}"
+    labels: labels/{{name}}.png
+    ids: {{0: road, 1: sky, 2: car}}
+    ignored: 255
+    """)  # fmt: skip
+  assert load(tmp_path).read_label(0)[0, 0] == 0
+
+
+def test_colours_and_their_ignored_ones(tmp_path):
+  put(tmp_path, "train/a.png")
+  colours = np.array([(128, 64, 128), (70, 130, 180), (0, 0, 142), (0, 0, 0)], np.uint8)
+  street_folders.save(colours[IDS % 252], tmp_path, "truth", "a.png")
+  text = """
+    images: "{split}/*.png"
+    labels: truth/{name}.png
+    colours: {"128,64,128": road, "#4682b4": sky, "0, 0, 142": car}
+    """
+  describe(tmp_path, f"{text.rstrip()}\n    ignored: '#000000'\n")
+  label = load(tmp_path).read_label(0)
+  np.testing.assert_array_equal(label[::4, ::4], [[0, 1], [2, 255]])
+  # Without the ignored one:
+  describe(tmp_path, text)
+  with pytest.raises(config_lib.UserError) as caught:
+    load(tmp_path).read_label(0)
+  for part in (f"{tmp_path}/truth/a.png", "row 4, column 4", "colour 0,0,0",
+               "'colours' or 'ignored'", f"{tmp_path}/dataset.yaml"):  # fmt: skip
+    assert part in str(caught.value)
+
+
+def test_a_channel_of_a_colour_file_and_an_id_outside_the_map(tmp_path):
+  put(tmp_path, "train/a.png")
+  stored = np.zeros((8, 8, 3), np.uint8)
+  stored[..., 1] = IDS
+  street_folders.save(stored, tmp_path, "truth", "a.png")
+  describe(tmp_path, """
+    images: "{split}/*.png"
+    labels: truth/{name}.png
+    channel: green
+    ids: {0: road, 1: sky, 2: car}
+    """)  # fmt: skip
+  scenes = load(tmp_path)
+  with pytest.raises(config_lib.UserError) as caught:
+    scenes.read_label(0)
+  for part in (f"{tmp_path}/truth/a.png", "row 4, column 4 has id 255", "0-2",
+               "'ids' or 'ignored'", f"{tmp_path}/dataset.yaml"):  # fmt: skip
+    assert part in str(caught.value)
+
+
+def test_16_bit_ids_above_255(tmp_path):
+  put(tmp_path, "train/a.png")
+  stored = np.array([[7, 700], [26001, 65535]]).repeat(4, 0).repeat(4, 1)
+  street_folders.write_png(stored, tmp_path, "truth", "a.png", depth=16)
+  describe(tmp_path, """
+    images: "{split}/*.png"
+    labels: truth/{name}.png
+    ids: {7: road, 700: sky, 26001: car}
+    ignored: 65535
+    """)  # fmt: skip
+  label = load(tmp_path).read_label(0)
+  np.testing.assert_array_equal(label[::4, ::4], [[0, 1], [2, 255]])
+
+
+def test_a_target_needs_no_labels(tmp_path):
+  put(tmp_path, "train/a.png", "train/b.png")
+  describe(tmp_path, 'images: "{split}/*.png"\nsplits: {train: train}')
+  scenes = load(tmp_path, labels=False)
+  assert (len(scenes), scenes.read_label) == (2, None)
+  assert scenes.class_names == ("road", "sky", "car")
+  for split in ("train", "test"):
+    assert not scene_folder.has_labels(str(tmp_path), split)
+  assert "has no 'labels'" in said_by(tmp_path)
+  assert "has no 'test' in 'splits'" in said_by(tmp_path, "test", labels=False)
+
+
+def test_a_split_none_of_whose_labels_is_there_is_unlabelled(tmp_path):
+  folder = street_folders.write_own(tmp_path)
+  os.rename(f"{folder}/labels/train", f"{folder}/elsewhere")
+  assert not scene_folder.has_labels(folder, "train")
+  assert scene_folder.has_labels(folder, "test")
+  assert len(load(folder, labels=False)) == 6
+
+
+def test_one_missing_label_is_named(tmp_path):
+  folder = street_folders.write_own(tmp_path)
+  os.remove(f"{folder}/labels/train/north/002_label.png")
+  assert scene_folder.has_labels(folder, "train")
+  said = said_by(folder)
+  assert f"{folder}/images/train/north/002.png has no label" in said
+  assert "labels/train/north/002_label.png is not there" in said
+
+
+def test_a_glob_that_matches_nothing_is_named(tmp_path):
+  folder = street_folders.write_own(tmp_path)
+  text = street_folders.DATASET_YAML.replace("images/{split}", "imges/{split}")
+  describe(tmp_path / "own", text)
+  said = said_by(folder)
+  assert f"{folder} has no train images; expected imges/train/**/*.png" in said
+  assert f"{folder}/dataset.yaml" in said
+
+
+def test_wildcards_in_the_names_of_folders_are_letters(tmp_path):
+  folder = street_folders.write_own(tmp_path, name="a[1]*")
+  assert len(load(folder)) == 6
+
+
+def test_classes_that_are_not_in_the_map_are_named(tmp_path):
+  folder = street_folders.write_own(tmp_path)
+  options = config_lib.Data(classes="road,skye", num_classes=0)
+  said = said_by(folder, labels=False, options=options)
+  for part in ("scenes:own has no class 'skye'", "Did you mean 'sky'", "data.classes"):
+    assert part in said
+
+
+VALID = {
+  "images": "images/{split}/*.png",
+  "labels": "labels/{split}/{name}.png",
+  "splits": "{train: train, test: val}",
+  "ids": "{0: sky, 1: road}",
+  "ignored": "255",
+}
+
+
+@pytest.mark.parametrize(
+  ("changes", "said"),
+  [
+    ({"imges": "a.png"}, "unknown key 'imges'.*Did you mean 'images'"),
+    ({"images": None}, "has no 'images'"),
+    ({"images": "[a, b]"}, "images: .*a, b.*expected a path"),
+    ({"images": "/data/{split}/*.png"}, "below its own folder"),
+    ({"images": "../{split}/*.png"}, "below its own folder"),
+    ({"images": "images/{spilt}/*.png"}, "a path that may use {split}"),
+    ({"images": "images/*.png"}, "no {split} and list files"),
+    ({"splits": "{train: a.txt, test: b.txt}"}, "no {split} and list files"),
+    ({"splits": "{train: train, test: b.txt}"}, "no {split} and list files"),
+    ({"splits": "{train: train, test: train}"}, "one place for both splits"),
+    ({"splits": "{train: train, val: val}"}, "splits: .*expected train and"),
+    ({"splits": "{test: train}"}, "splits: .*expected train and"),
+    ({"splits": "train"}, "splits: train; expected train and"),
+    ({"labels": "labels/{split}/label.png"}, "a path with {name}"),
+    ({"labels": "labels/**/{name}.png"}, "without \\*"),
+    ({"labels": None}, "has ids; expected either 'labels' with one of"),
+    ({"ids": None}, "has labels; expected either 'labels' with one of"),
+    ({"colours": '{"0,0,0": sky}'}, "either 'labels' with one of"),
+    ({"ids": "{0: sky, -1: road}"}, "has -1 in 'ids'; expected whole numbers"),
+    ({"ids": "{0: sky, 70000: road}"}, "has 70000 in 'ids'; expected whole numbers"),
+    ({"ids": "{0: sky, road: 1}"}, "has road in 'ids'; expected whole numbers"),
+    ({"ids": "{0: sky, 1: no}"}, "'?1'?: false.*in quotes"),
+    ({"ids": "{0: sky, 1: road+lane}"}, "without , \\+ ="),
+    ({"ids": "{0: sky, 0: road}"}, "no YAML.*'0' is there twice"),
+    ({"ids": "[sky, road]"}, "expected entries such as 0: sky"),
+    ({"ids": "{[1]: sky}"}, "no YAML"),
+    ({"ignored": "1"}, "has 1 in 'ignored' and as a class"),
+    ({"ignored": "void"}, "has void in 'ignored'; expected whole numbers"),
+    ({"channel": "alpha"}, "channel: alpha; expected one of red, green, blue"),
+    ({"ids": None, "colours": "{0: sky}"}, "has 0 in 'colours'; expected colours as"),
+    ({"ids": None, "colours": '{"0,0,256": sky}'}, "expected colours as"),
+    ({"ids": None, "colours": '{"0,0,1": a, "#000001": b}'}, "twice in 'colours'"),
+    ({"ids": None, "channel": "red", "colours": '{"0,0,1": a}', "ignored": None},
+     "'channel' without 'ids'"),
+  ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_with_the_file(tmp_path, changes, said):
+  entries = {**VALID, **changes}
+  quoted = {"images", "labels"}
+  lines = [
+    f'{k}: "{v}"' if k in quoted and v[0] != "[" else f"{k}: {v}"
+    for k, v in entries.items()
+    if v is not None
+  ]
+  describe(tmp_path, "\n".join(lines))
+  with pytest.raises(config_lib.UserError, match=f"(?s){said}") as caught:
+    scene_spec.read(str(tmp_path))
+  assert f"{tmp_path}/dataset.yaml" in str(caught.value)
+  assert "end that file" in str(caught.value)
+
+
+def test_the_valid_one_is_valid(tmp_path):
+  describe(tmp_path, "\n".join(f"{k}: {v}" for k, v in VALID.items()))
+  assert scene_spec.read(str(tmp_path)).splits == {"train": "train", "test": "val"}
+
+
+@pytest.mark.parametrize(
+  ("content", "said"),
+  [
+    (b"", "holds null; expected entries"),
+    (b"- a\n- b\n", "holds .*a, b"),
+    (b"images: {split}/*.png", "is no YAML.*need quotes"),
+    (b"\xff\xfe\x00", "is no YAML"),
+    (b"a: !!python/object/apply:os.getcwd []\n", "is no YAML.*could not determine"),
+  ],
+)
+def test_what_is_no_mapping_is_refused(tmp_path, content, said):
+  (tmp_path / "dataset.yaml").write_bytes(content)
+  with pytest.raises(config_lib.UserError, match=f"(?s)dataset.yaml {said}"):
+    scene_spec.read(str(tmp_path))
+
+
+def test_no_dataset_yaml(tmp_path):
+  with pytest.raises(config_lib.UserError, match="dataset.yaml cannot be read.*Write it"):
+    scene_spec.read(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+  ("lines", "said"),
+  [
+    ("all/a.png\nall/b.pgn", "line 2: 'all/b.pgn' is none of the 3.*mean 'all/b.png'"),
+    ("a\nall/a.png", "line 2: 'all/a.png' is there twice, first in line 1"),
+    ("b", "line 1: 'b' is the name of 2 images"),
+    ("", "has no train images"),
+    (None, r"train\.txt cannot be read"),
+  ],
+)
+def test_a_list_that_is_wrong_is_named_with_its_line(tmp_path, lines, said):
+  put(tmp_path, "all/a.png", "all/b.png", "all/x/b.png")
+  describe(tmp_path, "images: all/**/*.png\nsplits: {train: train.txt}")
+  if lines is not None:
+    (tmp_path / "train.txt").write_text(lines)
+  with pytest.raises(config_lib.UserError, match=f"(?s){said}"):
+    load(tmp_path, labels=False)

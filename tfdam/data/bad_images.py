@@ -1,0 +1,56 @@
+"""Scenes that cannot be decoded: what data.on_bad_image=skip does about them."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+
+import numpy as np
+from absl import logging
+
+from tfdam import config as config_lib
+from tfdam.data import image_files, scene_files, scenes
+
+# Share of a split that is left out at most; one scene always may be.
+MAX_SKIPPED = 0.01
+
+
+def left_out(split: scenes.Scenes, what: str) -> scenes.Scenes:
+  """The scenes that can be read; reads each of them once, before anything is trained.
+
+  Before, because a run whose images depended on when one was found to be damaged could not
+  be repeated.
+
+  Args:
+    what: the split's name in messages.
+
+  Raises:
+    config.UserError: too many are damaged.
+  """
+  with concurrent.futures.ThreadPoolExecutor() as pool:
+    errors = pool.map(lambda i: _damage(split, i), range(len(split)))
+    found = list(scene_files.with_patience(errors, f"reading {what}", len(split)))
+  damaged = [i for i, error in enumerate(found) if error is not None]
+  if not damaged:
+    return split
+  for i in damaged:
+    logging.warning("Skipped %s: %s", split.names[i], found[i])
+  if len(damaged) > max(1, MAX_SKIPPED * len(split)):
+    raise config_lib.UserError(
+      f"{len(damaged)} of {len(split)} scenes of {what} cannot be decoded,"
+      f" {split.names[damaged[-1]]} the last; at most {MAX_SKIPPED:.0%} are skipped. Is"
+      " this the right folder? Mend or remove them."
+    )
+  kept = split.take(np.setdiff1d(np.arange(len(split)), damaged))
+  note = f"{what}: {len(damaged)} of {len(split)} scenes skipped"
+  return dataclasses.replace(kept, notes=(*kept.notes, note))
+
+
+def _damage(split: scenes.Scenes, i: int) -> image_files.BadImage | None:
+  try:
+    split.read_image(i)
+    if split.read_label is not None:
+      split.read_label(i)
+  except image_files.BadImage as error:
+    return error
+  return None

@@ -1,0 +1,97 @@
+"""From indices of images to tensors: out of memory for digits, out of files for scenes."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam.data import examples as examples_lib
+from tfdam.data import scenes as scenes_lib
+from tfdam.data import transforms
+
+Split = scenes_lib.Split
+# indices int64 [B] -> {"image": float32 [B, height, width, C] in [0, 1], "label": int64 [B]
+# or uint8 [B, height, width]}
+Feed = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+
+# What readers raised inside TensorFlow, which forwards only its text.
+_failures: list[config_lib.UserError] = []
+
+
+def feed(split: Split, options: config_lib.Data, labels: bool) -> Feed:
+  """How batches of a split are made.
+
+  Args:
+    labels: whether a batch holds labels; False leaves them unread.
+  """
+  if isinstance(split, scenes_lib.Scenes):
+    return _from_scenes(split, options, labels)
+  return _from_memory(split, options, labels)
+
+
+@contextlib.contextmanager
+def failures_explained() -> Iterator[None]:
+  """Raises what a reader found wrong with a file, not TensorFlow's words for it."""
+  _failures.clear()
+  try:
+    yield
+  except tf.errors.OpError as error:
+    if _failures:
+      raise _failures[0] from error
+    raise
+
+
+def _from_memory(split: examples_lib.Examples, options, labels: bool) -> Feed:
+  # On the host: a data set on a GPU would be copied there and back.
+  with tf.device("/CPU:0"):
+    stored_images = tf.constant(split.images)
+    stored_labels = tf.constant(split.labels) if labels else None
+
+  def read(indices):
+    images = transforms.to_network(
+      tf.gather(stored_images, indices), options.height, options.width, options.channels
+    )
+    if stored_labels is None:
+      return {"image": images}
+    return {"image": images, "label": tf.gather(stored_labels, indices)}
+
+  return read
+
+
+def _from_scenes(split: scenes_lib.Scenes, options, labels: bool) -> Feed:
+  # Pillow decodes without Python's lock.
+  pool = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="scenes")
+
+  read_label = split.read_label
+
+  def pair(i: int) -> tuple[np.ndarray, np.ndarray]:
+    label = read_label(i) if labels and read_label else np.zeros((), np.uint8)
+    return split.read_image(i), label
+
+  def batch(indices):
+    try:
+      images, label_maps = zip(*pool.map(pair, indices.tolist()))
+    except config_lib.UserError as error:
+      _failures.append(error)
+      raise
+    return np.stack(images), np.stack(label_maps)
+
+  def read(indices):
+    # Called stateful, TensorFlow's determinism would read one batch after the other.
+    images, label_maps = tf.numpy_function(
+      batch, [indices], [tf.uint8, tf.uint8], stateful=False
+    )
+    size = indices.shape[0]
+    images.set_shape([size, options.height, options.width, 3])
+    images = transforms.to_network(images, options.height, options.width, options.channels)
+    if not labels:
+      return {"image": images}
+    label_maps.set_shape([size, options.height, options.width])
+    return {"image": images, "label": label_maps}
+
+  return read

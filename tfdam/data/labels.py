@@ -1,0 +1,177 @@
+"""From what label files hold to the classes that a run's domains share, joined by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfdam import config as config_lib
+from tfdam.data import scenes as scenes_lib
+
+# Value, in tables, of what a data set does not know; no label ever has it.
+UNKNOWN = 254
+# So many classes fit below it.
+MAX_CLASSES = UNKNOWN
+
+Colour = tuple[int, int, int]
+
+
+def class_table(
+  native: Mapping[int, str], options: config_lib.Data, where: str
+) -> np.ndarray:
+  """The table from a data set's ids to labels, such as {7: "road"} to the place of "road".
+
+  Args:
+    native: the data set's ids, all of them, with their names; two may share a name.
+    options: `classes`.
+    where: the data set's name for errors.
+
+  Returns:
+    uint8 [max(256, largest id + 1)]: the position of the id's class in `options.classes`,
+    IGNORED for one whose name is not listed there, UNKNOWN for what is not in `native`.
+
+  Raises:
+    config.UserError: no classes are chosen, too many, or one of which the data set has none
+      of the names.
+  """
+  wanted = shared_classes(options, where, native.values())
+  known = set(native.values())
+  positions: dict[str, int] = {}
+  for position, (shared, names) in enumerate(wanted.items()):
+    if known.isdisjoint(names):
+      raise config_lib.UserError(
+        f"{where} has no class '{shared}'"
+        + (f" (looked for: {', '.join(names)})" if names != (shared,) else "")
+        + f". Its classes: {_listing(known)}.{_nearest_of(names, known)} Set"
+        f" --config.data.classes to classes of both domains; '{shared}=NAME+NAME' gives"
+        " names that differ."
+      )
+    positions.update((name, position) for name in names)
+  table = np.full(max(256, max(native) + 1), UNKNOWN, np.uint8)
+  for native_id, name in native.items():
+    table[native_id] = positions.get(name, scenes_lib.IGNORED)
+  return table
+
+
+def shared_classes(
+  options: config_lib.Data, where: str, known=()
+) -> dict[str, tuple[str, ...]]:
+  """The run's classes, {class: its names in data sets}, in the order of their labels.
+
+  Args:
+    where: the data set's name for errors.
+    known: names of its classes, for errors.
+
+  Raises:
+    config.UserError: none are chosen, or more than a label map can hold.
+  """
+  if not options.classes:
+    listing = f" {where} has: {_listing(known)}." if known else ""
+    raise config_lib.UserError(
+      "data.classes is empty; expected the classes that both domains share."
+      f"{listing} Set --config.data.classes, such as 'sky,road=road+lane,car'."
+    )
+  wanted = config_lib.parse_classes(options.classes)
+  if len(wanted) > MAX_CLASSES:
+    raise config_lib.UserError(
+      f"data.classes names {len(wanted)} classes; expected at most {MAX_CLASSES}. Set"
+      " --config.data.classes."
+    )
+  return wanted
+
+
+def from_ids(ids: np.ndarray, table: np.ndarray, path: str, remedy: str) -> np.ndarray:
+  """Translates a map of ids.
+
+  Args:
+    ids: unsigned integers [H, W].
+    table: of `class_table`.
+    path: the file, for errors.
+    remedy: what the user can do about an id that is not in the table.
+
+  Returns:
+    uint8 [H, W].
+
+  Raises:
+    config.UserError: an id is not in the table.
+  """
+  # "clip": ids past the end get the last entry here and their error below.
+  labels = table.take(ids, mode="clip")
+  unknown = labels == UNKNOWN
+  if ids.dtype != np.uint8:
+    unknown |= ids >= len(table)
+  if unknown.any():
+    row, column = np.argwhere(unknown)[0]
+    known = np.flatnonzero(table != UNKNOWN)
+    raise config_lib.UserError(
+      f"{path}: the pixel in row {row}, column {column} has id {ids[row, column]}; expected"
+      f" one of {_ranges(known)}. {remedy}"
+    )
+  return labels
+
+
+class ColourTable:
+  """Translates colours to labels.
+
+  A dense table of all 2^24 colours: one look-up a pixel, and what is in no map is seen.
+  """
+
+  def __init__(self, colours: Mapping[Colour, int], table: np.ndarray):
+    """`colours`: {(red, green, blue): id}; `table`: from ids to labels, or to ids."""
+    self._colours = dict(colours)
+    self._dense = np.full(1 << 24, UNKNOWN, np.uint8)
+    for (red, green, blue), native_id in colours.items():
+      self._dense[red << 16 | green << 8 | blue] = table[native_id]
+
+  def __call__(self, pixels: np.ndarray, path: str, remedy: str) -> np.ndarray:
+    """Translates a picture of colours.
+
+    Args:
+      pixels: uint8 [H, W, 3].
+      path: the file, for errors.
+      remedy: what the user can do about a colour that is not in the map.
+
+    Returns:
+      uint8 [H, W].
+
+    Raises:
+      config.UserError: a colour is not in the map.
+    """
+    codes = pixels[..., 0].astype(np.int32) << 16
+    codes |= pixels[..., 1].astype(np.int32) << 8
+    codes |= pixels[..., 2]
+    labels = self._dense.take(codes)
+    unknown = labels == UNKNOWN
+    if unknown.any():
+      row, column = np.argwhere(unknown)[0]
+      colour = pixels[row, column].astype(int)
+      closest = min(self._colours, key=lambda c: int(((np.array(c) - colour) ** 2).sum()))
+      raise config_lib.UserError(
+        f"{path}: the pixel in row {row}, column {column} has the colour"
+        f" {_comma(colour)}, which is not in the map of {len(self._colours)} colours (the"
+        f" closest is {_comma(closest)}). {remedy}"
+      )
+    return labels
+
+
+def _listing(names) -> str:
+  """Names in alphabetical order, each once."""
+  return ", ".join(sorted(set(names)))
+
+
+def _nearest_of(names, known) -> str:
+  hints = (config_lib.nearest(name, sorted(known)) for name in names)
+  return next((hint for hint in hints if hint), "")
+
+
+def _ranges(numbers) -> str:
+  """Sorted numbers as text: "0-11, 255"."""
+  runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+  return ", ".join(
+    f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs if len(run)
+  )
+
+
+def _comma(colour) -> str:
+  return ",".join(str(int(value)) for value in colour)

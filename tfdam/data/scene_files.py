@@ -1,0 +1,278 @@
+"""Scenes from a list of image files with a label file each: checked from headers alone."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import rich.console
+import rich.progress
+
+from tfdam import config as config_lib
+from tfdam.data import examples, image_files, scenes
+
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+# Files of a split whose content goes into its checksum.
+_DIGESTED_FILES = 64
+# A bar is shown for checks that take longer than this.
+_PATIENCE_SECONDS = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """One split's files.
+
+  Attributes:
+    info: the data set's facts; `sizes` of the splits whose official size is known.
+    name: "train" or "test".
+    folder: the data set's, which paths are relative to in digests.
+    images: paths, in the order of the scenes.
+    labels: path of each image's label; None where labels were not asked for.
+    expected: where images and labels belong, for errors.
+  """
+
+  info: examples.Info
+  name: str
+  folder: str
+  images: Sequence[str]
+  labels: Sequence[str] | None
+  expected: str
+
+
+def load(
+  split: Split,
+  read_label: Callable[[str], np.ndarray],
+  class_names: tuple[str, ...],
+  options: config_lib.Data,
+  notes: tuple[str, ...] = (),
+  shape_tolerance: float = 0.0,
+) -> scenes.Scenes:
+  """Checks the files' headers and gives them as Scenes.
+
+  Args:
+    split: the files.
+    read_label: path of a label -> uint8 [H, W].
+    class_names: of the labels.
+    options: `height`, `width`, `crop_height`, `crop_width`, `on_bad_image`,
+      `require_canonical`.
+    notes: of the data set; how many images the official one has is added.
+    shape_tolerance: how far, as a fraction, a label's aspect ratio may be from its image's
+      where their sizes differ; it is then resized (nearest). 0: sizes must be the same.
+
+  Raises:
+    config.UserError: no images, a label is missing or of another size, a crop is larger
+      than the images; with on_bad_image=fail, a header that cannot be read; with
+      require_canonical, another number of images than the official one.
+  """
+  _check_crop(options)
+  if not split.images:
+    raise config_lib.UserError(
+      f"{split.folder} has no {split.name} images; expected {split.expected}. Put them"
+      f" there ({split.info.where}), or set --config.data.root to the folder above it."
+    )
+  if split.name in split.info.sizes:
+    notes = (
+      *examples.canonical_notes(
+        split.info, split.name, len(split.images), [], options.require_canonical
+      ),
+      *notes,
+    )
+  if split.labels is not None:
+    _check_labels_exist(split)
+  resized = _check_headers(split, options.on_bad_image == "skip", shape_tolerance)
+  if resized:
+    first = ", ".join(os.path.basename(split.images[i]) for i in list(resized)[:5])
+    notes += (
+      f"{split.folder}: {len(resized)} of {len(split.images):,} labels have another size"
+      f" than their images ({first}{', ...' if len(resized) > 5 else ''}) and are resized",
+    )
+
+  def read_scene_label(index: int) -> np.ndarray:
+    assert split.labels is not None
+    label = read_label(split.labels[index])
+    return _nearest(label, *resized[index]) if index in resized else label
+
+  return scenes.Scenes(
+    names=split.images,
+    read_image=lambda index: image_files.read_image(split.images[index]),
+    read_label=None if split.labels is None else read_scene_label,
+    class_names=class_names,
+    digests=_digests(split),
+    notes=notes,
+  )
+
+
+def list_images(folder: str, *parts: str) -> list[str]:
+  """Paths of the images that lie in a folder, sorted; none if there is no such folder."""
+  base = os.path.join(folder, *parts)
+  if not os.path.isdir(base):
+    return []
+  return sorted(
+    os.path.join(base, name)
+    for name in os.listdir(base)
+    if name.lower().endswith(IMAGE_ENDINGS) and not name.startswith(".")
+  )
+
+
+def same_names(images: Sequence[str], folder: str, *parts: str) -> list[str]:
+  """Paths of the PNGs in another folder that are named as the images are."""
+  stems = (os.path.splitext(os.path.basename(path))[0] for path in images)
+  return [os.path.join(folder, *parts, f"{stem}.png") for stem in stems]
+
+
+def last_part(paths: Sequence[str], divisor: int, title: str) -> tuple[list[str], str]:
+  """The test split of a set that has no official one: the last images, at least one.
+
+  Returns:
+    Their paths, and a note: the training split holds them too, as it is all of the set.
+  """
+  count = max(1, len(paths) // divisor)
+  note = (
+    f"{title} test: no official split, so the last {count:,} images, which train holds too:"
+    " no held-out score"
+  )
+  return list(paths[-count:]) if paths else [], note
+
+
+def _check_crop(options: config_lib.Data) -> None:
+  for side in ("height", "width"):
+    crop, whole = getattr(options, f"crop_{side}"), getattr(options, side)
+    if crop > whole:
+      raise config_lib.UserError(
+        f"data.crop_{side} is {crop}, but images are resized to data.{side} {whole};"
+        f" expected a crop no larger than the image. Set --config.data.crop_{side} to at"
+        f" most {whole} (0: no crop) or --config.data.{side} to at least {crop}."
+      )
+
+
+def _check_labels_exist(split: Split) -> None:
+  assert split.labels is not None
+  missing = [i for i, path in enumerate(split.labels) if not os.path.isfile(path)]
+  if missing:
+    i = missing[0]
+    raise config_lib.UserError(
+      f"{split.images[i]} has no label: {split.labels[i]} is not there"
+      f" ({len(missing):,} of {len(split.images):,} {split.name} images have none)."
+      f" Expected {split.expected}. Put the label there or take the image away."
+    )
+
+
+def _check_headers(
+  split: Split, skip: bool, shape_tolerance: float
+) -> dict[int, tuple[int, int]]:
+  """Returns {index: (height, width)} of the images whose label must be resized."""
+  resized = {}
+  labels: Iterable[str | None] = itertools.repeat(None)
+  # A few threads: opening waits for the disk, which may be a network's.
+  with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    checked = pool.map(_checked, split.images, split.labels or labels)
+    progress = with_patience(checked, f"checking {split.folder}", len(split.images))
+    try:
+      for i, (image, label, error) in enumerate(progress):
+        if error is not None and not skip:
+          raise error
+        if image is None or label is None:
+          continue
+        if (image.height, image.width) != (label.height, label.width):
+          _check_shape(split, i, image, label, shape_tolerance)
+          resized[i] = (image.height, image.width)
+        if image.turned:
+          raise config_lib.UserError(
+            f"{split.images[i]} is turned by its EXIF orientation, and a label has none:"
+            " they might not fit. Turn its pixels (jpegtran, or Pillow's"
+            " ImageOps.exif_transpose) and drop the tag."
+          )
+    finally:
+      pool.shutdown(wait=False, cancel_futures=True)
+  return resized
+
+
+def _checked(image_path: str, label_path: str | None):
+  """Headers of both files, the label's None where it is not wanted, and what went wrong."""
+  try:
+    image = image_files.image_header(image_path)
+    return image, label_path and image_files.label_header(label_path), None
+  except image_files.BadImage as error:
+    return None, None, error
+
+
+def _check_shape(
+  split: Split,
+  i: int,
+  image: image_files.Header,
+  label: image_files.Header,
+  tolerance: float,
+) -> None:
+  ratio = (label.height * image.width) / (label.width * image.height)
+  if not 1 - tolerance < ratio < 1 + tolerance:
+    assert split.labels is not None
+    raise config_lib.UserError(
+      f"{split.labels[i]} is {label.width} x {label.height} pixels, but its image"
+      f" {split.images[i]} is {image.width} x {image.height}; expected the same size. Is it"
+      " the label of another image? Mend it, or take both away."
+    )
+
+
+def _nearest(label: np.ndarray, height: int, width: int) -> np.ndarray:
+  """Resized by taking the nearest pixel."""
+  rows = (np.arange(height) + 0.5) * label.shape[0] / height
+  columns = (np.arange(width) + 0.5) * label.shape[1] / width
+  return label[rows.astype(int)[:, np.newaxis], columns.astype(int)]
+
+
+def with_patience(items: Iterable, what: str, total: int) -> Iterator:
+  """Passes items on; with a bar on a terminal once it has taken some seconds."""
+  start, done, bar = time.monotonic(), 0, None
+  try:
+    for item in items:
+      if bar is None and time.monotonic() - start > _PATIENCE_SECONDS:
+        console = rich.console.Console(stderr=True)
+        bar = rich.progress.Progress(
+          *rich.progress.Progress.get_default_columns(),
+          console=console,
+          transient=True,
+          disable=not sys.stderr.isatty(),
+        )
+        bar.start()
+        task = bar.add_task(what, total=total)
+      done += 1
+      if bar is not None:
+        bar.update(task, completed=done)
+      yield item
+  finally:
+    if bar is not None:
+      bar.stop()
+
+
+def _digests(split: Split) -> dict[str, str]:
+  """Checksums of the images and, where they were asked for, of the labels.
+
+  Whole sets are too large to be read for it: names and sizes of all files, and the content
+  of up to 64 of them evenly spread, first and last included.
+  """
+  digests = {f"{split.name} images": _digest(split.folder, split.images)}
+  if split.labels is not None:
+    digests[f"{split.name} labels"] = _digest(split.folder, split.labels)
+  return digests
+
+
+def _digest(folder: str, paths: Sequence[str]) -> str:
+  digest = hashlib.md5()
+  for path in paths:
+    size = os.path.getsize(path) if os.path.exists(path) else -1
+    digest.update(f"{os.path.relpath(path, folder)}\0{size}\n".encode())
+  spread = np.linspace(0, len(paths) - 1, min(len(paths), _DIGESTED_FILES))
+  for i in np.unique(spread.astype(int)):
+    try:
+      with open(paths[i], "rb") as file:
+        digest.update(hashlib.md5(file.read()).digest())
+    except OSError:  # with on_bad_image=skip; reading it says what is wrong
+      digest.update(b"unreadable")
+  return digest.hexdigest()

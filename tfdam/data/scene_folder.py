@@ -1,0 +1,197 @@
+"""Your own street scenes: a folder with images and label PNGs, described by dataset.yaml.
+
+The file's entries, with an example, are explained in scene_spec.py.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tfdam import config as config_lib
+from tfdam.data import examples, image_files, scene_files, scene_spec, scenes
+from tfdam.data import labels as labels_lib
+
+INFO = examples.Info(
+  title="scenes",
+  task="segmentation",
+  own=True,
+  files={"train": scene_spec.FILE, "test": scene_spec.FILE},
+  where=f"your own: images, label PNGs and {scene_spec.FILE}, which says where they lie",
+  licence="yours",
+)
+
+
+def has_labels(folder: str, split: str) -> bool:
+  """Whether labels are described and any of the split's is there; none is opened."""
+  spec = scene_spec.read(folder)
+  if spec.labels is None or split not in spec.splits:
+    return False
+  return any(os.path.isfile(label) for _, label in _files(folder, spec, split) if label)
+
+
+def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> scenes.Scenes:
+  """Finds one split's files; they are read when they are needed.
+
+  Args:
+    folder: holds dataset.yaml.
+    split: "train" or "test".
+    labels: whether labels are wanted.
+    options: see scene_files.load; `classes`.
+
+  Raises:
+    config.UserError: see scene_files.load; dataset.yaml is missing or wrong, has no such
+      split or no labels, lists an image that is not there, or lacks one of the classes.
+  """
+  spec = scene_spec.read(folder)
+  if split not in spec.splits:
+    raise config_lib.UserError(
+      f"{spec.path} has no '{split}' in 'splits'; expected the place of the {split} images."
+      " Add it."
+    )
+  if labels and spec.labels is None:
+    raise config_lib.UserError(
+      f"{spec.path} has no 'labels', but they are needed here; expected 'labels' with 'ids'"
+      " or 'colours'. Add them, or set --config.data.source to a labelled data set."
+    )
+  where = f"scenes:{os.path.basename(os.path.normpath(folder))}"
+  class_names = tuple(labels_lib.shared_classes(options, where))
+  read_label = _label_reader(spec, options, where) if spec.labels else _no_label
+  files = _files(folder, spec, split)
+  expected = spec.images.replace("{split}", "" if spec.uses_lists else spec.splits[split])
+  if labels:
+    expected += f" with {spec.labels}"
+  described = scene_files.Split(
+    INFO,
+    split,
+    folder,
+    [image for image, _ in files],
+    [label or "" for _, label in files] if labels else None,
+    f"{expected} ({spec.path})",
+  )
+  return scene_files.load(described, read_label, class_names, options)
+
+
+def _label_reader(
+  spec: scene_spec.Spec, options: config_lib.Data, where: str
+) -> Callable[[str], np.ndarray]:
+  """What reads a label by the spec's ids or colours."""
+  names = list((spec.ids or spec.colours).values())
+  known = dict(spec.ids or enumerate(names))
+  table = labels_lib.class_table(known, options, where)
+  if spec.ids:
+    remedy = f"Add the id to 'ids' or 'ignored' in {spec.path}, or mend the label."
+    table = _with_ignored(table, spec.ignored)
+    return lambda path: labels_lib.from_ids(
+      image_files.read_ids(path, spec.channel), table, path, remedy
+    )
+  remedy = f"Add the colour to 'colours' or 'ignored' in {spec.path}, or mend the label."
+  # Colours have no ids of their own: their places in the file serve, and one more for void.
+  void = len(names)
+  places = {colour: place for place, colour in enumerate(spec.colours)}
+  from_colours = labels_lib.ColourTable(
+    places | dict.fromkeys(spec.ignored, void), _with_ignored(table, [void])
+  )
+  return lambda path: from_colours(image_files.read_colours(path), path, remedy)
+
+
+def _with_ignored(table: np.ndarray, ids) -> np.ndarray:
+  """The table with `ids` ignored, longer if it must be."""
+  size = max([len(table), *(native_id + 1 for native_id in ids)])
+  longer = np.full(size, labels_lib.UNKNOWN, np.uint8)
+  longer[: len(table)] = table
+  longer[list(ids)] = scenes.IGNORED
+  return longer
+
+
+def _no_label(path: str) -> np.ndarray:
+  raise AssertionError(f"no labels are described, yet {path} is read")
+
+
+def _files(folder: str, spec: scene_spec.Spec, split: str) -> list[tuple[str, str | None]]:
+  """[(image, its label or None)] of a split, sorted, or as its list file has them."""
+  word = "" if spec.uses_lists else spec.splits[split]
+  pattern = spec.images.replace("{split}", glob.escape(word))
+  parts = pattern.split("/")
+  fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
+  base = spec.images.replace("{split}", word).split("/")[:fixed]
+  found = _found(folder, pattern)
+  if spec.uses_lists:
+    found = _listed(os.path.join(folder, spec.splits[split]), found, folder, parts[-1])
+  files: list[tuple[str, str | None]] = []
+  for path in found:
+    label = None
+    if spec.labels is not None:
+      inner = os.path.relpath(os.path.dirname(path), os.path.join(folder, *base))
+      filled = (
+        spec.labels.replace("{split}", word)
+        .replace("{folder}", inner)
+        .replace("{name}", _name(path, parts[-1]))
+      )
+      label = os.path.normpath(os.path.join(folder, filled))
+    files.append((path, label))
+  return files
+
+
+def _found(folder: str, pattern: str) -> list[str]:
+  paths = glob.glob(os.path.join(glob.escape(folder), pattern), recursive=True)
+  return sorted(path for path in paths if path.lower().endswith(scene_files.IMAGE_ENDINGS))
+
+
+def _name(path: str, last: str) -> str:
+  """What a pattern's last part matched in the file's name with `*`, without an ending."""
+  file = os.path.basename(path)
+  stem, ending = os.path.splitext(file)
+  if last.endswith(".*"):
+    file, last = stem, last[:-2]
+  elif last.endswith("*"):
+    file = stem
+  if last.count("*") != 1 or glob.has_magic(last.replace("*", "")):
+    return stem
+  before, after = last.split("*")
+  return file[len(before) : len(file) - len(after)]
+
+
+def _listed(path: str, found: Sequence[str], folder: str, last: str) -> list[str]:
+  """The images that a list file names, in its order, by their paths or {name}s."""
+  try:
+    with open(path, encoding="utf-8") as file:
+      lines = [line.strip() for line in file]
+  except (OSError, UnicodeDecodeError) as error:
+    raise config_lib.UserError(
+      f"{path} cannot be read ({error}); expected the list of images that"
+      f" {scene_spec.FILE} names in 'splits'."
+    ) from error
+  by_path = {os.path.relpath(image, folder).replace(os.sep, "/"): image for image in found}
+  by_name: dict[str, list[str]] = {}
+  for image in found:
+    by_name.setdefault(_name(image, last), []).append(image)
+  chosen: dict[str, int] = {}
+  for number, line in enumerate(lines, start=1):
+    if not line or line.startswith("#"):
+      continue
+    images = [by_path[line]] if line in by_path else by_name.get(line, [])
+    at = f"{path}, line {number}: '{line}'"
+    if not images:
+      # Of the many a set may have: each takes a while to compare.
+      candidates = [*by_path][:1000] + [*by_name][:1000]
+      raise config_lib.UserError(
+        f"{at} is none of the {len(found):,} images that {scene_spec.FILE} describes;"
+        " expected an image's path below its folder, or its name."
+        f"{config_lib.nearest(line, candidates)} Mend the list."
+      )
+    if len(images) > 1:
+      raise config_lib.UserError(
+        f"{at} is the name of {len(images)} images, {images[0]} the first; expected their"
+        " paths. Mend the list."
+      )
+    if images[0] in chosen:
+      raise config_lib.UserError(
+        f"{at} is there twice, first in line {chosen[images[0]]}; expected it once."
+        " Mend the list."
+      )
+    chosen[images[0]] = number
+  return list(chosen)

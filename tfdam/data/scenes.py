@@ -1,0 +1,132 @@
+"""Street scenes: images with a label map each, read when they are needed.
+
+Plain NumPy and Pillow, like the data sets themselves: no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Union
+
+import numpy as np
+from PIL import Image
+
+from tfdam import config as config_lib
+from tfdam.data import examples as examples_lib
+
+# Value of a pixel that is left out of losses and scores.
+IGNORED = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenes:
+  """One split of a segmentation data set.
+
+  Attributes:
+    names: what errors and panels call each image: its path, where it has one.
+    read_image: index -> uint8 [H, W, 3], at its own size.
+    read_label: index -> uint8 [H, W], as large as the image: the position of the class in
+      `class_names`, or IGNORED. None where labels were not asked for (and then never read).
+    class_names: the classes that the run's domains share, in the order of their labels.
+    digests: {what: checksum}, enough to tell that the data is what it was.
+    notes: what a reader of the results has to know, such as "every 10th frame".
+  """
+
+  names: Sequence[str]
+  read_image: Callable[[int], np.ndarray]
+  read_label: Callable[[int], np.ndarray] | None
+  class_names: tuple[str, ...]
+  digests: dict[str, str]
+  notes: tuple[str, ...] = ()
+
+  def __len__(self) -> int:
+    return len(self.names)
+
+  @property
+  def has_labels(self) -> bool:
+    return self.read_label is not None
+
+  def without_labels(self) -> Scenes:
+    return dataclasses.replace(self, read_label=None)
+
+  def take(self, indices: Sequence[int] | np.ndarray) -> Scenes:
+    """The scenes at `indices`, in that order."""
+    chosen = [int(i) for i in indices]
+    read_image, read_label = self.read_image, self.read_label
+    return dataclasses.replace(
+      self,
+      names=[self.names[i] for i in chosen],
+      read_image=lambda i: read_image(chosen[i]),
+      read_label=None if read_label is None else lambda i: read_label(chosen[i]),
+    )
+
+  def label_counts(self, num_classes: int, max_images: int = 500) -> np.ndarray | None:
+    """How many pixels have each class, on up to `max_images` images evenly spread.
+
+    Returns:
+      int64 [num_classes]; None without labels.
+    """
+    if self.read_label is None:
+      return None
+    counts = np.zeros(256, np.int64)
+    chosen = np.unique(
+      np.linspace(0, len(self) - 1, min(max_images, len(self))).astype(int)
+    )
+    for i in chosen:
+      counts += np.bincount(self.read_label(int(i)).ravel(), minlength=256)
+    return counts[:num_classes]
+
+
+# One split of any data set: in memory with a label an image, or read when needed with a
+# label map each.
+Split = Union[examples_lib.Examples, Scenes]
+
+
+def at_size(scenes: Scenes, options: config_lib.Data, labels_too: bool = True) -> Scenes:
+  """The scenes as a run sees them: resized, and kept in memory if all of them fit.
+
+  Args:
+    options: `height`, `width`, and `cache_mb` for all that this returns.
+    labels_too: False leaves label maps at their own size, for scoring.
+  """
+  size = (options.width, options.height)
+  stored_label = scenes.read_label
+  labels_too = labels_too and stored_label is not None
+  needed_mb = len(scenes) * math.prod(size) * (3 + labels_too) / 2**20
+  keep = needed_mb <= options.cache_mb
+
+  def image(i: int) -> np.ndarray:
+    return _resized(scenes.read_image(i), size, Image.Resampling.BILINEAR)
+
+  def label(i: int) -> np.ndarray:
+    assert stored_label is not None
+    return _resized(stored_label(i), size, Image.Resampling.NEAREST)
+
+  def kept(function: Callable[[int], np.ndarray]) -> Callable[[int], np.ndarray]:
+    return _Kept(function, len(scenes)) if keep else function
+
+  read_label = kept(label) if labels_too else stored_label
+  return dataclasses.replace(scenes, read_image=kept(image), read_label=read_label)
+
+
+class _Kept:
+  """Remembers what a function of an index returned. Threads may compute one twice."""
+
+  def __init__(self, function: Callable[[int], np.ndarray], size: int):
+    self._function = function
+    self._found: list[np.ndarray | None] = [None] * size
+
+  def __call__(self, i: int) -> np.ndarray:
+    found = self._found[i]
+    if found is None:
+      found = self._found[i] = self._function(i)
+    return found
+
+
+def _resized(array: np.ndarray, size: tuple[int, int], method) -> np.ndarray:
+  """Pillow's resize, which averages over what it makes smaller."""
+  if (array.shape[1], array.shape[0]) == size:
+    return array
+  return np.asarray(Image.fromarray(array).resize(size, method))
