@@ -9,18 +9,8 @@ import tensorflow as tf
 from tfdam import config as config_lib
 
 
-class PerLocation(tf.keras.Model):
-  """An MLP over channels at every location: each location is an i.i.d. sample (Sec. 4).
-
-  On a dense tap it is the paper's discriminator: two hidden layers of 500 and a classifier
-  (Sec. 5). On a map it is the same MLP as 1x1 convolutions.
-
-  Call arguments:
-    activations: float [B, ..., channels].
-
-  Returns:
-    float32 [B, ..., num_outputs], logits.
-  """
+class _Stack(tf.keras.Model):
+  """Hidden layers with leaky ReLUs and a classifier, each of which may be wrapped."""
 
   def __init__(
     self,
@@ -45,14 +35,20 @@ class PerLocation(tf.keras.Model):
     layers = []
     for i, (width, layer_name) in enumerate(zip(widths, names)):
       layer_seed = config_lib.derive_seed(seed, f"{name} {i}")
-      init = tf.keras.initializers.GlorotUniform(layer_seed)
-      # Logits are float32 even under mixed precision.
-      dtype = "float32" if layer_name == "classifier" else None
-      layer = tf.keras.layers.Dense(
-        width, kernel_initializer=init, name=layer_name, dtype=dtype
+      is_last = layer_name == "classifier"
+      layer = self._layer(
+        width,
+        is_last,
+        kernel_initializer=tf.keras.initializers.GlorotUniform(layer_seed),
+        name=layer_name,
+        # Logits are float32 even under mixed precision.
+        dtype="float32" if is_last else None,
       )
       layers.append(wrap(layer, layer_seed) if wrap else layer)
     *self.hidden, self.classifier = layers
+
+  def _layer(self, width: int, is_last: bool, **options) -> tf.keras.layers.Layer:
+    raise NotImplementedError
 
   def call(self, activations, training=False):
     x = activations
@@ -60,3 +56,50 @@ class PerLocation(tf.keras.Model):
       x = layer(x)
       x = tf.nn.leaky_relu(x, self.slope) if self.slope else tf.nn.relu(x)
     return self.classifier(x)
+
+
+class PerLocation(_Stack):
+  """An MLP over channels at every location: each location is an i.i.d. sample (Sec. 4).
+
+  On a dense tap it is the paper's discriminator: two hidden layers of 500 and a classifier
+  (Sec. 5). On a map it is the same MLP as 1x1 convolutions.
+
+  Call arguments:
+    activations: float [B, ..., channels].
+
+  Returns:
+    float32 [B, ..., num_outputs], logits.
+  """
+
+  def _layer(self, width, is_last, **options):
+    return tf.keras.layers.Dense(width, **options)
+
+
+class Patch(_Stack):
+  """Strided 4x4 convolutions: each location is judged with its neighbourhood.
+
+  Isola et al., "Image-to-image translation with conditional adversarial networks", 2017,
+  without batch norms. Maps are padded with zeros, so that small ones do.
+
+  Call arguments:
+    activations: float [B, H, W, channels].
+
+  Returns:
+    float32 [B, ceil(H / 2^n), ceil(W / 2^n), num_outputs] for n hidden layers, logits.
+
+  Raises:
+    ValueError: activations of a dense layer.
+  """
+
+  def _layer(self, width, is_last, **options):
+    return tf.keras.layers.Conv2D(
+      width, 4, strides=1 if is_last else 2, padding="same", **options
+    )
+
+  def call(self, activations, training=False):
+    if activations.shape.rank != 4:
+      raise ValueError(
+        f"'{self.name}' takes maps [B, H, W, channels], not {activations.shape}: dense taps"
+        " need a discriminator per location."
+      )
+    return super().call(activations, training)

@@ -21,6 +21,9 @@ class LeNet(tf.keras.Model):
   """
 
   TAPS = ("conv1", "conv2", "fc3", "fc4")
+  # Fields of config.Model, beside the name, that the constructor takes.
+  OPTIONS: tuple[str, ...] = ()
+  num_noise = 0  # random numbers that dropout takes: there is none
 
   def __init__(self, num_classes: int, seed: int = 0, name: str = "lenet"):
     super().__init__(name=name)
@@ -40,7 +43,7 @@ class LeNet(tf.keras.Model):
       num_classes, kernel_initializer=init[3], name="fc4", dtype="float32"
     )
 
-  def call(self, images, training=False):
+  def call(self, images, training=False, noise=None):
     taps = {}
     x = taps["conv1"] = self._after_conv(self.affine1(images, training))
     x = taps["conv2"] = self._after_conv(self.affine2(x, training))
@@ -84,6 +87,10 @@ class LeNet(tf.keras.Model):
       sites_lib.Site(layer.name, layer, advance)
       for layer, advance in zip(self.site_layers(), advances)
     )
+
+  def logits_from(self, state: sites_lib.State, images: tf.Tensor) -> tf.Tensor:
+    """The logits of `images`, from the state after their last site."""
+    return state["output"]
 
   def _after_conv(self, x):
     # The maximum of ReLUs is the ReLU of the maximum: a quarter of the work.

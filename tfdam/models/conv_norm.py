@@ -1,0 +1,142 @@
+"""Convolutions and batch norms: two layers in training, one convolution in inference."""
+
+from __future__ import annotations
+
+import functools
+
+import tensorflow as tf
+
+
+class Conv(tf.keras.layers.Conv2D):
+  """A convolution with zeros of half its reach on every side, as in PyTorch's networks.
+
+  TensorFlow's SAME is the same, except that a strided one pads even maps at the right and
+  at the bottom alone: its windows stand half a stride away from the original's.
+  Kernels are odd.
+  """
+
+  def __init__(self, filters: int, kernel_size: int | tuple[int, int], **kwargs):
+    super().__init__(filters, kernel_size, padding="same", **kwargs)
+
+  def convolution_op(self, inputs, kernel):
+    if self.strides != (1, 1) and self.kernel_size == (1, 1):
+      # The kernel's gradient of a strided 1x1 convolution with few channels writes past its
+      # memory (oneDNN's issue 6035): what it would skip is left out beforehand.
+      rows, columns = self.strides
+      return tf.nn.conv2d(inputs[:, ::rows, ::columns], kernel, 1, "VALID")
+    if self.strides != (1, 1):
+      # Handed to the convolution, the padding would make its gradient slower.
+      rim = [[0, 0], *([size // 2] * 2 for size in self.kernel_size), [0, 0]]
+      return tf.nn.conv2d(tf.pad(inputs, rim), kernel, self.strides, "VALID")
+    if self.dilation_rate == (1, 1) or _has_dilated_gradients():
+      # Keras would move each dilated map to batches and back, half as fast.
+      return tf.nn.conv2d(inputs, kernel, 1, "SAME", dilations=self.dilation_rate)
+    return tf.nn.convolution(inputs, kernel, 1, "SAME", dilations=self.dilation_rate)
+
+
+@functools.cache
+def _has_dilated_gradients() -> bool:
+  """Whether dilated convolutions have gradients here; CPUs need oneDNN for them."""
+  shape = [1, 5, 1, 1]
+  with tf.init_scope():  # where tapes stand still: the gradient by its other name
+    try:
+      kernel = tf.ones([3, 1, 1, 1])
+      tf.nn.conv2d_transpose(tf.ones(shape), kernel, shape, 1, "SAME", dilations=(2, 1))
+    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+      return False
+  return True
+
+
+class BatchNorm(tf.keras.layers.BatchNormalization):
+  """Keras' layer; with several replicas, each normalises by the whole batch's moments.
+
+  Keras' `synchronized=True` takes the variance as a difference of large numbers and leaves
+  out the factor n / (n - 1) that moving variances have on one replica, which would make the
+  number of replicas matter.
+  """
+
+  def call(self, inputs, training=False):
+    replica = tf.distribute.get_replica_context()
+    is_shared = replica is not None and replica.num_replicas_in_sync > 1
+    if not (training and self.trainable and is_shared):
+      return super().call(inputs, training=training)
+    x = tf.cast(inputs, self.gamma.dtype)  # moments need float32
+    axes = list(range(x.shape.rank - 1))
+
+    def batch_mean(values):
+      # Replicas have equally large shares of the batch.
+      return replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(values, axes))
+
+    mean = batch_mean(x)
+    variance = batch_mean(tf.math.squared_difference(x, mean))
+    count = tf.cast(tf.size(x) // x.shape[-1] * replica.num_replicas_in_sync, x.dtype)
+    sample_variance = variance * count / tf.maximum(count - 1.0, 1.0)
+    for moving, value in (
+      (self.moving_mean, mean),
+      (self.moving_variance, sample_variance),
+    ):
+      moving.assign_sub((moving - tf.stop_gradient(value)) * (1.0 - self.momentum))
+    scale = self.gamma * tf.math.rsqrt(variance + self.epsilon)
+    return tf.cast((x - mean) * scale + self.beta, inputs.dtype)
+
+
+class ConvNorm(tf.keras.layers.Layer):
+  """A convolution and the batch norm after it.
+
+  In inference the norm is folded into kernel and bias at every call: no pass over the
+  activations is spent on it, and gradients reach all four of its and their variables.
+
+  Call arguments:
+    x: float [B, H, W, channels].
+    training: whether the batch's own moments normalise.
+
+  Returns:
+    float [B, H', W', filters].
+  """
+
+  def __init__(self, conv: Conv, norm: BatchNorm, name: str):
+    # Half precision is the convolution's alone: the folded kernel is rounded once.
+    super().__init__(name=name, dtype="float32", autocast=False)
+    self.conv = conv
+    self.norm = norm
+
+  def build(self, input_shape):
+    build(self.conv, input_shape)
+    build(self.norm, self.conv.compute_output_shape(input_shape))
+    super().build(input_shape)
+
+  def call(self, x, training=False):
+    if training:
+      return self.norm(self.conv(x), training=True)
+    return folded(self.conv, x, *scale_and_shift(self.norm))
+
+
+def build(layer: tf.keras.layers.Layer, input_shape) -> None:
+  """Gives a layer its variables before its first call, named as that would."""
+  with tf.name_scope(layer.name):
+    layer.build(input_shape)
+
+
+def scale_and_shift(
+  norm: tf.keras.layers.BatchNormalization,
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """What a batch norm does in inference: float32 [channels] each."""
+  scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
+  return scale, norm.beta - norm.moving_mean * scale
+
+
+def folded(
+  conv: tf.keras.layers.Conv2D, x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor
+) -> tf.Tensor:
+  """Computes scale * conv(x) + shift as one convolution.
+
+  Args:
+    conv: built.
+    x: float [B, H, W, channels], cast to what the layer computes in.
+    scale: float32 [filters].
+    shift: float32 [filters].
+  """
+  kernel = tf.cast(conv.kernel, scale.dtype) * scale
+  bias = tf.cast(conv.bias, scale.dtype) * scale + shift if conv.use_bias else shift
+  x, kernel, bias = (tf.cast(v, conv.compute_dtype) for v in (x, kernel, bias))
+  return tf.nn.bias_add(conv.convolution_op(x, kernel), bias)

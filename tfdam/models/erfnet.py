@@ -1,0 +1,173 @@
+"""ERFNet's encoder: residual blocks of one-dimensional convolutions."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam.models import blocks, conv_norm
+
+_RATES = (0.03, 0.3)  # of dropout, at a quarter and at an eighth of the images' size
+_DILATIONS = (2, 4, 8, 16)
+
+
+class ERFNet(blocks.Segmenter):
+  """The encoder with a 1x1 classifier, enlarged eight times (Sec. 5.3, Table 3 A).
+
+  Romera, Álvarez, Bergasa, Arroyo, "ERFNet: efficient residual factorized ConvNet for
+  real-time semantic segmentation", 2018. Blocks, with the channels of width 1 and the
+  numbers of depth 1:
+
+    01, 02    downsamplers           16 at 1/2, 64 at 1/4
+    03 to 07  5 non-bottleneck-1D    64, dropout 0.03
+    08        downsampler            128 at 1/8
+    09 to 16  8 non-bottleneck-1D    128, dropout 0.3, dilations 2, 4, 8, 16 and again
+    17        1x1 convolution        num_classes
+
+  Sizes that 8 does not divide are rounded up on the way down. Dropout drops channels of an
+  image. Kernels start as He et al., "Delving deep into rectifiers", 2015, propose; the
+  classifier's as Glorot's.
+
+  Call arguments and return value: Segmenter's.
+  """
+
+  OPTIONS = ("width", "depth", "dropout")
+
+  def __init__(
+    self,
+    num_classes: int,
+    seed: int = 0,
+    name: str = "erfnet",
+    width: float = 1.0,
+    depth: float = 1.0,
+    dropout: float = 1.0,
+  ):
+    """Args:
+    width: factor of the numbers of channels; at least 4, 16 and 32 are left.
+    depth: factor of the numbers of non-bottleneck blocks; at least 1 and 1 are left.
+    dropout: factor of the dropout rates.
+    """
+    base = max(4, round(16 * width))
+    channels, wide = 4 * base, 8 * base
+    kinds: list[tuple[int, int, float]] = [(base, 0, 0.0), (channels, 0, 0.0)]
+    kinds += max(1, round(5 * depth)) * [(channels, 1, dropout * _RATES[0])]
+    kinds += [(wide, 0, 0.0)]
+    for i in range(max(1, round(8 * depth))):
+      kinds.append((wide, _DILATIONS[i % len(_DILATIONS)], dropout * _RATES[1]))
+    row: list[blocks.Block] = []
+    num_noise = 0
+    for filters, dilation, rate in kinds:
+      tap = f"block{len(row) + 1:02d}"
+      if dilation:
+        row.append(_NonBottleneck(filters, dilation, rate, num_noise, seed, tap))
+        num_noise += filters if rate else 0
+      else:
+        row.append(_Downsampler(filters, seed, tap))
+    tap = f"block{len(row) + 1:02d}"
+    init = tf.keras.initializers.GlorotUniform(config_lib.derive_seed(seed, tap))
+    super().__init__([*row, blocks.Classifier(num_classes, init, tap)], name)
+    self.num_noise = num_noise
+
+
+class _Downsampler(blocks.Block):
+  """A strided 3x3 convolution beside a 2x2 max-pool, then batch norm and ReLU."""
+
+  def __init__(self, filters: int, seed: int, name: str):
+    super().__init__(name)
+    self.filters = filters
+    self.seed = seed
+    self.norm = _norm(f"{name}_bn")
+
+  def build(self, input_shape):
+    *space, channels = input_shape["output"]
+    # The pool's channels make up the number.
+    self.conv = _conv(
+      self.filters - channels, (3, 3), self.seed, f"{self.name}_conv3x3", strides=2
+    )
+    conv_norm.build(self.conv, [*space, channels])
+    conv_norm.build(self.norm, [*space, self.filters])
+    super().build(input_shape)
+
+  def parts(self):
+    return [blocks.Part(self.norm.name, self.norm, self._before, blocks.relu)]
+
+  def _before(self, state, training):
+    x = state["output"]
+    if training:
+      convolved = self.conv(x)
+      pooled = tf.cast(_pool(x), convolved.dtype)
+      x = self.norm(tf.concat([convolved, pooled], axis=-1), training=True)
+      return {**state, "output": x}
+    scale, shift = conv_norm.scale_and_shift(self.norm)
+    count = self.conv.filters
+    convolved = conv_norm.folded(self.conv, x, scale[:count], shift[:count])
+    # Before the pool, a negative scale would turn the maximum into a minimum.
+    pooled = tf.cast(_pool(x), scale.dtype) * scale[count:] + shift[count:]
+    pooled = tf.cast(pooled, convolved.dtype)
+    return {**state, "output": tf.concat([convolved, pooled], axis=-1)}
+
+
+class _NonBottleneck(blocks.Block):
+  """Two pairs of a 3x1 and a 1x3 convolution, the second pair dilated, beside the input."""
+
+  def __init__(
+    self, filters: int, dilation: int, rate: float, noise_start: int, seed: int, name: str
+  ):
+    """Args:
+    rate: of dropout, before the addition.
+    noise_start: where this block's noise, one number a channel, begins.
+    """
+    super().__init__(name)
+    self.rate = rate
+    self.noise = slice(noise_start, noise_start + filters)
+
+    def tall(number, rate):
+      conv_name = f"{name}_conv3x1_{number}"
+      return _conv(filters, (3, 1), seed, conv_name, dilation_rate=(rate, 1))
+
+    def broad(number, rate):
+      conv_name = f"{name}_conv1x3_{number}"
+      conv = _conv(filters, (1, 3), seed, conv_name, dilation_rate=(1, rate))
+      norm = _norm(f"{name}_bn{number}")
+      return conv_norm.ConvNorm(conv, norm, f"{name}_pair{number}")
+
+    self.tall1, self.broad1 = tall(1, 1), broad(1, 1)
+    self.tall2, self.broad2 = tall(2, dilation), broad(2, dilation)
+
+  def parts(self):
+    def first(state, training):
+      x = state["output"]
+      return {**state, "input": x, "output": self.tall1(x)}
+
+    def part(layer, site_layer, after):
+      return blocks.Part(site_layer.name, site_layer, blocks.apply(layer), after)
+
+    return [
+      blocks.Part(self.tall1.name, self.tall1, first, blocks.relu),
+      part(self.broad1, self.broad1.norm, blocks.relu),
+      part(self.tall2, self.tall2, blocks.relu),
+      part(self.broad2, self.broad2.norm, self._join),
+    ]
+
+  def _join(self, state):
+    state = dict(state)
+    x, residual = state["output"], state.pop("input")
+    if self.rate and "noise" in state:
+      kept = tf.cast(state["noise"][:, self.noise] >= self.rate, x.dtype)
+      x *= kept[:, tf.newaxis, tf.newaxis] / (1.0 - self.rate)
+    return {**state, "output": tf.nn.relu(x + residual)}
+
+
+def _conv(filters: int, size: tuple[int, int], seed: int, name: str, **options):
+  # A seed a layer: weights do not depend on what else was created before.
+  init = tf.keras.initializers.HeNormal(config_lib.derive_seed(seed, name))
+  return conv_norm.Conv(filters, size, kernel_initializer=init, name=name, **options)
+
+
+def _norm(name: str) -> conv_norm.BatchNorm:
+  return conv_norm.BatchNorm(epsilon=1e-3, momentum=0.9, name=name)
+
+
+def _pool(x: tf.Tensor) -> tf.Tensor:
+  # Odd maps are rounded up, as by the convolution beside it.
+  return tf.nn.max_pool2d(x, 2, 2, "SAME")

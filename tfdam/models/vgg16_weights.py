@@ -1,0 +1,78 @@
+"""VGG16's trained weights, as Keras has them, for FCN8s."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from tfdam import config as config_lib
+
+# What tf.keras.applications.VGG16 calls FCN8s' layers.
+_NAMES = {
+  **{
+    f"conv{block}_{i}": f"block{block}_conv{i}"
+    for block, count in enumerate((2, 2, 3, 3, 3), 1)
+    for i in range(1, count + 1)
+  },
+  "fc6": "fc1",
+  "fc7": "fc2",
+}
+
+
+def read(weights: str) -> dict[str, list[np.ndarray]]:
+  """Reads VGG16 with its dense layers (1000 classes): half a gigabyte.
+
+  Args:
+    weights: "imagenet", which Keras fetches into its cache, or a file that
+      tf.keras.applications.VGG16(include_top=True) saved its weights to.
+
+  Returns:
+    {Keras' name of a layer: [kernel, bias]}.
+
+  Raises:
+    config.UserError: no such file, one of another network, or no way to fetch them.
+  """
+  if weights != "imagenet" and not os.path.isfile(weights):
+    raise config_lib.UserError(
+      f"model.weights is '{weights}', but there is no such file. Set --config.model.weights"
+      " to one, to imagenet, or to ''."
+    )
+  try:
+    network = tf.keras.applications.VGG16(weights=weights)
+  # Keras and h5py raise all of these; fetching raises a bare Exception.
+  except Exception as error:
+    raise config_lib.UserError(
+      f"model.weights {weights} cannot be read as VGG16's with its dense layers"
+      f" ({str(error).splitlines()[0] if str(error) else type(error).__name__}). Set"
+      " --config.model.weights to a file that tf.keras.applications.VGG16 saved."
+    ) from error
+  return {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
+
+
+def assign(
+  arrays: Mapping[str, list[np.ndarray]], convs: Mapping[str, tf.keras.layers.Conv2D]
+) -> None:
+  """Copies VGG16's weights into convolutions, its dense layers' as well.
+
+  A dense layer on a flattened [7, 7, 512] map is a 7x7 convolution of the same numbers.
+
+  Args:
+    arrays: what `read` returned.
+    convs: {FCN8s' name of a layer: it}, built.
+
+  Raises:
+    config.UserError: a layer is missing, or has another size.
+  """
+  for name, conv in convs.items():
+    kernel, bias = arrays.get(_NAMES[name]) or (np.zeros(0), np.zeros(0))
+    if kernel.size != np.prod(conv.kernel.shape) or bias.shape != conv.bias.shape:
+      raise config_lib.UserError(
+        f"The weights of {_NAMES[name]} have shapes {kernel.shape} and {bias.shape}, which"
+        f" do not fit {name} {tuple(conv.kernel.shape)}. Set --config.model.weights to"
+        " those of VGG16 with its dense layers."
+      )
+    conv.kernel.assign(kernel.reshape(conv.kernel.shape))
+    conv.bias.assign(bias)
