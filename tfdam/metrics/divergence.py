@@ -1,0 +1,115 @@
+"""How far apart the activations of two domains are, a channel at a time (Sec. 5.1)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Histograms(NamedTuple):
+  """Of every channel one histogram a domain, in the same bins.
+
+  Attributes:
+    edges: float64 [channels, num_bins + 1], rising; outer bins hold what lies beyond, too.
+    source: float64 [channels, num_bins], sums to 1, or is 0 without a finite sample.
+    target: the same.
+  """
+
+  edges: np.ndarray
+  source: np.ndarray
+  target: np.ndarray
+
+
+def histograms(
+  source: np.ndarray, target: np.ndarray, num_bins: int = 40, tail: float = 0.005
+) -> Histograms:
+  """Histograms of each channel's activations over all locations of two domains.
+
+  Args:
+    source: floats [samples, channels]; values that are not finite are left out.
+    target: floats [samples, channels]; another number of samples is fine.
+    num_bins: of equal width.
+    tail: the share of both domains' samples at either end that the range may leave out: one
+      far value would push all others into one bin.
+
+  Raises:
+    ValueError: no samples, or another number of channels.
+  """
+  source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
+  if (
+    source.ndim != 2
+    or target.ndim != 2
+    or source.shape[1] != target.shape[1]
+    or not (source.size and target.size)
+  ):
+    raise ValueError(
+      f"samples {source.shape} and {target.shape}; expected [samples, channels] of as many"
+      " channels, one sample or more"
+    )
+  ranges = [_range(source, tail), _range(target, tail)]
+  low = np.minimum(ranges[0][0], ranges[1][0])
+  high = np.maximum(ranges[0][1], ranges[1][1])
+  low, high = np.where(low <= high, [low, high], 0.0)
+  # A channel with one value gets a range about it.
+  flat = ~(high - low > 1e-6 * np.maximum(np.abs(low), np.abs(high)))
+  half = np.where(flat, np.maximum(1e-3, 0.05 * np.abs(low)), 0.0)
+  low, high = low - half, high + half
+  edges = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, num_bins + 1)
+  return Histograms(
+    edges,
+    _histogram(source, low, high, num_bins),
+    _histogram(target, low, high, num_bins),
+  )
+
+
+def jensen_shannon(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+  """Jensen-Shannon divergence in bits: 0 for equal distributions, 1 for disjoint ones.
+
+  It is what the classical GAN of Sec. 4.2 minimises, here of one channel at a time. Of
+  finite samples of one distribution it is not quite 0: about (num_bins - 1) / 8 / ln 2 *
+  (1 / n + 1 / m), such as 0.007 for 40 bins and 2,000 samples each.
+
+  Args:
+    first: float [..., bins], sums to 1 over bins.
+    second: the same.
+
+  Returns:
+    float64 [...]; nan where either sums to 0.
+  """
+  first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+  middle = (first + second) / 2
+  bits = (_relative(first, middle) + _relative(second, middle)) / 2
+  empty = (first.sum(axis=-1) == 0) | (second.sum(axis=-1) == 0)
+  # Rounding may leave the unit interval by some 1e-17.
+  return np.where(empty, np.nan, np.clip(bits, 0.0, 1.0))
+
+
+def _relative(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+  """Kullback-Leibler divergence in bits; q is not 0 where p is not."""
+  ratio = np.divide(p, q, out=np.ones_like(p), where=p > 0)
+  return (p * np.log2(ratio)).sum(axis=-1)
+
+
+def _range(samples: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
+  """Of each channel the ends of its values but for the tails; inf, -inf without any."""
+  finite = np.isfinite(samples)
+  ordered = np.sort(np.where(finite, samples, np.inf), axis=0)
+  count = finite.sum(axis=0)
+  skipped = np.floor(tail * count).astype(int)
+  channels = np.arange(samples.shape[1])
+  low = ordered[skipped, channels]
+  high = ordered[np.maximum(count - 1 - skipped, 0), channels]
+  return np.where(count > 0, low, np.inf), np.where(count > 0, high, -np.inf)
+
+
+def _histogram(samples, low, high, num_bins: int) -> np.ndarray:
+  with np.errstate(invalid="ignore", over="ignore"):
+    places = np.floor((samples - low) / (high - low) * num_bins)
+  finite = np.isfinite(samples)
+  bins = np.clip(np.where(finite, places, 0), 0, num_bins - 1).astype(np.int64)
+  num_channels = samples.shape[1]
+  cells = bins + num_bins * np.arange(num_channels)
+  counts = np.bincount(cells[finite], minlength=num_bins * num_channels)
+  counts = counts.reshape(num_channels, num_bins)
+  return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

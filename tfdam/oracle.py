@@ -1,0 +1,133 @@
+"""How well a network could do on the target with the source's label frequencies (Sec. 5.3).
+
+./bazelw run //tfdam:oracle -- --config=configs/digits/mnist_to_usps.py
+
+Reads the labels of both domains and builds no network: it tells, before anything is
+trained, what the mismatch of labels alone may cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import rich.table
+from absl import flags
+from ml_collections import config_flags
+
+from tfdam import config as config_lib
+from tfdam import data, runtime
+from tfdam.data import examples as examples_lib
+from tfdam.data import scenes as scenes_lib
+from tfdam.metrics import oracle
+from tfdam.training import report
+
+_CONFIG = config_flags.DEFINE_config_file(
+  "config",
+  help_string="Config file, with an argument after a colon; its section data counts."
+  f" Default: {runtime.DEFAULT_CONFIG}.",
+)
+_MAX_IMAGES = flags.DEFINE_integer(
+  "max_images",
+  500,
+  "Street scenes of each domain whose labels are counted, evenly spread; 0: all of them.",
+  lower_bound=0,
+)
+
+
+def main(argv: list[str]) -> None:
+  if len(argv) > 1:
+    raise config_lib.UserError(f"'{argv[1]}' is no flag. Did you mean --config={argv[1]}?")
+  config = config_lib.resolve(_CONFIG.value)
+  options = config.data
+  root = runtime.data_root(options)
+  data.check_files(options, root)
+  source = data.load_training("source", True, options, root, config.seed)
+  target = data.load_scored(options, root, config.seed)["test"]
+  if target is None:
+    raise config_lib.UserError(
+      f"{options.target} in {root} has no test labels: how often each occurs is not known."
+      " Set --config.data.target or --config.data.root to a set that has."
+    )
+  parts = {f"{options.source} train": source, f"{options.target} test": target}
+  counts = [_label_counts(what, part, options) for what, part in parts.items()]
+  names = [*target.class_names] or [str(i) for i in range(options.num_classes)]
+  is_segmentation = data.locate(options.target, root)[0].INFO.task == "segmentation"
+  found = oracle.bounds(*counts)
+  title = f"Label-distribution oracle, {options.source} to {options.target}, %"
+  report.console().print(_table(title, names, counts, found, is_segmentation))
+  for note in _notes(parts):
+    print(f"Note: {note}")
+
+
+def _label_counts(
+  what: str, part: examples_lib.Examples | scenes_lib.Scenes, options: config_lib.Data
+) -> np.ndarray:
+  """Of pixels or images, int64 [num_classes].
+
+  Raises:
+    config.UserError: not one of them has a label that counts.
+  """
+  if isinstance(part, scenes_lib.Scenes):
+    counts = part.label_counts(options.num_classes, _MAX_IMAGES.value or len(part))
+  else:
+    counts = part.label_counts(options.num_classes)
+  if counts is None or not counts.any():
+    raise config_lib.UserError(
+      f"{what}: of the images that were counted none has a label of the config's"
+      f" {options.num_classes} classes. Set --config.data.classes, or --max_images=0 to"
+      " count in all."
+    )
+  return counts
+
+
+def _table(
+  title: str,
+  names: Sequence[str],
+  counts: Sequence[np.ndarray],
+  found: oracle.Bounds,
+  is_segmentation: bool,
+) -> rich.table.Table:
+  """A row a class, then what they make together."""
+  table = rich.table.Table(title=title)
+  table.add_column("class")
+  bounds = {"recall at most": found.recall_per_class}
+  means = [("pixel accuracy" if is_segmentation else "accuracy", found.pixel_accuracy)]
+  means.append(("class accuracy", found.class_accuracy))
+  if is_segmentation:
+    bounds = {"IoU at most": found.iou_per_class, **bounds}
+    means = [("mIoU", found.miou), *means, ("fwIoU", found.fwiou)]
+  for column in ("source share", "target share", *bounds):
+    table.add_column(column, justify="right")
+  shares = [count / count.sum() for count in counts]
+  for row in zip(names, *shares, *bounds.values()):
+    table.add_row(row[0], *("-" if v is None else f"{100 * v:.2f}" for v in row[1:]))
+  table.add_section()
+  for name, value in means:
+    # Below the first column of bounds, which is IoU's where there is one.
+    table.add_row(f"{name} at most", "", "", f"{100 * value:.2f}")
+  return table
+
+
+def _notes(parts: Mapping[str, examples_lib.Examples | scenes_lib.Scenes]) -> list[str]:
+  """Lines for below the table."""
+  notes = [
+    "the bounds hold for a network that predicts each class as often as the source has it;"
+    " one that departs from that may exceed them.",
+    "this reads the target's test labels. No training does: choose nothing by the bounds.",
+  ]
+  limit = _MAX_IMAGES.value
+  notes += [
+    f"{what}: labels of {limit} images of {len(part)}, evenly spread (--max_images)."
+    for what, part in parts.items()
+    if isinstance(part, scenes_lib.Scenes) and 0 < limit < len(part)
+  ]
+  return notes + sorted({note for part in parts.values() for note in part.notes})
+
+
+def run() -> None:
+  runtime.run(main, runtime.DEFAULT_CONFIG)
+
+
+if __name__ == "__main__":
+  run()
