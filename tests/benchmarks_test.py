@@ -1,6 +1,6 @@
 """What the benchmarks print, apart from the times."""
 
-from benchmarks import lenet_step, table
+from benchmarks import erfnet_step, lenet_step, table
 
 
 def test_the_floor_counts_every_matrix_product():
@@ -58,3 +58,52 @@ def test_the_table_has_a_row_a_method_and_all_its_seeds():
     "| gaussian | best | 0 | 80.00 | 80.00 |  |",
     "| gam | best | 0 | 98.50 | 98.50 |  |",
   ]
+
+
+def test_scenes_have_a_table_of_their_own():
+  scores = {"miou": 0.25, "pixel_accuracy": 0.7, "class_accuracy": 0.4}
+  stages = {
+    stage: {"test": {**scores, "miou": miou}, "transductive": {"miou": 0.3}}
+    for stage, miou in (("source_only", 0.1), ("gaussian", 0.2), ("adapted", 0.25))
+  }
+  results = [
+    {
+      "name": f"streets-{method}", "recipe": "segmentation", "method": method, "seed": 3,
+      "stages": stages,
+    }
+    for method in ("best", "gam")
+  ]  # fmt: skip
+  assert table.markdown(results)["streets"][2:] == [
+    "| source_only | 3 | 10.00 | 70.00 | 40.00 | 30.00 |",
+    "| gaussian | 3 | 20.00 | 70.00 | 40.00 | 30.00 |",
+    "| gam | 3 | 25.00 | 70.00 | 40.00 | 30.00 |",
+    "| best | 3 | 25.00 | 70.00 | 40.00 | 30.00 |",
+  ]
+
+
+def test_erfnets_floor_counts_products_by_hand():
+  """One image of 8x8: 4, 2 and 1 pixels a side after the downsamplers."""
+  forward = 4 * 4 * 27 * 13 + 2 * 2 * 144 * 48 + 2 * 2 * 20 * 3 * 64**2
+  forward += 576 * 64 + 32 * 3 * 128**2 + 128 * 19
+  assert erfnet_step.forward_flops(8, 8, 3) == 3 * 2 * forward
+  players = 0
+  for channels, locations in ((64, 4), (128, 1), (128, 1), (19, 1)):
+    first, later = channels * 128, 128 * 64 + 64
+    # Both domains forward, both for the kernels' gradients, both through the later layers,
+    # and the target's way back to its tap.
+    players += locations * (4 * (first + later) + 2 * later + first + later)
+  # Twice forward, gradients of kernels, and of inputs but the image's.
+  networks = 4 * forward - 4 * 4 * 27 * 13
+  assert erfnet_step.step_flops(8, 8, 3) == 3 * 2 * (networks + players)
+
+
+def test_erfnets_shares_of_the_floor_are_of_medians():
+  rounds = {
+    "step_ms": [300.0], "torch_step_ms": [600.0], "forward_ms": [200.0, 100.0, 400.0],
+    "torch_forward_ms": [300.0], "gemm_gflop_per_s": [200.0],
+  }  # fmt: skip
+  ratios = erfnet_step.summary(rounds)["ratios"]
+  assert ratios["step_times_as_fast_as_torch"] == 2.0
+  assert ratios["forward_times_as_fast_as_torch"] == 1.5
+  floor_ms = erfnet_step.step_flops(128, 256, 4) / 200e9 * 1e3
+  assert abs(ratios["step_share_of_floor"] - floor_ms / 300.0) < 1e-12

@@ -18,6 +18,7 @@ from tfdam import config as config_lib
 from tfdam import runtime
 
 _SMALL = (
+  "--config=configs/digits/mnist_to_usps.py",
   "--config.source.steps=20",
   "--config.source.global_batch_size=16",
   "--config.adapt.steps=20",
@@ -152,7 +153,7 @@ def test_the_chief_alone_writes_and_prints(unbroken):
   workdir, (chief, other) = unbroken
   assert sorted(os.listdir(workdir)) == [
     ".lock", "checkpoints", "config.json", "gaussian.json", "metrics.jsonl",
-    "results.json", "run.json", "summaries",
+    "pictures", "results.json", "run.json", "summaries",
   ]  # fmt: skip
   assert not list(workdir.rglob("*.partial"))
   session = json.loads((workdir / "run.json").read_text())["sessions"][0]

@@ -5,6 +5,8 @@ import json
 import os
 import re
 
+import pytest
+
 from benchmarks import table
 from tfdam import config as config_lib
 from tfdam import runtime
@@ -15,9 +17,10 @@ def readme():
     return file.read()
 
 
-def test_the_results_table_is_that_of_the_recorded_runs():
+@pytest.mark.parametrize("folder", ["digits", "streets"])
+def test_the_results_table_is_that_of_the_recorded_runs(folder):
   paths = glob.glob(
-    os.path.join(runtime.PROJECT, "benchmarks", "results", "digits", "*.json")
+    os.path.join(runtime.PROJECT, "benchmarks", "results", folder, "*.json")
   )
   loaded = []
   for path in sorted(paths):

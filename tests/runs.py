@@ -1,10 +1,13 @@
 """Runs stages in this process, and reads what they left."""
 
+import importlib.util
 import os
 
 import tensorflow as tf
 
-from tfdam import data
+from tests import synthetic
+from tfdam import data, runtime
+from tfdam.data import scenes
 from tfdam.training import checkpoints, context, run_folder, stages
 
 
@@ -17,12 +20,33 @@ def domains(config, root):
   )
 
 
+def load_config(path, options):
+  """What a config file of the project, with its argument, gives."""
+  spec = importlib.util.spec_from_file_location(
+    "a_config", os.path.join(runtime.PROJECT, path)
+  )
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.get_config(options)
+
+
+def scenes_domains(config):
+  """Drawn scenes of two domains: the target's colours are darker."""
+  target = scenes.at_size(synthetic.scenes(20, seed=2, gain=0.6), config.data)
+  test = synthetic.scenes(8, seed=3, gain=0.6)
+  scored = {"test": scenes.at_size(test, config.data, labels_too=False)}
+  source = scenes.at_size(synthetic.scenes(24, seed=1), config.data)
+  return context.Domains(
+    source, target.without_labels(), {**scored, "transductive": target}
+  )
+
+
 def execute(config, root, path, strategy=None):
+  """Runs a config; `root` may also be the domains themselves."""
   folder = run_folder.RunFolder(path)
   folder.check(config)
-  run = stages.Run(
-    config, domains(config, root), folder, strategy or tf.distribute.get_strategy()
-  )
+  read = domains(config, root) if isinstance(root, str) else root
+  run = stages.Run(config, read, folder, strategy or tf.distribute.get_strategy())
   run.prepare()
   folder.claim(config, {}, [], [])
   results = run.execute()

@@ -16,6 +16,7 @@ import tensorflow as tf
 from tests import runs, synthetic
 from tfdam import runtime
 
+_DIGITS = "--config=configs/digits/mnist_to_usps.py"
 _SMALL = (
   "--config.source.steps=60",
   "--config.source.global_batch_size=16",
@@ -36,10 +37,12 @@ def start(workdir, root, *flags, module="tfdam.train", cwd=None):
   environment = {
     **os.environ,
     "PYTHONPATH": runtime.PROJECT,
-    "TFDAM_DATA": root,
+    "TFDAM_DATA": root or "/no/such/folder",
     "PYTHONUNBUFFERED": "1",
   }
   environment.pop("BUILD_WORKING_DIRECTORY", None)
+  if module == "tfdam.train" and root:
+    flags = (_DIGITS, *flags)  # a later --config wins
   flags = (f"--workdir={workdir}", *flags) if workdir else flags
   return subprocess.Popen(
     [sys.executable, "-m", module, *flags], env=environment, text=True, cwd=cwd,
@@ -261,6 +264,33 @@ def test_a_folder_of_another_config_is_refused_untouched(root, tmp_path):
   message = refused(workdir, root, *short, "--config.seed=1")
   assert "seed: 0 there, 1 now" in message
   assert {p: p.stat().st_mtime_ns for p in workdir.rglob("*") if p.is_file()} == before
+
+
+def test_without_data_and_flags_it_adapts_procedural_streets(tmp_path):
+  """But for flags that make it short."""
+  short = (
+    "--config.data.height=48", "--config.data.width=64", "--config.data.source_limit=8",
+    "--config.data.target_limit=8", "--config.model.width=0.1", "--config.source.steps=2",
+    "--config.source.cache=off", "--config.adapt.steps=2", "--config.adapt.warmup_steps=0",
+    "--config.match.max_images=8",
+  )  # fmt: skip
+  code, output = run(None, None, *short, cwd=tmp_path)
+  assert code == 0, output
+  folder = tmp_path / "runs" / "streets-gam"
+  results = json.loads((folder / "results.json").read_text())
+  assert list(results["stages"]) == ["source_only", "gaussian", "adapted"]
+  assert results["stages"]["adapted"]["test"]["num_images"] == 300
+  pictures = {path.name for path in (folder / "pictures").iterdir()}
+  assert pictures == {
+    "panels.png", "activations-source_only.png", "activations-adapted.png"
+  }  # fmt: skip
+  for said in ("mIoU", "Picture: runs/streets-gam/pictures/panels.png", "Next: "):
+    assert said in output
+  code, output = run(folder, None, module="tfdam.evaluate")
+  assert code == 0, output
+  assert "bicyclist" in output
+  again = json.loads((folder / "evaluation.json").read_text())
+  assert again["stages"] == results["stages"]
 
 
 def test_the_default_run_folder_lies_where_the_user_stands(root, tmp_path):

@@ -62,10 +62,23 @@ class Data:
   source: str = _field("mnist")
   target: str = _field("usps")
   # Height and width in pixels after a bilinear resize, and channels (1 grey, 3 RGB).
-  image_size: int = _field(28, low=8, high=4096)
+  height: int = _field(28, low=8, high=8192)
+  width: int = _field(28, low=8, high=8192)
   channels: int = _field(1, choices=(1, 3))
-  # Number of classes; labels are 0 .. num_classes - 1.
-  num_classes: int = _field(10, low=2, high=65535)
+  # Number of classes; labels are 0 .. num_classes - 1. 0: as many as `classes` names.
+  num_classes: int = _field(10, low=0, high=65535)
+  # Segmentation: the classes that both domains share, in the order of their labels, each
+  # with its names in the data sets if they differ: "sky,road=road+road line,car=car+truck".
+  # What is not named is ignored in training and in scores.
+  classes: str = _field("")
+  # Segmentation: size in pixels of the random crops that training takes from a resized
+  # image, 0: all of it; and whether half of them are mirrored.
+  crop_height: int = _field(0, low=0, high=8192)
+  crop_width: int = _field(0, low=0, high=8192)
+  flip: bool = _field(False)
+  # Segmentation: decoded and resized images of a split stay in memory if all of them take
+  # no more MiB than this; 0: none do.
+  cache_mb: int = _field(4096, low=0, affects_result=False)
   # Images taken from each training split, a choice seeded by `seed`; 0: all of them. The
   # test split is always whole.
   source_limit: int = _field(0, low=0)
@@ -87,6 +100,15 @@ class Model:
 
   # Name in tfdam.models.MODELS.
   name: str = _field("lenet")
+  # Factors of the numbers of channels and of repeated blocks, where the network can be
+  # scaled (erfnet, drn26, fcn8s: width; erfnet: depth), for small runs.
+  width: float = _field(1.0, low=0.01, high=16.0)
+  depth: float = _field(1.0, low=0.01, high=16.0)
+  # Factor of the rates at which source training drops channels (erfnet); 0: none.
+  dropout: float = _field(1.0, low=0.0, high=2.0)
+  # Weights of VGG16 to start from (fcn8s): "imagenet" (Keras fetches them), or a file that
+  # tf.keras.applications.VGG16 wrote; empty: random ones.
+  weights: str = _field("")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +127,12 @@ class Source:
   epsilon: float = _field(1e-8, low=0.0)
   # Weight of sum(w^2) / 2 over kernels; not applied in adaptation.
   l2: float = _field(2.5e-5, low=0.0)
-  # Whether to train on randomly moved images (section augment).
+  # The step size falls to 0 as (1 - step / steps) ** decay_power; 0: it stays.
+  decay_power: float = _field(0.0, low=0.0)
+  # Segmentation: classes weigh 1 / ln(offset + their share of the source's pixels), as in
+  # ENet (1.02) and ERFNet (1.10); 0: all the same.
+  class_weight_offset: float = _field(0.0, low=0.0)
+  # Whether to train on randomly changed images (section augment).
   augment: bool = _field(False)
   # A run folder (its source_only stage) or one checkpoint folder to start from; empty:
   # random.
@@ -126,9 +153,11 @@ class Match:
   method: str = _field("gaussian", choices=("gaussian", "adabn"))
   # Sites to match, in network order: "all", or names separated by commas.
   sites: str = _field("all")
-  # Calibration images taken from each training split; 0: all of them. Activations of that
-  # many target images are held in memory, one site at a time.
+  # Calibration images taken from each training split; 0: all of them.
   max_images: int = _field(10_000, low=0)
+  # MiB of target activations that wait in memory for the next site; what is more waits in
+  # a temporary folder ($TMPDIR).
+  memory_mb: int = _field(2048, low=0, affects_result=False)
   # Images a forward pass.
   batch_size: int = _field(500, low=1)
   # Bounds alpha to [1 / max_scale, max_scale]; channels with less variance than
@@ -170,7 +199,7 @@ class Adapt:
   # as the prior, and the target's steps before it sets in.
   information_weight: float = _field(0.0, low=0.0)
   information_after: int = _field(0, low=0)
-  # Whether both domains' images are randomly moved (section augment).
+  # Whether both domains' images are randomly changed (section augment).
   augment: bool = _field(False)
   # Batch norms of the target: their moving moments, which stay (as the Gaussian stage left
   # them), or each batch's own.
@@ -192,7 +221,9 @@ class Adapt:
   beta_2: float = _field(0.999, low=0.0, high=1.0)
   epsilon: float = _field(1e-8, low=0.0)
   momentum: float = _field(0.9, low=0.0, high=1.0)
-  # Hidden widths of each discriminator, a per-location MLP (Sec. 5: two of 500).
+  # per_location: an MLP over channels (Sec. 4); patch: convolutions of 4x4, stride 2.
+  discriminator: str = _field("per_location", choices=("per_location", "patch"))
+  # Hidden widths of each discriminator (Sec. 5: two of 500).
   discriminator_units: tuple[int, ...] = _field((500, 500), low=1)
   # Slope of its leaky ReLU for negative inputs; 0: ReLU.
   discriminator_slope: float = _field(0.0, low=0.0, high=1.0)
@@ -205,13 +236,17 @@ class Adapt:
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
-  """Random affine movements of images: each a bound, drawn uniformly on both sides of 0."""
+  """Random changes of images: each a bound, drawn uniformly on both sides of 0."""
 
-  # Degrees; fraction of the size; fraction (tangent of the angle); pixels of image_size.
+  # Degrees; fraction of the size; fraction (tangent of the angle); pixels of the input.
   rotation: float = _field(10.0, low=0.0, high=180.0)
   scale: float = _field(0.1, low=0.0, high=0.9)
   shear: float = _field(0.1, low=0.0, high=1.0)
   translation: float = _field(2.0, low=0.0)
+  # Segmentation: added to grey values of 0 to 1; fractions of contrast and saturation.
+  brightness: float = _field(0.0, low=0.0, high=1.0)
+  contrast: float = _field(0.0, low=0.0, high=1.0)
+  saturation: float = _field(0.0, low=0.0, high=1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,6 +261,8 @@ class Loop:
   keep_checkpoints: int = _field(2, low=1, affects_result=False)
   # Images a forward pass in evaluation.
   eval_batch_size: int = _field(1_000, low=1, affects_result=False)
+  # Segmentation: test scenes on the panels that compare the stages; 0: no panels.
+  num_panels: int = _field(6, low=0, affects_result=False)
   # Steps of adaptation between two looks at activations and predicted labels; 0: none.
   watch_every: int = _field(1_000, low=0, affects_result=False)
   # Images of each training split that a look sees, always the same.
@@ -308,6 +345,7 @@ def resolve(values: Mapping[str, Any]) -> Config:
       raise UserError(f"{name} is {values.get(name)!r}; expected a section of fields.")
     sections[name] = section(**_check_fields(section, values.get(name, {}), f"{name}."))
   top = {key: value for key, value in values.items() if key not in _SECTIONS}
+  sections["data"] = _count_classes(sections["data"])
   config = Config(**_check_fields(Config, top, ""), **sections)
   _check_together(config)
   return config
@@ -364,6 +402,27 @@ def parse_taps(text: str) -> dict[str, float]:
   return taps
 
 
+def parse_classes(text: str) -> dict[str, tuple[str, ...]]:
+  """Parses "sky,road=road+road line" into {class: its names in data sets}, in that order.
+
+  Raises:
+    UserError: empty, repeated or malformed, or one name in two classes.
+  """
+  classes: dict[str, tuple[str, ...]] = {}
+  for part in (part.strip() for part in text.split(",")):
+    name, _, own = (word.strip() for word in part.partition("="))
+    own_names = tuple(word.strip() for word in (own or name).split("+"))
+    taken = {word for words in classes.values() for word in words}
+    if not name or name in classes or not all(own_names) or taken & set(own_names):
+      raise UserError(
+        f"data.classes has the entry '{part}'; expected each class once, as name or"
+        " name=name in a data set+another one, such as 'sky,road=road+road line', and no"
+        " name in two classes. Set --config.data.classes."
+      )
+    classes[name] = own_names
+  return classes
+
+
 def parse_options(text: str | None, **groups: tuple[str, ...]) -> dict[str, str]:
   """Parses a configuration file's argument, such as "paper,adda" after the colon.
 
@@ -395,6 +454,24 @@ def parse_options(text: str | None, **groups: tuple[str, ...]) -> dict[str, str]
 def derive_seed(seed: int, purpose: str) -> int:
   """A seed for one purpose, 31 bits: independent of what else was drawn, and when."""
   return zlib.crc32(f"{purpose} {seed}".encode()) & 0x7FFFFFFF
+
+
+def _count_classes(options: Data) -> Data:
+  """Fills num_classes in from `classes`."""
+  if not options.classes:
+    if options.num_classes < 2:
+      raise UserError(
+        f"data.num_classes is {options.num_classes}; expected at least 2. Set"
+        " --config.data.num_classes (or, for segmentation, --config.data.classes)."
+      )
+    return options
+  count = len(parse_classes(options.classes))
+  if options.num_classes not in (0, count):
+    raise UserError(
+      f"data.num_classes is {options.num_classes}, but data.classes names {count}. Set"
+      " --config.data.num_classes=0."
+    )
+  return dataclasses.replace(options, num_classes=count)
 
 
 def _walk(config: Config):

@@ -43,6 +43,7 @@ def main(argv: list[str]) -> None:
   folder.check_scored_data(scored)
 
   # Late, as in train.py: TensorFlow takes seconds to start.
+  from tfdam.data import feeds
   from tfdam.training import checkpoints, evaluation, players, stages
 
   alone = config_lib.Runtime("none", num_replicas=1, precision=config.runtime.precision)
@@ -57,15 +58,19 @@ def main(argv: list[str]) -> None:
     if info["step"] < info["total"]:
       logging.warning("%s stands at step %d of %d.", stage, info["step"], info["total"])
     checkpoints.restore_model(network, place)
-    found[stage] = evaluation.score_splits(network, scored, config)
+    with feeds.failures_explained():
+      found[stage] = evaluation.score_splits(network, scored, config)
   if not found:
     raise config_lib.UserError(
       f"{folder.path} holds no checkpoint of stage {_STAGE.value}."
     )
-  report.print_stages(found, f"{config.data.source} to {config.data.target}: {folder.path}")
+  domains = f"{config.data.source} to {config.data.target}"
+  task = stages.task(next(split for split in scored.values() if split))
+  report.print_stages(found, f"{domains}: {folder.path}", task=task)
   if scored["test"]:
-    report.print_classes(found, "test", stages.class_names(scored["test"], config))
-  folder.write_json("evaluation.json", {"task": "classification", "stages": found})
+    names = stages.class_names(scored["test"], config)
+    report.print_classes(found, "test", names, task)
+  folder.write_json("evaluation.json", {"task": task, "stages": found})
 
 
 def run() -> None:

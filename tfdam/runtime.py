@@ -17,6 +17,8 @@ from absl import app, flags, logging
 from tfdam import cluster as cluster_lib
 from tfdam import config as config_lib
 
+# What entry points with --config take when none is set.
+DEFAULT_CONFIG = "configs/streets.py"
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 

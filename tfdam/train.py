@@ -1,5 +1,6 @@
 """Trains on the source domain, adapts to the target, scores every stage.
 
+./bazelw run //tfdam:train
 ./bazelw run //tfdam:train -- --config=configs/digits/mnist_to_usps.py:release
 --workdir=runs/m2u
 """
@@ -15,11 +16,10 @@ from tfdam import cluster, data, runtime
 from tfdam import config as config_lib
 from tfdam.training import report, run_folder, signals
 
-_DEFAULT_CONFIG = "configs/digits/mnist_to_usps.py"
 _CONFIG = config_flags.DEFINE_config_file(
   "config",
   help_string="Config file, with an argument after a colon; --config.FIELD=VALUE overrides"
-  f" a field. Default: {_DEFAULT_CONFIG}.",
+  f" a field. Default: {runtime.DEFAULT_CONFIG}.",
 )
 _WORKDIR = flags.DEFINE_string(
   "workdir",
@@ -65,8 +65,10 @@ def main(argv: list[str]) -> None:
   if not workers.is_chief(strategy):
     return
   report.print_stages(
-    results["stages"], _title(config), notes + report.alarm_notes(results)
+    results["stages"], _title(config), notes + report.alarm_notes(results), results["task"]
   )
+  for picture in folder.pictures():
+    print(f"Picture: {report.shown_path(picture)}")
   print(f"Next: {report.next_command('tfdam.evaluate', folder.path)}")
 
 
@@ -76,7 +78,7 @@ def _title(config: config_lib.Config) -> str:
 
 
 def run() -> None:
-  runtime.run(main, _DEFAULT_CONFIG)
+  runtime.run(main, runtime.DEFAULT_CONFIG)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import synthetic
+from tests import street_folders, synthetic
 from tfdam import config as config_lib
 from tfdam import data
 
-_HELPERS = {"downloads", "examples", "pairs", "subsets", "transforms"}
+_HELPERS = {
+  "bad_images", "downloads", "examples", "feeds", "image_files", "labels", "pairs",
+  "scene_files", "scene_spec", "scenes", "subsets", "transforms",
+}  # fmt: skip
 
 
 def names(root):
@@ -26,14 +29,33 @@ def names(root):
       folder = root / "own" / split / str(label)
       folder.mkdir(parents=True, exist_ok=True)
       Image.fromarray(image[..., 0]).save(folder / f"{i:04d}.png")
-  return [
-    name if data.DATASETS[name].INFO.sizes else f"{name}:own" for name in data.DATASETS
-  ]
+  return [name for name in full_names() if task(name) == "classification"]
+
+
+def street_names(root):
+  """Every registered street-scene set, written below `root`."""
+  street_folders.write_all(root)
+  return [name for name in full_names() if task(name) == "segmentation"]
+
+
+def full_names():
+  return [f"{n}:own" if m.INFO.own else n for n, m in data.DATASETS.items()]
+
+
+def task(name):
+  return data.locate(name, "")[0].INFO.task
+
+
+def _module_of(registered):
+  """The module of tfdam.data that a registered one is, or of the object's class."""
+  name = getattr(registered, "__name__", type(registered).__module__)
+  return name.split(".")[2]
 
 
 def test_every_module_is_in_the_registry():
   modules = {m.name for m in pkgutil.iter_modules([os.path.dirname(data.__file__)])}
-  assert modules - _HELPERS == set(data.DATASETS)
+  registered = {_module_of(m) for m in data.DATASETS.values()}
+  assert modules - _HELPERS == registered
 
 
 def test_labels_are_given_where_asked_for_and_only_there(tmp_path):
@@ -51,10 +73,51 @@ def test_labels_are_given_where_asked_for_and_only_there(tmp_path):
       assert with_labels.digests
 
 
+def test_scenes_and_their_labels_are_given_where_asked_for(tmp_path):
+  # Names that every set has, whatever it calls them.
+  options = config_lib.Data(
+    classes="road,building,car=car+vehicle,tree=tree+vegetation",
+    num_classes=0,
+    channels=3,
+    height=64,
+    width=96,
+  )
+  for name in street_names(tmp_path):
+    # Procedural streets have no label files, and not every class in every scene.
+    has_files = bool(data.locate(name, str(tmp_path))[0].INFO.files)
+    for split in ("train", "test"):
+      labelled = data.load(name, split, True, options, str(tmp_path))
+      bare = data.load(name, split, False, options, str(tmp_path))
+      assert len(labelled) == len(bare) == len(labelled.names) > 0, name
+      assert labelled.class_names == bare.class_names
+      assert labelled.class_names == ("road", "building", "car", "tree")
+      assert bare.read_label is None
+      assert labelled.digests.items() >= bare.digests.items()
+      assert (len(labelled.digests) > len(bare.digests)) == has_files
+      image, label = labelled.read_image(0), labelled.read_label(0)
+      assert (image.dtype, label.dtype) == (np.uint8, np.uint8)
+      assert image.shape == (*label.shape, 3)
+      assert set(np.unique(label)) <= {0, 1, 2, 3, 255}, name
+      assert len(np.unique(label)) == 5 or not has_files, name
+      np.testing.assert_array_equal(bare.read_image(0), image)
+      assert data.locate(name, str(tmp_path))[0].has_labels(
+        data.locate(name, str(tmp_path))[1], split
+      )
+
+
+def test_a_street_set_without_a_class_names_itself_and_the_class(tmp_path):
+  options = config_lib.Data(classes="road,zeppelin", num_classes=0)
+  for name in street_names(tmp_path):
+    for labels in (True, False):
+      with pytest.raises(config_lib.UserError, match="no class 'zeppelin'.*data.classes"):
+        data.load(name, "train", labels, options, str(tmp_path))
+
+
 def test_facts_are_stated(tmp_path):
   for module in data.DATASETS.values():
     assert module.INFO.title
-    assert module.INFO.files
+    # What needs no file is drawn by tfdam itself.
+    assert module.INFO.files or "tfdam itself" in module.INFO.where
     assert module.INFO.where
     assert module.INFO.licence
 
@@ -63,10 +126,10 @@ def test_every_official_set_can_be_downloaded_whole(tmp_path):
   synthetic.write_all(tmp_path)
   for name, module in data.DATASETS.items():
     info = module.INFO
-    assert bool(info.downloads) == bool(info.sizes), name
+    assert bool(info.downloads) == bool(info.sizes) or info.task == "segmentation", name
     fetched = {download.file for download in info.downloads}
     for files in (*info.files.values(), *info.label_files.values()):
-      assert not info.sizes or fetched & set(files.split(" or ")), f"{name}: {files}"
+      assert not info.downloads or fetched & set(files.split(" or ")), f"{name}: {files}"
     for download in info.downloads:
       assert download.url.startswith(("https://", "http://"))
       assert re.fullmatch("[0-9a-f]{32}", download.md5)

@@ -30,6 +30,9 @@ _BELOW = {
   },
   "tfdam/evaluate.py": {"tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.training"},
   "tfdam/download.py": {"tfdam.config", "tfdam.runtime", "tfdam.data"},
+  "tfdam/oracle.py": {
+    "tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.metrics", "tfdam.training"
+  },
   "configs": {"tfdam.config", "configs"},
 }  # fmt: skip
 # Not imported at the top of these: what a user got wrong is said before TensorFlow
@@ -37,10 +40,21 @@ _BELOW = {
 _WITHOUT_TENSORFLOW = tuple(
   f"tfdam/{name}.py"
   for name in (
-    "config", "cluster", "runtime", "train", "evaluate", "download", "data/__init__",
+    "config", "cluster", "runtime", "train", "evaluate", "download", "oracle",
+    "data/__init__",
     "data/examples", "data/downloads", "data/subsets", "data/mnist", "data/usps",
-    "data/svhn", "data/npz", "data/folder",
-    "training/run_folder", "training/report",
+    "data/svhn", "data/npz", "data/folder", "data/scenes", "data/labels", "data/bad_images",
+    "data/image_files", "data/scene_files", "data/scene_spec", "data/scene_folder",
+    "data/gta5", "data/synthia", "data/cityscapes", "data/camvid", "data/carla",
+    *(f"data/streets/{name}" for name in (
+      "__init__", "canvas", "car_shapes", "dice", "furniture", "ground", "houses", "paints",
+      "people", "people_shapes", "photo", "plan", "plots", "shapes", "sign_shapes", "sim",
+      "sketch", "textures", "traffic", "world",
+    )),
+    "metrics/__init__", "metrics/confusion", "metrics/divergence", "metrics/oracle",
+    "metrics/palette",
+    "training/__init__", "training/drawing", "training/panels", "training/run_folder",
+    "training/report", "training/source_or_not",
   )
 )  # fmt: skip
 

@@ -103,7 +103,7 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
         np.savez(os.path.join(folder, f"{split}.npz"), **arrays)
     config = synthetic.small_config(
       data__source="npz:render", data__target="npz:photo", data__num_classes=3,
-      data__channels=3, data__image_size=32,
+      data__channels=3, data__height=32, data__width=32,
     )  # fmt: skip
     results = runs.execute(config, self.root, self.path())
     self.assertEqual(results["stages"], {"source_only": {}, "gaussian": {}, "adapted": {}})
@@ -238,7 +238,7 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     ({"model__name": "lennet"}, "Did you mean 'lenet'"),
     ({"match__sites": "conv9"}, "match.sites"),
     ({"match__sites": ","}, "expected 'all' or some of conv1"),
-    ({"data__image_size": 8}, "cannot take images of 8x8x1.*image_size"),
+    ({"data__height": 8, "data__width": 8}, "cannot take images of 8x8x1.*data.height"),
     ({"source__init_checkpoint": "/nowhere"}, "neither a run folder"),
   )
   def test_what_does_not_fit_the_network_is_said_before_the_first_step(self, fields, said):

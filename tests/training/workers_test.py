@@ -17,7 +17,9 @@ from tfdam.training import run_folder, workers
 class SharesTest(tf.test.TestCase):
   def setUp(self):
     super().setUp()
-    self.config = synthetic.small_config(source__global_batch_size=12, data__image_size=8)
+    self.config = synthetic.small_config(
+      source__global_batch_size=12, data__height=8, data__width=8
+    )
     images = np.zeros((50, 8, 8, 1), np.uint8) + np.arange(50)[:, None, None, None]
     self.examples = examples_lib.Examples(images.astype(np.uint8), np.arange(50), {})
 
@@ -34,7 +36,7 @@ class SharesTest(tf.test.TestCase):
 
   def test_both_domains_are_shared_alike_and_move_as_in_the_whole(self):
     config = synthetic.small_config(
-      adapt__global_batch_size=12, adapt__augment=True, data__image_size=8
+      adapt__global_batch_size=12, adapt__augment=True, data__height=8, data__width=8
     )
 
     def drawn(share):

@@ -53,8 +53,8 @@ def adapt(
   with context.strategy.scope():
     target = players.network(config, "target")
     target.set_weights(networks[options.init].get_weights())
-    side = config.data.image_size
-    taps = target(tf.zeros([1, side, side, config.data.channels]))["taps"]
+    size = players.input_size(config.data)
+    taps = target(tf.zeros([1, *size, config.data.channels]))["taps"]
     discriminators = players.discriminators(config, taps)
     optimizers = players.adapt_optimizers(options, target, discriminators)
     averaged = players.network(config, "averaged") if options.ema_momentum else target
@@ -105,7 +105,12 @@ def _source_taps(
   """The frozen source's taps of every image, where steps may share them."""
   config, options = context.config, context.config.adapt
   images = context.domains.source
-  needs_images = options.augment or options.objective == "joint_mmd"
+  needs_images = (
+    options.augment
+    or options.objective == "joint_mmd"
+    or config.data.flip
+    or players.input_size(config.data) != (config.data.height, config.data.width)
+  )
   num_shown = options.steps * options.global_batch_size
   begun = checkpoints.newest()
   is_over = begun and checkpoints_lib.is_finished(begun)

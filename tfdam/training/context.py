@@ -9,8 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.data import examples as examples_lib
-from tfdam.data import pairs
+from tfdam.data import feeds, pairs
 from tfdam.training import records as records_lib
 from tfdam.training import run_folder, workers
 from tfdam.training import watch as watch_lib
@@ -26,9 +25,9 @@ class Domains(NamedTuple):
       only `evaluation` sees these.
   """
 
-  source: examples_lib.Examples
-  target: examples_lib.Examples
-  scored: Mapping[str, examples_lib.Examples | None]
+  source: feeds.Split
+  target: feeds.Split
+  scored: Mapping[str, feeds.Split | None]
 
 
 def _nothing() -> None:
@@ -58,7 +57,8 @@ class Context(NamedTuple):
 
   def label_prior(self) -> np.ndarray | None:
     """How often the source has each label, fractions."""
-    return watch_lib.label_prior(self.domains.source.labels, self.config.data.num_classes)
+    counts = self.domains.source.label_counts(self.config.data.num_classes)
+    return None if counts is None or not counts.sum() else counts / counts.sum()
 
   def watch(
     self, stage: str, source: tf.keras.Model, network: tf.keras.Model

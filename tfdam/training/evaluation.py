@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.data import examples as examples_lib
-from tfdam.data import pairs
+from tfdam.data import feeds, pairs
+from tfdam.data import scenes as scenes_lib
 from tfdam.metrics import confusion
+from tfdam.training import progress
+
+# The score that a line of log and a curve show.
+HEADLINE = {"classification": "accuracy", "segmentation": "miou"}
 
 
 def score(
-  model: tf.keras.Model, examples: examples_lib.Examples, config: config_lib.Config
+  model: tf.keras.Model, split: feeds.Split, config: config_lib.Config, title: str = ""
 ) -> dict[str, Any]:
-  """Accuracy and per-class accuracy, fractions from 0 to 1."""
-  if examples.labels is None:
-    raise ValueError("Examples without labels cannot be scored.")
+  """Accuracies of images, or IoUs of pixels at the labels' own size; fractions 0 to 1.
+
+  Args:
+    title: for the progress bar.
+  """
+  if not split.has_labels:
+    raise ValueError("Images without labels cannot be scored.")
   matrix = confusion.Confusion(config.data.num_classes)
-  done = 0
-  for images in pairs.ordered_batches(examples, config.loop.eval_batch_size, config.data):
-    predictions = tf.argmax(model(images, training=False)["logits"], axis=-1).numpy()
-    matrix.add(examples.labels[done : done + len(predictions)], predictions)
-    done += len(predictions)
+  with progress.bar(f"scoring {title}", 0, len(split), "images") as shown:
+    for done, predicted, labels in _predictions(model, split, config):
+      matrix.add(labels, predicted, ignored=scenes_lib.IGNORED)
+      shown.update(done, {})
+  if isinstance(split, scenes_lib.Scenes):
+    return {**matrix.scores(), "num_images": len(split)}
   return {
     "accuracy": matrix.accuracy(),
     "per_class_accuracy": matrix.per_class_accuracy(),
-    "num_images": len(examples),
+    "num_images": len(split),
   }
 
 
 def score_splits(
   model: tf.keras.Model,
-  scored: Mapping[str, examples_lib.Examples | None],
+  scored: Mapping[str, feeds.Split | None],
   config: config_lib.Config,
 ) -> dict[str, Any]:
   """{split: scores} of every split that has labels.
@@ -43,7 +53,41 @@ def score_splits(
     scored: {"test": ..., "transductive": ...}; the latter is the split that was adapted to.
   """
   return {
-    split: score(model, examples, config)
-    for split, examples in scored.items()
-    if examples is not None
+    name: score(model, split, config, name)
+    for name, split in scored.items()
+    if split is not None
   }
+
+
+def label_map(logits: tf.Tensor, size: tuple[int, ...]) -> np.ndarray:
+  """The likeliest class of every pixel of a scene.
+
+  Args:
+    logits: float32 [H, W, classes], resized bilinearly to `size`.
+    size: height and width of the map.
+
+  Returns:
+    int64 [*size].
+  """
+  if tuple(logits.shape[:2]) != size:
+    logits = tf.image.resize(logits, size)
+  return tf.argmax(logits, axis=-1).numpy()
+
+
+def _predictions(
+  model: tf.keras.Model, split: feeds.Split, config: config_lib.Config
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+  """Yields (images done, predictions, labels) over a split."""
+  done = 0
+  for images in pairs.ordered_batches(split, config.loop.eval_batch_size, config.data):
+    logits = model(images, training=False)["logits"]
+    end = done + len(images)
+    if isinstance(split, scenes_lib.Scenes):
+      for i in range(done, end):
+        assert split.read_label  # `score` has seen to it
+        labels = split.read_label(i)
+        yield i + 1, label_map(logits[i - done], labels.shape), labels
+    else:
+      assert split.labels is not None
+      yield end, tf.argmax(logits, axis=-1).numpy(), split.labels[done:end]
+    done = end

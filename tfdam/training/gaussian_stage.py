@@ -13,7 +13,10 @@ from absl import logging
 from tfdam import config as config_lib
 from tfdam.matching import gaussian
 from tfdam.models import sites as sites_lib
-from tfdam.training import progress
+from tfdam.training import progress, waiting
+
+# Scale and shift of a site's output, float64 [channels] each.
+_Affine = tuple[tf.Tensor, tf.Tensor]
 
 
 def match(
@@ -28,7 +31,8 @@ def match(
   With method "adabn" batch norms take the target's moments instead, and nothing else moves.
 
   Mending a site changes what the next one sees, so the target's moments are taken site by
-  site; its activations wait at the last site, which makes the whole cost one forward pass.
+  site; its activations wait at the last site (in options.memory_mb of memory, then on
+  disk), which makes the whole cost one forward pass.
 
   Args:
     source: stays as it is.
@@ -47,42 +51,63 @@ def match(
   chosen = choose_sites(target, options)
   is_adabn = options.method == "adabn"
   source_moments = {} if is_adabn else _source_moments(source, source_images, chosen)
-  states: list[sites_lib.State] = [{"output": images} for images in target_images]
   records = []
   sites = target.sites()
-  with progress.bar("gaussian (sites)", 0, len(sites)) as shown:
+  mend: _Affine | None = None
+  with (
+    waiting.WaitingStates(target_images, options.memory_mb) as states,
+    progress.bar("gaussian", 0, len(sites), "sites") as shown,
+  ):
     for done, site in enumerate(sites, start=1):
-      # In place, batch by batch: two sites' activations are never held at once.
-      for i, state in enumerate(states):
-        states[i] = site.advance(state)
-      if site.name in chosen:
-        wanted = source_moments.get(site.name)
-        records.append(_match_site(site, wanted, states, options))
+      found: list[gaussian.Moments] = []
+      is_chosen = site.name in chosen
+      states.update(functools.partial(_arrive, site, mend, found if is_chosen else None))
+      mend = None
+      if is_chosen:
+        moments = functools.reduce(gaussian.merge, found)
+        mend = _mend(site, source_moments.get(site.name), moments, options)
+        wanted = source_moments.get(site.name, moments)
+        records.append(_record(site.name, mend[0], wanted, moments, options))
       shown.update(done, {})
   return records
 
 
-def _match_site(
+def _arrive(
+  site: sites_lib.Site,
+  mend: _Affine | None,
+  found: list[gaussian.Moments] | None,
+  state: sites_lib.State,
+) -> sites_lib.State:
+  """Moves one batch from the last site, as that was mended, to this one.
+
+  Args:
+    found: takes the batch's moments at this site.
+  """
+  if mend is not None:
+    state = {**state, "output": _apply(*mend, state["output"])}
+  state = site.advance(state)
+  if found is not None:
+    found.append(gaussian.moments(state["output"]))
+  return state
+
+
+def _mend(
   site: sites_lib.Site,
   wanted: gaussian.Moments | None,
-  states: list[sites_lib.State],
+  found: gaussian.Moments,
   options: config_lib.Match,
-) -> dict[str, Any]:
-  """Mends a site's layer, and applies the same to the activations waiting there.
+) -> _Affine:
+  """Changes a site's layer; returns what that does to its output.
 
   Args:
     wanted: the source's moments, for Eq. (2); None for AdaBN.
+    found: the target's.
   """
-  batch_moments = (gaussian.moments(state["output"]) for state in states)
-  found = functools.reduce(gaussian.merge, batch_moments)
   if wanted is None:
-    alpha, beta = sites_lib.adopt_moments(site.layer, found.mean, found.variance)
-  else:
-    alpha, beta = gaussian.affine(wanted, found, options.max_scale, options.min_variance)
-    sites_lib.fold(site.layer, alpha, beta)
-  for i, state in enumerate(states):
-    states[i] = {**state, "output": _apply(alpha, beta, state["output"])}
-  return _record(site.name, alpha, wanted or found, found, options)
+    return sites_lib.adopt_moments(site.layer, found.mean, found.variance)
+  alpha, beta = gaussian.affine(wanted, found, options.max_scale, options.min_variance)
+  sites_lib.fold(site.layer, alpha, beta)
+  return alpha, beta
 
 
 def choose_sites(model: tf.keras.Model, options: config_lib.Match) -> set[str]:

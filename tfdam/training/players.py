@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +14,6 @@ import tensorflow as tf
 from tfdam import config as config_lib
 from tfdam import matching, models
 from tfdam.matching import adversarial, drift
-from tfdam.models import discriminators as discriminators_lib
 from tfdam.training import adapt_step, checkpoints, joint_step, loop
 from tfdam.training import optimizers as optimizers_lib
 
@@ -21,24 +23,58 @@ Models = Mapping[str, tf.keras.Model]
 def network(config: config_lib.Config, name: str) -> tf.keras.Model:
   """Builds the config's network with all its variables; the same weights at every call.
 
+  Args:
+    name: its role; "source" alone starts from `model.weights`.
+
   Raises:
-    config.UserError: no such network.
+    config.UserError: no such network, or one that cannot take images of this size.
   """
   if config.model.name not in models.MODELS:
     raise config_lib.UserError(
       f"'{config.model.name}' is no network ({', '.join(models.MODELS)})."
       f"{config_lib.nearest(config.model.name, models.MODELS)} Set --config.model.name."
     )
-  model = models.MODELS[config.model.name](config.data.num_classes, config.seed, name=name)
-  side = config.data.image_size
+  kind = models.MODELS[config.model.name]
+  options = _model_options(config.model, kind)
+  if name != "source":
+    options.pop("weights", None)  # the others take the source network's
+  model = kind(config.data.num_classes, config.seed, name=name, **options)
+  data = config.data
+  height, width = input_size(data)
   try:
-    model(tf.zeros([1, side, side, config.data.channels]))
+    model(tf.zeros([1, height, width, data.channels]))
   except ValueError as error:
     raise config_lib.UserError(
-      f"{config.model.name} cannot take images of {side}x{side}x{config.data.channels}"
-      f" ({str(error).splitlines()[0]}). Set --config.data.image_size."
+      f"{config.model.name} cannot take images of {height}x{width}x{data.channels}"
+      f" ({str(error).splitlines()[0]}). Set --config.data.height and --config.data.width"
+      " (or the crop's)."
     ) from error
   return model
+
+
+def input_size(options: config_lib.Data) -> tuple[int, int]:
+  """Height and width of what networks are trained on: crops, where there are any."""
+  return options.crop_height or options.height, options.crop_width or options.width
+
+
+def _model_options(options: config_lib.Model, kind: Any) -> dict[str, Any]:
+  """The fields that this network has a use for.
+
+  Raises:
+    config.UserError: one that it has no use for is set.
+  """
+  chosen = {}
+  for field in dataclasses.fields(options):
+    value = getattr(options, field.name)
+    if field.name in kind.OPTIONS:
+      chosen[field.name] = value
+    elif field.name != "name" and value != field.default:
+      raise config_lib.UserError(
+        f"model.{field.name} is {value!r}, but {options.name} has no use for it (it has"
+        f" {', '.join(kind.OPTIONS) or 'no options'}). Set"
+        f" --config.model.{field.name}={field.default} or another --config.model.name."
+      )
+  return chosen
 
 
 def tap_weights(config: config_lib.Config, model: tf.keras.Model) -> dict[str, float]:
@@ -70,7 +106,7 @@ def discriminators(config: config_lib.Config, taps: Mapping[str, tf.Tensor]) -> 
   wrap = _spectral_norm() if options.spectral_norm else None
   built = {}
   for tap in config_lib.parse_taps(options.taps):
-    built[tap] = discriminators_lib.PerLocation(
+    built[tap] = models.DISCRIMINATORS[options.discriminator](
       options.discriminator_units,
       num_outputs,
       options.discriminator_slope,
@@ -78,7 +114,14 @@ def discriminators(config: config_lib.Config, taps: Mapping[str, tf.Tensor]) -> 
       wrap,
       name=f"discriminator_{tap}",
     )
-    built[tap](tf.zeros_like(taps[tap]))
+    try:
+      built[tap](tf.zeros_like(taps[tap]))
+    except ValueError as error:
+      raise config_lib.UserError(
+        f"adapt.discriminator is '{options.discriminator}', which cannot judge tap '{tap}'"
+        f" of shape {tuple(taps[tap].shape[1:])} ({str(error).splitlines()[0]}). Set"
+        " --config.adapt.discriminator=per_location or --config.adapt.taps."
+      ) from error
   return built
 
 
@@ -91,7 +134,27 @@ def _spectral_norm():
 
 def source_optimizer(options: config_lib.Source, model: tf.keras.Model):
   """Adam with its slots built for the model's variables."""
-  return _built(_adam(options.learning_rate, options), model)
+  rate = options.learning_rate
+  if options.decay_power:
+    rate = tf.keras.optimizers.schedules.PolynomialDecay(
+      rate, options.steps, end_learning_rate=0.0, power=options.decay_power
+    )
+  return _built(_adam(rate, options), model)
+
+
+def class_weights(
+  options: config_lib.Source, prior: np.ndarray | None
+) -> list[float] | None:
+  """The weight of each class in source training; None: all the same.
+
+  ENet (Paszke et al. 2016, Sec. 5.2): 1 / ln(offset + share).
+
+  Args:
+    prior: the share of each class among the source's labels.
+  """
+  if not options.class_weight_offset or prior is None:
+    return None
+  return [1.0 / math.log(options.class_weight_offset + share) for share in prior]
 
 
 def adapt_optimizers(options: config_lib.Adapt, target: tf.keras.Model, players: Models):
@@ -110,7 +173,7 @@ def adapt_optimizers(options: config_lib.Adapt, target: tf.keras.Model, players:
   return _built(make(options.target_learning_rate, **average), target), for_players
 
 
-def _adam(learning_rate: float, options: config_lib.Source | config_lib.Adapt, **average):
+def _adam(learning_rate, options: config_lib.Source | config_lib.Adapt, **average):
   # XLA around an optimiser breaks with several replicas.
   return optimizers_lib.FusedAdam(
     learning_rate, options.beta_1, options.beta_2, options.epsilon, jit_compile=False,

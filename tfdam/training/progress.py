@@ -15,7 +15,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextlib.contextmanager
-def bar(title: str, done: int, total: int):
+def bar(title: str, done: int, total: int, unit: str = "steps"):
   """Yields an object with `begin(done)`, at the first step, and `update(done, metrics)`."""
   # Whoever is asked for warnings alone draws no bar: one of several workers does.
   if sys.stderr.isatty() and logging.get_verbosity() >= logging.INFO:
@@ -30,16 +30,18 @@ def bar(title: str, done: int, total: int):
     console = rich.console.Console(stderr=True)
     with rich.progress.Progress(*columns, console=console) as shown:
       task = shown.add_task(title, total=total, completed=done, rate="", losses="")
-      yield _Bar(shown, task, done)
+      yield _Bar(shown, task, done, unit)
   else:
-    yield _Lines(title, done, total)
+    yield _Lines(title, done, total, unit)
 
 
 class _Bar:
   """A rich progress bar with steps/s, time left and the losses."""
 
-  def __init__(self, shown: rich.progress.Progress, task: rich.progress.TaskID, done: int):
-    self._shown, self._task = shown, task
+  def __init__(
+    self, shown: rich.progress.Progress, task: rich.progress.TaskID, done: int, unit: str
+  ):
+    self._shown, self._task, self._unit = shown, task, unit
     self.begin(done)
 
   def begin(self, done: int) -> None:
@@ -47,16 +49,16 @@ class _Bar:
 
   def update(self, done: int, metrics: Mapping[str, float]) -> None:
     rate = (done - self._first) / (time.perf_counter() - self._start)
-    self._shown.update(
-      self._task, completed=done, rate=f"{rate:.1f} steps/s", losses=_brief(metrics)
-    )
+    shown_rate = f"{rate:.1f} {self._unit}/s"
+    losses = _brief(metrics)
+    self._shown.update(self._task, completed=done, rate=shown_rate, losses=losses)
 
 
 class _Lines:
   """Log lines for a file or a pipe."""
 
-  def __init__(self, title: str, done: int, total: int):
-    self._title, self._total = title, total
+  def __init__(self, title: str, done: int, total: int, unit: str):
+    self._title, self._total, self._unit = title, total, unit
     self.begin(done)
 
   def begin(self, done: int) -> None:
@@ -71,13 +73,13 @@ class _Lines:
     rate = (done - self._first) / (now - self._start)
     left = (self._total - done) / rate
     logging.info(
-      "%s %d/%d, %.1f steps/s, %.0f s left, %s",
-      *(self._title, done, self._total, rate, left, _brief(metrics)),
+      "%s %d/%d, %.1f %s/s, %.0f s left%s",
+      *(self._title, done, self._total, rate, self._unit, left, _brief(metrics, ", ")),
     )
 
 
-def _brief(metrics: Mapping[str, float]) -> str:
-  """Losses and discriminator accuracies, short."""
+def _brief(metrics: Mapping[str, float], lead: str = "") -> str:
+  """Losses and discriminator accuracies, short; after `lead`, if there are any."""
   parts = []
   for name, value in metrics.items():
     kind, _, rest = name.partition("/")
@@ -85,4 +87,4 @@ def _brief(metrics: Mapping[str, float]) -> str:
       parts.append(f"{rest} {value:.3g}")
     elif name.endswith("/accuracy"):
       parts.append(f"D({rest.partition('/')[0]}) {value:.0%}")
-  return " ".join(parts)
+  return lead + " ".join(parts) if parts else ""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfdam.training import run_folder
@@ -37,6 +38,12 @@ class Records:
       for name, value in values.items():
         # An infinite value would leave its histogram without buckets.
         tf.summary.histogram(name, tf.boolean_mask(value, tf.math.is_finite(value)))
+    self._writer(run).flush()
+
+  def write_image(self, run: str, step: int, name: str, image: np.ndarray) -> None:
+    """Adds a picture, uint8 [H, W, 3], to summaries/<run>/."""
+    with self._writer(run).as_default(step=step):
+      tf.summary.image(name, image[np.newaxis])
     self._writer(run).flush()
 
   def read(self, stage: str, phase: str) -> list[dict[str, Any]]:

@@ -12,30 +12,53 @@ import rich.table
 
 from tfdam import runtime
 
-_STAGE_TITLES = {"source_only": "source only", "gaussian": "Gaussian", "adapted": "adapted"}
+# What people call the stages.
+STAGE_TITLES = {"source_only": "source only", "gaussian": "Gaussian", "adapted": "adapted"}
 _SPLITS = ("test", "transductive")
+# {column: (split, score)} of a segmentation.
+_SEGMENTATION = {
+  "mIoU": ("test", "miou"),
+  "pixel accuracy": ("test", "pixel_accuracy"),
+  "class accuracy": ("test", "class_accuracy"),
+  "fwIoU": ("test", "fwiou"),
+  "transductive mIoU": ("transductive", "miou"),
+}
 
 
-def print_stages(stages: Mapping, title: str, notes: Sequence[str] = ()) -> None:
-  """Prints accuracies: stages in rows, splits in columns.
+def print_stages(
+  stages: Mapping, title: str, notes: Sequence[str] = (), task: str = "classification"
+) -> None:
+  """Prints scores in percent, stages in rows.
+
+  Columns are the splits' accuracies; of a segmentation the scores of the test split, and
+  the mean IoU of the images that were adapted to.
 
   Args:
     stages: {stage: {split: scores}}, as in results.json.
     notes: lines for below the table.
+    task: "classification" or "segmentation".
   """
-  splits = [
-    split for split in _SPLITS if any(split in scores for scores in stages.values())
-  ]
+  if task == "segmentation":
+    corner, every = "%", _SEGMENTATION
+  else:
+    corner, every = "accuracy, %", {split: (split, "accuracy") for split in _SPLITS}
+  columns = {
+    name: (split, score)
+    for name, (split, score) in every.items()
+    if any(split in scores for scores in stages.values())
+  }
   table = rich.table.Table(title=title)
-  table.add_column("accuracy, %")
-  for split in splits:
-    table.add_column(split, justify="right")
+  table.add_column(corner)
+  for name in columns:
+    table.add_column(name, justify="right")
   for stage, scores in stages.items():
-    cells = [f"{100 * scores[s]['accuracy']:.2f}" if s in scores else "-" for s in splits]
-    table.add_row(_STAGE_TITLES[stage], *cells)
-  if not splits:
+    values = [
+      scores[split][s] if split in scores else None for split, s in columns.values()
+    ]
+    table.add_row(STAGE_TITLES[stage], *(_percent(value, 2) for value in values))
+  if not columns:
     table.caption = "The target has no labels: nothing was scored."
-  _console().print(table)
+  console().print(table)
   for note in notes:
     print(f"Note: {note}")
 
@@ -48,28 +71,63 @@ def alarm_notes(results: Mapping) -> list[str]:
   ]
 
 
-def print_classes(stages: Mapping, split: str, class_names: Sequence[str]) -> None:
-  """Prints each class's accuracy on one split."""
-  table = rich.table.Table(title=f"accuracy per class, {split}, %")
+def print_classes(
+  stages: Mapping,
+  split: str,
+  class_names: Sequence[str],
+  task: str = "classification",
+) -> None:
+  """Prints each class's accuracy on one split, or its IoU: then a row a class.
+
+  Args:
+    stages: {stage: {split: scores}}, each with this split.
+    split: "test" or "transductive".
+    class_names: in the order of their labels.
+    task: "classification" or "segmentation".
+  """
+  if task == "segmentation":
+    table = _iou_table(stages, split, class_names)
+  else:
+    table = rich.table.Table(title=f"accuracy per class, {split}, %")
+    table.add_column("")
+    for name in class_names:
+      table.add_column(name, justify="right")
+    for stage, scores in stages.items():
+      values = scores[split]["per_class_accuracy"]
+      table.add_row(STAGE_TITLES[stage], *(_percent(value, 1) for value in values))
+  console().print(table)
+
+
+def _iou_table(stages: Mapping, split: str, class_names: Sequence[str]) -> rich.table.Table:
+  # Stages in columns: 19 names side by side would not fit.
+  table = rich.table.Table(title=f"IoU per class, {split}, %")
   table.add_column("")
-  for name in class_names:
-    table.add_column(name, justify="right")
-  for stage, scores in stages.items():
-    values = scores[split]["per_class_accuracy"]
-    table.add_row(
-      _STAGE_TITLES[stage], *("-" if v is None else f"{100 * v:.1f}" for v in values)
-    )
-  _console().print(table)
+  for stage in stages:
+    table.add_column(STAGE_TITLES[stage], justify="right")
+  every = [scores[split] for scores in stages.values()]
+  for name, *values in zip(class_names, *(scores["iou_per_class"] for scores in every)):
+    table.add_row(name, *(_percent(value, 1) for value in values))
+  table.add_section()
+  table.add_row("mean", *(_percent(scores["miou"], 1) for scores in every))
+  return table
+
+
+def _percent(value: float | None, digits: int) -> str:
+  return "-" if value is None else f"{100 * value:.{digits}f}"
 
 
 def next_command(target: str, workdir: str) -> str:
   """The line that runs `target` on a run folder, typed from where the user stands."""
+  return runtime.command(target, f"--workdir={shlex.quote(shown_path(workdir))}")
+
+
+def shown_path(path: str) -> str:
+  """A path as the user would type it from where he stands."""
   here = runtime.resolve_path(".")
-  inside = workdir.startswith(here + os.sep)
-  shown = os.path.relpath(workdir, here) if inside else workdir
-  return runtime.command(target, f"--workdir={shlex.quote(shown)}")
+  return os.path.relpath(path, here) if path.startswith(here + os.sep) else path
 
 
-def _console() -> rich.console.Console:
+def console() -> rich.console.Console:
+  """Where tables are printed."""
   # A fixed width away from a terminal, where rich would assume 80 columns and wrap.
   return rich.console.Console(width=None if sys.stdout.isatty() else 120, highlight=False)

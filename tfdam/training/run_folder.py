@@ -4,6 +4,7 @@
   run.json       versions, commit, digests     summaries/<run>/ (TensorBoard)
   metrics.jsonl  losses and scores by step     gaussian.json (what matching did by site)
   results.json   scores and alarms             evaluation.json (from tfdam.evaluate)
+  pictures/      panels of scenes and label maps by stage, histograms of activations
 
 Imports no TensorFlow: a folder that cannot be used is refused before it starts.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import datetime
 import fcntl
+import glob
 import importlib.metadata
 import json
 import os
@@ -51,6 +53,10 @@ class RunFolder:
 
   def checkpoints(self, stage: str) -> str:
     return self.join("checkpoints", stage)
+
+  def pictures(self) -> list[str]:
+    """Paths of the pictures that a run has drawn."""
+    return sorted(glob.glob(self.join("pictures", "*.png")))
 
   def check(self, config: config_lib.Config) -> None:
     """Raises config.UserError if this config may not run here; leaves no file behind."""

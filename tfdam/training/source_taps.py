@@ -44,7 +44,7 @@ def compute(
     return None
   parts: dict[str, list[np.ndarray]] = {tap: [] for tap in taps}
   done, batch = 0, first
-  with progress.bar("adapted (source taps)", 0, num_images) as shown:
+  with progress.bar("adapted (source taps)", 0, num_images, "images") as shown:
     while batch is not None:
       found = source(batch, training=False)["taps"]
       for tap in taps:

@@ -14,13 +14,14 @@ from absl import logging
 
 from tfdam import config as config_lib
 from tfdam import runtime
-from tfdam.data import examples as examples_lib
-from tfdam.data import pairs
+from tfdam.data import feeds, pairs
+from tfdam.data import scenes as scenes_lib
 from tfdam.training import (
   adapt_stage,
   evaluation,
   gaussian_stage,
   loop,
+  pictures,
   players,
   records,
   run_folder,
@@ -46,7 +47,7 @@ class Run:
     folder: run_folder.RunFolder,
     strategy: tf.distribute.Strategy,
   ):
-    if domains.target.labels is not None:
+    if domains.target.has_labels:
       raise ValueError("The target's training split must come without labels.")
     self.config = config
     self.domains = domains
@@ -56,6 +57,7 @@ class Run:
     self.context = context_lib.Context(
       config, domains, folder, self.records, strategy, workers.share(strategy)
     )
+    self.task = task(domains.source)
     self.rates: dict[str, float] = {}
     self.watch: watch_lib.Watch | None = None
 
@@ -90,26 +92,37 @@ class Run:
       checkpoints_lib.restore_model(self.source, place)
 
   def execute(self) -> dict[str, Any]:
-    """Runs every stage that the config asks for; returns what results.json holds."""
+    """Runs every stage that the config asks for; returns what results.json holds.
+
+    Raises:
+      config.UserError: a file turns out to be damaged, or a loss becomes infinite.
+    """
+    with feeds.failures_explained():
+      return self._execute()
+
+  def _execute(self) -> dict[str, Any]:
     self._log_start()
     network = self._train_source()
     self._score("source_only", network, self.config.source.steps)
+    networks = {"source_only": network}
     matched = None
     if self.config.match.enabled:
-      matched = self._match_gaussian()
+      matched = networks["gaussian"] = self._match_gaussian()
       self._score("gaussian", matched, 0)
     if self.config.adapt.steps:
       adapted = adapt_stage.adapt(self.context, self.source, matched)
       self.rates["adapt_steps_per_s"] = adapted.steps_per_s
       self.watch = adapted.watch
+      networks["adapted"] = adapted.network
       self._score("adapted", adapted.network, adapted.num_steps)
+    pictures.draw(self.context, networks)
     return self.results()
 
   def results(self) -> dict[str, Any]:
     """What results.json holds so far."""
     config = self.config
     return self.folder.read_json("results.json") or {
-      "task": "classification",
+      "task": self.task,
       "name": config.name,
       "method": config.method,
       "recipe": config.recipe,
@@ -126,8 +139,14 @@ class Run:
     workers.announce(self.strategy, "source_only")
     with self.strategy.scope():
       optimizer = players.source_optimizer(options, self.source)
+    is_scenes = self.task == "segmentation"
     step = source_step_lib.SourceStep(
-      self.source, optimizer, options, self.strategy.num_replicas_in_sync
+      self.source,
+      optimizer,
+      options,
+      self.strategy.num_replicas_in_sync,
+      players.class_weights(options, self.context.label_prior()) if is_scenes else None,
+      scenes_lib.IGNORED if is_scenes else None,
     )
     key = source_cache_lib.key(
       self.config, self.domains.source.digests, devices(self.strategy)
@@ -139,7 +158,11 @@ class Run:
         "source_only",
         [loop.Phase("source", step, options.steps)],
         lambda start: pairs.labelled_batches(
-          self.domains.source, self.config, start, self.context.share
+          self.domains.source,
+          self.config,
+          start,
+          self.context.share,
+          self.source.num_noise if self.config.model.dropout else 0,
         ),
         self.strategy,
         self.context.checkpoints(
@@ -194,13 +217,12 @@ class Run:
       results["stages"][stage] = scores
     # Nothing on a worker beside the chief, if an earlier session scored this stage.
     scores = results["stages"].get(stage, {})
-    values = {f"metric/{split}_accuracy": s["accuracy"] for split, s in scores.items()}
+    headline = evaluation.HEADLINE[self.task]
+    values = {f"metric/{split}_{headline}": s[headline] for split, s in scores.items()}
     if values and not self.records.has(stage, _EVALUATION):
       self.records.write(stage, step, values, _EVALUATION)
-      shown = ", ".join(
-        f"{split} {100 * s['accuracy']:.2f} %" for split, s in scores.items()
-      )
-      logging.info("%s: accuracy %s.", stage, shown)
+      shown = ", ".join(f"{split} {100 * s[headline]:.2f} %" for split, s in scores.items())
+      logging.info("%s: %s %s.", stage, headline, shown)
     timing = results.get("timing", {"source_steps_per_s": None, "adapt_steps_per_s": None})
     timing.update({name: rate for name, rate in self.rates.items() if not math.isnan(rate)})
     timing["seconds"] = self.folder.elapsed()["run_seconds"]
@@ -229,7 +251,13 @@ class Run:
     logging.info("Config:\n%s", config_lib.to_json(config))
 
 
-def class_names(examples: examples_lib.Examples, config: config_lib.Config) -> list[str]:
+def task(split: feeds.Split) -> str:
+  """The "task" of results.json."""
+  is_scenes = isinstance(split, scenes_lib.Scenes)
+  return "segmentation" if is_scenes else "classification"
+
+
+def class_names(examples: feeds.Split, config: config_lib.Config) -> list[str]:
   """The classes' names, in the order of their labels."""
   return list(examples.class_names) or [str(i) for i in range(config.data.num_classes)]
 

@@ -126,21 +126,6 @@ class Watch:
     return numbers
 
 
-def label_prior(labels: np.ndarray | None, num_classes: int) -> np.ndarray | None:
-  """The share of each class among labels; ignored values and others out of range left out.
-
-  Args:
-    labels: integers, one an image or one a pixel; None where there are none.
-
-  Returns:
-    float64 [num_classes], sums to 1; None without a single label.
-  """
-  if labels is None:
-    return None
-  valid = labels[(labels >= 0) & (labels < num_classes)]
-  return np.bincount(valid, minlength=num_classes) / valid.size if valid.size else None
-
-
 def probe(network: tf.keras.Model, batches: Batches) -> Probe:
   """Runs a network on its probe images, in inference, batch by batch."""
   samples: dict[str, list[tf.Tensor]] = {tap: [] for tap in network.TAPS}

@@ -1,0 +1,15 @@
+"""CARLA (50 frames of one street) to CamVid: the eight classes that both have."""
+
+from __future__ import annotations
+
+from configs.segmentation import recipes
+from tfdam import config as config_lib
+
+
+def get_config(options: str | None = None):
+  chosen = config_lib.parse_options(options, method=recipes.METHODS)
+  config = recipes.segmentation(
+    "carla_to_camvid", "carla", "camvid", recipes.CARLA_CAMVID, chosen["method"]
+  )
+  recipes.small(config)
+  return config

@@ -1,0 +1,26 @@
+"""The default run: a small ERFNet between two renderings of procedural street scenes.
+
+Needs no file and no download; minutes on two CPU cores.
+"""
+
+from __future__ import annotations
+
+from configs.segmentation import recipes
+from tfdam import config as config_lib
+
+
+def get_config(options: str | None = None):
+  chosen = config_lib.parse_options(options, method=recipes.METHODS)
+  config = recipes.segmentation(
+    "streets", "streets/sim", "streets/photo", recipes.CAMVID, chosen["method"]
+  )
+  recipes.small(config)
+  config.data.update(height=96, width=160, source_limit=1_000, target_limit=300)
+  config.model.update(depth=0.6)
+  config.source.update(steps=1_500)
+  if config.adapt.steps:
+    # The twelve blocks that are left of ERFNet's seventeen.
+    is_adda = chosen["method"] in ("adda", "adda_drift")
+    taps = "block12" if is_adda else "block03,block06,block09,block12"
+    config.adapt.update(steps=600, warmup_steps=100, taps=taps)
+  return config

@@ -1,0 +1,72 @@
+"""Every street-scene config, with every method, is valid; each takes two tiny steps."""
+
+import glob
+import os
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from configs.segmentation import recipes
+from tests import runs, street_folders
+from tfdam import config as config_lib
+from tfdam import runtime
+
+_FILES = sorted(
+  os.path.relpath(path, runtime.PROJECT)
+  for pattern in ("configs/segmentation/*.py", "configs/streets.py")
+  for path in glob.glob(os.path.join(runtime.PROJECT, pattern))
+  if os.path.basename(path) not in ("__init__.py", "recipes.py")
+)
+_TINY = {
+  "data.height": 64, "data.width": 96, "data.source_limit": 0, "data.target_limit": 0,
+  "model.width": 0.1, "source.steps": 2, "source.global_batch_size": 2,
+  "source.cache": "off", "match.max_images": 4, "match.batch_size": 2,
+  "loop.eval_batch_size": 2, "loop.watch_every": 0, "loop.num_panels": 0,
+}  # fmt: skip
+_TINY_STEPS = {
+  "adapt.steps": 2, "adapt.global_batch_size": 2, "adapt.warmup_steps": 1,
+  "adapt.discriminator_units": (8, 4),
+}  # fmt: skip
+
+
+class SegmentationConfigsTest(tf.test.TestCase, parameterized.TestCase):
+  def test_there_are_configs(self):
+    self.assertLen(_FILES, 7)
+
+  @parameterized.product(path=_FILES, method=recipes.METHODS)
+  def test_is_valid_and_names_itself(self, path, method):
+    config = config_lib.resolve(runs.load_config(path, method))
+    self.assertEqual(config.method, method)
+    self.assertIn(method, config.name)
+    # Table 3's methods differ in these fields alone.
+    adversarial = method in ("gam", "gam_no_drift", "adda", "adda_drift", "best")
+    self.assertEqual(adversarial, config.adapt.steps > 0)
+    self.assertEqual(method in ("adda", "gam_no_drift"), config.adapt.drift_weight == 0)
+    self.assertEqual("adda" in method, len(config_lib.parse_taps(config.adapt.taps)) == 1)
+    self.assertEqual(method == "supervised", config.data.source == config.data.target)
+    self.assertEqual(method == "adabn", config.match.method == "adabn")
+
+  def test_synthia_has_its_two_sets_of_classes(self):
+    for option, count in (("16", 16), ("13", 13)):
+      values = runs.load_config("configs/segmentation/synthia_to_cityscapes.py", option)
+      self.assertEqual(config_lib.resolve(values).data.num_classes, count)
+
+  @parameterized.parameters(*_FILES)
+  def test_takes_two_tiny_steps(self, path):
+    values = runs.load_config(path, None)
+    values.update_from_flattened_dict({**_TINY, **_TINY_STEPS})
+    if values.model.name == "erfnet":
+      values.model.depth = 0.25
+      values.adapt.taps = "block03,block06"
+    folder = self.create_tempdir().full_path
+    street_folders.write_all(os.path.join(folder, "data"))
+    if values.data.source.startswith("streets/"):
+      values.data.source_limit = 6
+    if values.data.target.startswith("streets/"):
+      # Its test split has 300 scenes: scored on another set's instead.
+      values.data.target = "camvid"
+    config = config_lib.resolve(values)
+    results = runs.execute(config, os.path.join(folder, "data"), os.path.join(folder, "r"))
+    self.assertEqual(list(results["stages"]), ["source_only", "gaussian", "adapted"])
+    for scores in results["stages"].values():
+      self.assertLen(scores["test"]["iou_per_class"], config.data.num_classes)

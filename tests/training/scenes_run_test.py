@@ -1,0 +1,102 @@
+"""Whole runs on small drawn scenes."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from tests import runs, synthetic
+from tfdam.training import stages
+
+# Everything that draws at random: crops, mirrors, dropout, light and moves.
+_CHANCE = {
+  "data__crop_height": 24, "data__crop_width": 32, "data__flip": True,
+  "source__augment": True, "adapt__augment": True, "augment__brightness": 0.1,
+}  # fmt: skip
+
+
+class ScenesRunTest(tf.test.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.folder = self.create_tempdir().full_path
+
+  def path(self, name="run"):
+    return os.path.join(self.folder, name)
+
+  def run_config(self, config, name="run", strategy=None):
+    domains = runs.scenes_domains(config)
+    return runs.execute(config, domains, self.path(name), strategy)
+
+  def test_a_run_leaves_scores_of_every_stage_and_a_panel(self):
+    results = self.run_config(synthetic.scenes_config())
+    self.assertEqual(results["task"], "segmentation")
+    self.assertEqual(results["classes"], ["sky", "ground", "box"])
+    self.assertEqual(list(results["stages"]), ["source_only", "gaussian", "adapted"])
+    for scores in results["stages"].values():
+      self.assertEqual(scores["test"]["num_images"], 8)
+      self.assertEqual(scores["transductive"]["num_images"], 20)
+      for name in ("miou", "fwiou", "pixel_accuracy", "class_accuracy"):
+        self.assertBetween(scores["test"][name], 0.0, 1.0)
+      self.assertLen(scores["test"]["iou_per_class"], 3)
+    with Image.open(os.path.join(self.path(), "pictures", "panels.png")) as panel:
+      # Six scenes of five columns: image, truth and three stages.
+      self.assertGreater(panel.width, 5 * 48)
+      self.assertGreater(panel.height, 6 * 32)
+
+  def test_a_run_cut_off_ends_with_the_same_bits(self):
+    config = synthetic.scenes_config(loop__checkpoint_every=4, **_CHANCE)
+    whole = self.run_config(config, "whole")
+    self.run_config(config, "cut")
+    # As if killed in step 9 of source training, and again in step 9 of adaptation.
+    results = json.load(open(os.path.join(self.path("cut"), "results.json")))
+    results["stages"] = {}
+    json.dump(results, open(os.path.join(self.path("cut"), "results.json"), "w"))
+    for stage in ("source_only", "adapted"):
+      folder = os.path.join(self.path("cut"), "checkpoints", stage)
+      shutil.rmtree(os.path.join(folder, "00000010"))
+      self.assertNotEmpty(os.listdir(folder))
+    shutil.rmtree(os.path.join(self.path("cut"), "checkpoints", "gaussian"))
+    again = self.run_config(config, "cut")
+    self.assertEqual(whole["stages"], again["stages"])
+    for stage in stages.STAGES:
+      one, two = (runs.weights(self.path(name), stage) for name in ("whole", "cut"))
+      self.assertCountEqual(one, two)
+      for variable in one:
+        self.assertAllEqual(one[variable], two[variable])
+
+  def test_one_replica_and_two_agree_after_ten_steps(self):
+    """Batch norms train in both stages: their moments are the whole batch's."""
+    config = synthetic.scenes_config(
+      source__epsilon=1e-3, adapt__epsilon=1e-3, adapt__batch_norm="train", **_CHANCE
+    )
+    self.run_config(config, "one")
+    self.run_config(config, "two", synthetic.two_replicas())
+    for stage in stages.STAGES:
+      one, two = (runs.weights(self.path(name), stage) for name in ("one", "two"))
+      self.assertCountEqual(one, two)
+      for name in one:
+        if name.startswith("model/"):
+          # Weights move by up to 1e-2; moments are sums in another order.
+          self.assertAllClose(one[name], two[name], atol=2e-4, rtol=1e-3, msg=name)
+    start = runs.weights(self.path("one"), "gaussian")
+    end = runs.weights(self.path("one"))
+    moved = max(np.abs(end[name] - start[name]).max() for name in start)
+    self.assertGreater(moved, 1e-4)
+
+  def test_matching_removes_a_toy_shift_of_colours(self):
+    config = synthetic.scenes_config(source__steps=200, adapt__steps=0)
+    scores = self.run_config(config)["stages"]
+    source_only, matched = (scores[s]["test"]["miou"] for s in ("source_only", "gaussian"))
+    self.assertGreater(matched, source_only)
+
+  def test_activations_kept_on_disk_change_no_bit(self):
+    in_memory = synthetic.scenes_config(adapt__steps=0)
+    on_disk = synthetic.scenes_config(adapt__steps=0, match__memory_mb=0)
+    self.run_config(in_memory, "memory")
+    self.run_config(on_disk, "disk")
+    one, two = (runs.weights(self.path(name), "gaussian") for name in ("memory", "disk"))
+    for variable in one:
+      self.assertAllEqual(one[variable], two[variable])

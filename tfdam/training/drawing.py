@@ -1,0 +1,45 @@
+"""Text on pictures, with the font that Pillow brings: no file of fonts is looked for."""
+
+from __future__ import annotations
+
+import os
+
+from PIL import Image, ImageDraw, ImageFont
+
+INK = (32, 32, 32)
+FAINT = (118, 118, 118)
+PAPER = (255, 255, 255)
+
+
+class Writing:
+  """Writes text of one size, in pixels, on a picture."""
+
+  def __init__(self, picture: ImageDraw.ImageDraw, size: int):
+    self.picture = picture
+    self.size = size
+    self.font = ImageFont.load_default(size)
+
+  def width(self, text: str) -> int:
+    """Pixels that `text` takes."""
+    return round(self.picture.textlength(text, self.font))
+
+  def fitted(self, text: str, width: int) -> str:
+    """`text`, cut with an ellipsis if it is wider than `width` pixels."""
+    if self.width(text) <= width:
+      return text
+    kept = text
+    while kept and self.width(f"{kept}...") > width:
+      kept = kept[:-1].rstrip()
+    return f"{kept}..."
+
+  def at(self, x: float, y: float, text: str, fill=INK, anchor: str = "lm") -> None:
+    """Writes at a point; anchor as Pillow names it: l, m or r, then t, m or b."""
+    self.picture.text((x, y), text, fill=fill, font=self.font, anchor=anchor)
+
+
+def save(picture: Image.Image, path: str) -> None:
+  """Writes a PNG in one move, as run_folder does; makes its folder."""
+  os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+  partial = f"{path}.partial"
+  picture.save(partial, "PNG", optimize=True)
+  os.replace(partial, path)

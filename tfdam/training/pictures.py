@@ -1,0 +1,78 @@
+"""What people would rather look at than read: one picture a question, at the end of a run.
+
+pictures/panels.png        scenes: image, truth, and the label map of every stage
+pictures/activations-*.png whether single channels still tell the domains apart
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam.data import feeds, pairs
+from tfdam.data import scenes as scenes_lib
+from tfdam.training import context as context_lib
+from tfdam.training import evaluation, panels, report, source_or_not
+from tfdam.training import watch as watch_lib
+
+Networks = Mapping[str, tf.keras.Model]
+
+
+def draw(context: context_lib.Context, networks: Networks) -> None:
+  """Writes the run's pictures.
+
+  Args:
+    networks: {stage: its network}, "source_only" among them.
+  """
+  _draw_panels(context, networks)
+  if context.config.loop.watch_every:
+    _draw_activations(context, networks)
+
+
+def _draw_panels(context: context_lib.Context, networks: Networks) -> None:
+  """The same for TensorBoard."""
+  split = context.domains.scored["test"] or context.domains.target
+  count = min(context.config.loop.num_panels, len(split))
+  if not isinstance(split, scenes_lib.Scenes) or not count:
+    return
+  chosen = split.take(np.linspace(0, len(split) - 1, count).round().astype(int))
+  (images,) = pairs.ordered_batches(chosen, count, context.config.data)
+  shown = np.round(255 * images.numpy()).astype(np.uint8)
+  columns: list[panels.Column] = [("image", list(shown))]
+  if chosen.read_label is not None:
+    columns.append(("truth", [chosen.read_label(i) for i in range(count)]))
+  for stage, network in networks.items():
+    logits = network(images, training=False)["logits"]
+    maps = [evaluation.label_map(one, tuple(images.shape[1:3])) for one in logits]
+    columns.append((report.STAGE_TITLES[stage], maps))
+  path = context.folder.join("pictures", "panels.png")
+  panels.write(path, columns, split.class_names)
+  drawn = panels.draw(columns, split.class_names)
+  context.records.write_image("panels", 0, "panels", drawn)
+
+
+def _draw_activations(context: context_lib.Context, networks: Networks) -> None:
+  """Source-or-Not (Sec. 5.1): the source network on both domains, and the last stage's."""
+  config, source = context.config, networks["source_only"]
+  on_source = watch_lib.probe(source, _probe_images(context.domains.source, config))
+  target_images = _probe_images(context.domains.target, config)
+  chosen = [tap for tap in config_lib.parse_taps(config.adapt.taps) if tap in source.TAPS]
+  for stage in {"source_only", list(networks)[-1]}:
+    on_target = watch_lib.probe(networks[stage], target_images)
+    taps = {
+      tap: (on_source.samples[tap].numpy(), on_target.samples[tap].numpy())
+      for tap in chosen or source.TAPS
+    }
+    source_or_not.activation_histograms(
+      context.folder.join("pictures", f"activations-{stage}.png"),
+      taps,
+      f"{config.data.source} and {config.data.target}, {report.STAGE_TITLES[stage]}",
+    )
+
+
+def _probe_images(split: feeds.Split, config: config_lib.Config) -> tf.data.Dataset:
+  chosen = pairs.subset(split, config.loop.watch_images, config.seed)
+  return pairs.ordered_batches(chosen, config.loop.eval_batch_size, config.data)
