@@ -9,11 +9,7 @@ first run (or name one with torch: --peer_python).
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,9 +17,9 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-from absl import app, flags, logging
+from absl import app, logging
 
-from benchmarks import peers
+from benchmarks import peers, timing
 from configs.digits import mnist_to_usps
 from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
@@ -31,11 +27,7 @@ from tfdam.data import pairs
 from tfdam.matching import drift
 from tfdam.training import checkpoints, loop, players, records, run_folder
 
-_ROUNDS = flags.DEFINE_integer("rounds", 8, "How often each is measured.", lower_bound=1)
-_JSON = flags.DEFINE_string("json", "", "File for the figures.")
-_PEER_PYTHON = flags.DEFINE_string("peer_python", "", "A Python that has PyTorch.")
-
-_BATCH, _STEPS, _GEMM_SIZE = 128, 40, 2048
+_BATCH, _STEPS = 128, 40
 # Multiplications and additions of one image through one layer, a pair each.
 _LENET = {
   "conv1": 24 * 24 * 20 * 25,
@@ -133,62 +125,12 @@ def _whole_loop(config: config_lib.Config, images) -> Callable[[], float]:
   return measure
 
 
-class _Torch:
-  """PyTorch's step in a process of its own, which waits between measurements."""
-
-  def __init__(self, python: str):
-    script = os.path.join(os.path.dirname(peers.__file__), "lenet_torch.py")
-    self.process = subprocess.Popen(
-      [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert self.process.stdin
-    assert self.process.stdout
-    self._questions, self._answers = self.process.stdin, self.process.stdout
-    self.about = json.loads(self._answer())
-
-  def measure(self) -> float:
-    self._questions.write(f"{_STEPS}\n")
-    self._questions.flush()
-    return float(self._answer())
-
-  def _answer(self) -> str:
-    answer = self._answers.readline()
-    if not answer:
-      sys.exit("Error: PyTorch's script ended. Set --peer_python to a Python with torch.")
-    return answer
-
-  def close(self) -> None:
-    self._questions.close()
-    self.process.wait()
-
-
-def _gemm() -> Callable[[], float]:
-  """GFLOP/s of one float32 matrix product, large enough to be at the machine's limit."""
-  left = tf.random.stateless_uniform([_GEMM_SIZE, _GEMM_SIZE], [0, 0])
-
-  @tf.function
-  def many(count):
-    total = tf.zeros([])
-    for _ in tf.range(count):
-      total += tf.matmul(left, left + total * 1e-30)[0, 0]
-    return total
-
-  many(tf.constant(1))
-
-  def measure() -> float:
-    start = time.perf_counter()
-    many(tf.constant(5)).numpy()
-    return 5 * 2 * _GEMM_SIZE**3 / (time.perf_counter() - start) / 1e9
-
-  return measure
-
-
 def main(argv: list[str]) -> None:
   del argv
   logging.set_verbosity(logging.WARNING)
   tf.config.experimental.enable_op_determinism()  # as runs have it
   tf.keras.utils.set_random_seed(0)
-  torch = _Torch(_PEER_PYTHON.value or peers.python("torch"))
+  torch = timing.Peer(timing.PEER_PYTHON.value or peers.python("torch"), "lenet_torch.py")
   config = _config(**{"adapt.steps": 1_000, "loop.checkpoint_every": 1_000})
   images = tf.cast(
     255 * tf.random.stateless_uniform([60 * _BATCH, 28, 28, 1], [0, 1]), tf.uint8
@@ -199,25 +141,13 @@ def main(argv: list[str]) -> None:
     "ours_ms": ours.bare({"target": batch, "source_taps": ours.taps}),
     "ours_source_each_step_ms": ours.bare({"target": batch, "source": batch}),
     "loop_ms": _whole_loop(config, images),
-    "torch_ms": torch.measure,
-    "gemm_gflop_per_s": _gemm(),
+    "torch_ms": lambda: torch.measure(_STEPS),
+    "gemm_gflop_per_s": timing.gemm(),
   }
-  rounds: dict[str, list[float]] = {name: [] for name in measures}
-  for number in range(_ROUNDS.value):
-    for name, measure in measures.items():
-      rounds[name].append(measure())
-    latest = ", ".join(f"{name} {values[-1]:.2f}" for name, values in rounds.items())
-    print(f"round {number + 1}: {latest}", flush=True)
+  figures = summary(timing.in_turn(measures, timing.ROUNDS.value))
   torch.close()
-  figures = summary(rounds)
   figures["versions"] = {"tensorflow": tf.__version__, **torch.about}
-  for name, value in figures["median"].items():
-    print(f"{name:32} {value:8.2f}  ({min(rounds[name]):.2f} to {max(rounds[name]):.2f})")
-  for name, value in figures["ratios"].items():
-    print(f"{name:32} {value:8.2f}")
-  if _JSON.value:
-    with open(_JSON.value, "w") as file:
-      json.dump(figures, file, indent=2)
+  timing.show(figures, timing.JSON.value)
 
 
 def summary(rounds: dict[str, list[float]]) -> dict[str, Any]:
@@ -226,7 +156,7 @@ def summary(rounds: dict[str, list[float]]) -> dict[str, Any]:
   Args:
     rounds: {measure: values}, milliseconds but for gemm_gflop_per_s.
   """
-  median = {name: statistics.median(values) for name, values in rounds.items()}
+  median = timing.medians(rounds)
   # GFLOP over GFLOP/s, in milliseconds.
   kept, each_step = (
     floor_flops(kept) / 1e6 / median["gemm_gflop_per_s"] for kept in (True, False)
@@ -242,10 +172,9 @@ def summary(rounds: dict[str, list[float]]) -> dict[str, Any]:
     "share_of_floor_source_each_step": each_step / median["ours_source_each_step_ms"],
     "loop_rate_over_bare_rate": median["ours_ms"] / median["loop_ms"],
   }
-  machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
   return {
     "median": median, "ratios": ratios, "rounds": rounds, "batch": _BATCH,
-    "machine": machine,
+    "machine": timing.machine(),
   }  # fmt: skip
 
 

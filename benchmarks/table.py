@@ -1,9 +1,10 @@
 """Prints the tables of README.md from runs' results.json files.
 
   python -m benchmarks.table benchmarks/results/digits/*.json
+  python -m benchmarks.table benchmarks/results/streets/*.json
 
-Accuracy in percent, mean and range over seeds, the paper's Table 1 beside it; every file is
-one run, and a row has all the seeds that were run.
+Accuracy or IoU in percent, mean and range over seeds, beside digits the paper's Table 1;
+every file is one run, and a row has all the seeds that were run.
 """
 
 from __future__ import annotations
@@ -16,10 +17,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 _SPLITS = ("test", "transductive")
-_HEADER = (
-  "| method | recipe | seeds | test | transductive | paper |",
-  "|---|---|---|---|---|---|",
-)
+_HEADERS = {
+  "classification": (
+    "| method | recipe | seeds | test | transductive | paper |",
+    "|---|---|---|---|---|---|",
+  ),
+  "segmentation": (
+    "| method | seeds | mIoU | pixel accuracy | class accuracy | transductive mIoU |",
+    "|---|---|---|---|---|---|",
+  ),
+}
 # The paper's Table 1, percent on the target.
 _PAPER = {
   "mnist to usps": {
@@ -40,9 +47,9 @@ _PAPER = {
 }  # fmt: skip
 _METHODS = (
   "source_only", "supervised", "gaussian", "adabn", "jan", "adda", "adda_drift",
-  "gam_no_drift", "gam",
+  "gam_no_drift", "gam", "best",
 )  # fmt: skip
-_RECIPES = ("release", "paper", "best")
+_RECIPES = ("release", "paper", "best", "segmentation")
 Row = tuple[str, str, str]  # pair, recipe, method
 Scores = Mapping[str, Mapping[str, Any]]
 
@@ -62,8 +69,10 @@ def markdown(results: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
       rows[row].setdefault(run["seed"], scores)
   tables: dict[str, list[str]] = {}
   for row in sorted(rows, key=_order):
-    lines = tables.setdefault(row[0], list(_HEADER))
-    lines.append(_line(row, rows[row]))
+    is_scenes = row[1] == "segmentation"
+    header = _HEADERS["segmentation" if is_scenes else "classification"]
+    lines = tables.setdefault(row[0], list(header))
+    lines.append(_scenes_line(row, rows[row]) if is_scenes else _line(row, rows[row]))
   return tables
 
 
@@ -93,6 +102,16 @@ def _line(row: Row, by_seed: Mapping[int, Scores]) -> str:
            for split in _SPLITS]  # fmt: skip
   printed = "" if recipe == "best" else _PAPER.get(pair, {}).get(method, "")
   return f"| {method} | {recipe} | {seeds} | {' | '.join(cells)} | {printed} |"
+
+
+def _scenes_line(row: Row, by_seed: Mapping[int, Scores]) -> str:
+  seeds = ", ".join(map(str, sorted(by_seed)))
+  columns = [("test", name) for name in ("miou", "pixel_accuracy", "class_accuracy")]
+  columns.append(("transductive", "miou"))
+  cells = [
+    _cell([scores[split][name] for scores in by_seed.values()]) for split, name in columns
+  ]
+  return f"| {row[2]} | {seeds} | {' | '.join(cells)} |"
 
 
 def _cell(fractions: list[float]) -> str:

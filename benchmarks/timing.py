@@ -1,0 +1,117 @@
+"""What the step benchmarks share: another process, the machine's limit, rounds in turn."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+from absl import flags
+
+from benchmarks import peers
+
+# Here, as two benchmarks in one process would each define them.
+ROUNDS = flags.DEFINE_integer("rounds", 8, "How often each is measured.", lower_bound=1)
+JSON = flags.DEFINE_string("json", "", "File for the figures.")
+PEER_PYTHON = flags.DEFINE_string("peer_python", "", "A Python that has PyTorch.")
+
+_GEMM_SIZE = 2048
+
+# What is measured, each a function that runs for a moment and returns one figure.
+Measures = Mapping[str, Callable[[], float]]
+
+
+class Peer:
+  """A peer's script in a process of its own, which waits between measurements.
+
+  The script prints what it is, as JSON, and then answers each line with a figure.
+  """
+
+  def __init__(self, python: str, script: str, *arguments: str):
+    """Args:
+    python: an interpreter that has what the script imports.
+    script: a file in benchmarks/peers/.
+    """
+    path = os.path.join(os.path.dirname(peers.__file__), script)
+    self._process = subprocess.Popen(
+      [python, path, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert self._process.stdin
+    assert self._process.stdout
+    self._questions, self._answers = self._process.stdin, self._process.stdout
+    self._name = script
+    self.about = json.loads(self._answer())
+
+  def measure(self, count: int) -> float:
+    """Milliseconds a step, over `count` of them."""
+    self._questions.write(f"{count}\n")
+    self._questions.flush()
+    return float(self._answer())
+
+  def close(self) -> None:
+    self._questions.close()
+    self._process.wait()
+
+  def _answer(self) -> str:
+    answer = self._answers.readline()
+    if not answer:
+      sys.exit(f"Error: {self._name} ended. Set --peer_python to a Python with torch.")
+    return answer
+
+
+def gemm() -> Callable[[], float]:
+  """GFLOP/s of one float32 matrix product, large enough to be at the machine's limit."""
+  left = tf.random.stateless_uniform([_GEMM_SIZE, _GEMM_SIZE], [0, 0])
+
+  @tf.function
+  def many(count):
+    total = tf.zeros([])
+    for _ in tf.range(count):
+      total += tf.matmul(left, left + total * 1e-30)[0, 0]
+    return total
+
+  many(tf.constant(1))
+
+  def measure() -> float:
+    start = time.perf_counter()
+    many(tf.constant(5)).numpy()
+    return 5 * 2 * _GEMM_SIZE**3 / (time.perf_counter() - start) / 1e9
+
+  return measure
+
+
+def in_turn(measures: Measures, num_rounds: int) -> dict[str, list[float]]:
+  """Measures each in turn, `num_rounds` times: {measure: its figures}."""
+  rounds: dict[str, list[float]] = {name: [] for name in measures}
+  for number in range(num_rounds):
+    for name, measure in measures.items():
+      rounds[name].append(measure())
+    latest = ", ".join(f"{name} {values[-1]:.2f}" for name, values in rounds.items())
+    print(f"round {number + 1}: {latest}", flush=True)
+  return rounds
+
+
+def medians(rounds: Mapping[str, list[float]]) -> dict[str, float]:
+  return {name: statistics.median(values) for name, values in rounds.items()}
+
+
+def machine() -> str:
+  return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+
+
+def show(figures: Mapping, path: str) -> None:
+  """Prints medians with their ranges, then ratios; writes all of it to `path`, if set."""
+  rounds = figures["rounds"]
+  for name, value in figures["median"].items():
+    print(f"{name:36} {value:8.2f}  ({min(rounds[name]):.2f} to {max(rounds[name]):.2f})")
+  for name, value in figures["ratios"].items():
+    print(f"{name:36} {value:8.2f}")
+  if path:
+    with open(path, "w") as file:
+      json.dump(figures, file, indent=2)
