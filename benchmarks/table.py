@@ -19,8 +19,8 @@ from typing import Any
 _SPLITS = ("test", "transductive")
 _HEADERS = {
   "classification": (
-    "| method | recipe | seeds | test | transductive | paper |",
-    "|---|---|---|---|---|---|",
+    "| method | recipe | weights | seeds | test | transductive | paper |",
+    "|---|---|---|---|---|---|---|",
   ),
   "segmentation": (
     "| method | seeds | mIoU | pixel accuracy | class accuracy | transductive mIoU |",
@@ -50,7 +50,8 @@ _METHODS = (
   "gam_no_drift", "gam", "best",
 )  # fmt: skip
 _RECIPES = ("release", "paper", "best", "segmentation")
-Row = tuple[str, str, str]  # pair, recipe, method
+_WEIGHTS = ("", "last step", "average")
+Row = tuple[str, str, str, str]  # pair, recipe, method, weights
 Scores = Mapping[str, Mapping[str, Any]]
 
 
@@ -61,7 +62,8 @@ def markdown(results: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     results: contents of results.json files.
 
   Returns:
-    {"mnist to usps": lines}.
+    {"mnist to usps": lines}; an adapted digit network may be the target's last step, its
+    moving average, or both.
   """
   rows: dict[Row, dict[int, Scores]] = collections.defaultdict(dict)
   for run in results:
@@ -81,27 +83,36 @@ def _rows(run: Mapping[str, Any]) -> Iterable[tuple[Row, Scores]]:
   # By its name: a supervised run's source is its target.
   pair = run["name"].partition("-")[0].replace("_to_", " to ")
   *earlier, last = run["stages"]
-  yield (pair, run["recipe"], run["method"]), run["stages"][last]
+  recipe, method = run["recipe"], run["method"]
+  if recipe == "segmentation" or last != "adapted":
+    yield (pair, recipe, method, ""), run["stages"][last]
+  elif "last_step" in run:
+    yield (pair, recipe, method, "last step"), run["last_step"]
+    yield (pair, recipe, method, "average"), run["stages"][last]
+  else:
+    yield (pair, recipe, method, "last step"), run["stages"][last]
   # The plain LeNet's own stages are rows of their own; other methods' are another network.
-  if run["method"] == "gam" and run["recipe"] != "paper":
+  if method == "gam" and recipe != "paper":
     for stage in earlier:
-      yield (pair, run["recipe"], stage), run["stages"][stage]
+      yield (pair, recipe, stage, ""), run["stages"][stage]
 
 
-def _order(row: Row) -> tuple[str, int, int]:
-  pair, recipe, method = row
+def _order(row: Row) -> tuple[str, int, int, int]:
+  pair, recipe, method, weights = row
   known = recipe in _RECIPES and method in _METHODS
   places = (_RECIPES.index(recipe), _METHODS.index(method)) if known else (99, 99)
-  return (pair, *places)
+  return (pair, *places, _WEIGHTS.index(weights))
 
 
 def _line(row: Row, by_seed: Mapping[int, Scores]) -> str:
-  pair, recipe, method = row
+  pair, recipe, method, weights = row
   seeds = ", ".join(map(str, sorted(by_seed)))
   cells = [_cell([scores[split]["accuracy"] for scores in by_seed.values()])
            for split in _SPLITS]  # fmt: skip
   printed = "" if recipe == "best" else _PAPER.get(pair, {}).get(method, "")
-  return f"| {method} | {recipe} | {seeds} | {' | '.join(cells)} | {printed} |"
+  return (
+    f"| {method} | {recipe} | {weights} | {seeds} | {' | '.join(cells)} | {printed} |"
+  )
 
 
 def _scenes_line(row: Row, by_seed: Mapping[int, Scores]) -> str:

@@ -64,9 +64,8 @@ def main(argv: list[str]) -> None:
       results = run.execute()
   if not workers.is_chief(strategy):
     return
-  report.print_stages(
-    results["stages"], _title(config), notes + report.alarm_notes(results), results["task"]
-  )
+  notes = notes + report.last_step_note(results) + report.alarm_notes(results)
+  report.print_stages(results["stages"], _title(config), notes, results["task"])
   for picture in folder.pictures():
     print(f"Picture: {report.shown_path(picture)}")
   print(f"Next: {report.next_command('tfdam.evaluate', folder.path)}")

@@ -164,16 +164,19 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     # As if killed in step 18: the end's checkpoint and scores are not there.
     shutil.rmtree(os.path.join(self.path("cut"), "checkpoints", "adapted", "00000020"))
     results = json.load(open(os.path.join(self.path("cut"), "results.json")))
-    del results["stages"]["adapted"]
+    del results["stages"]["adapted"], results["last_step"]
     json.dump(results, open(os.path.join(self.path("cut"), "results.json"), "w"))
     again = runs.execute(config, self.root, self.path("cut"))
     self.assertEqual(whole["stages"], again["stages"])
+    self.assertEqual(whole["last_step"], again["last_step"])
     one, two = runs.weights(self.path("whole")), runs.weights(self.path("cut"))
     self.assert_same_weights(one, two)
     kernel = "fc3/kernel/.ATTRIBUTES/VARIABLE_VALUE"
     self.assertNotAllClose(one[f"model/{kernel}"], one[f"target/{kernel}"], atol=1e-5)
     plain = synthetic.small_config(loop__checkpoint_every=7)
-    runs.execute(plain, self.root, self.path("plain"))
+    last_step = runs.execute(plain, self.root, self.path("plain"))
+    self.assertEqual(last_step["stages"]["adapted"], whole["last_step"])
+    self.assertNotIn("last_step", last_step)
     # Keeping an average moves nothing.
     self.assertAllEqual(
       runs.weights(self.path("plain"))[f"model/{kernel}"], one[f"target/{kernel}"]

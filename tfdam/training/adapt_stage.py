@@ -27,12 +27,14 @@ class Adapted(NamedTuple):
 
   Attributes:
     network: the target network, or its moving average.
+    last_step: the target network itself.
     num_steps: warm-ups among them.
     steps_per_s: of the whole loop; nan if nothing was left to do.
     watch: what looked on, if anything did.
   """
 
   network: tf.keras.Model
+  last_step: tf.keras.Model
   num_steps: int
   steps_per_s: float
   watch: watch_lib.Watch | None
@@ -94,7 +96,8 @@ def adapt(
     config.loop,
     watch,
   )  # fmt: skip
-  return Adapted(averaged, sum(phase.num_steps for phase in phases), rate, watch)
+  num_steps = sum(phase.num_steps for phase in phases)
+  return Adapted(averaged, target, num_steps, rate, watch)
 
 
 def _source_taps(

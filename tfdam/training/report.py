@@ -71,6 +71,18 @@ def alarm_notes(results: Mapping) -> list[str]:
   ]
 
 
+def last_step_note(results: Mapping) -> list[str]:
+  """What the last step itself scores, where the adapted network is a moving average."""
+  headline = {"classification": "accuracy", "segmentation": "miou"}[results["task"]]
+  shown = ", ".join(
+    f"{split} {_percent(scores[headline], 2)} %"
+    for split, scores in results.get("last_step", {}).items()
+  )
+  if not shown:
+    return []
+  return [f"adapted is the moving average of the target; its last step: {shown}"]
+
+
 def print_classes(
   stages: Mapping,
   split: str,

@@ -115,6 +115,9 @@ class Run:
       self.watch = adapted.watch
       networks["adapted"] = adapted.network
       self._score("adapted", adapted.network, adapted.num_steps)
+      if adapted.last_step is not adapted.network:
+        # Beside the moving average, in no stage of its own: nobody deploys it.
+        self._score_last_step(adapted.last_step)
     pictures.draw(self.context, networks)
     return self.results()
 
@@ -230,6 +233,13 @@ class Run:
     if self.watch:
       results["alarms"] = self.watch.alarms()
     self.folder.write_json("results.json", results)
+
+  def _score_last_step(self, network: tf.keras.Model) -> None:
+    results = self.results()
+    if workers.agree(self.strategy, "last_step" not in results):
+      scored = self.domains.scored
+      results["last_step"] = evaluation.score_splits(network, scored, self.config)
+      self.folder.write_json("results.json", results)
 
   def _log_start(self) -> None:
     config, replicas = self.config, self.strategy.num_replicas_in_sync
