@@ -9,7 +9,6 @@ first run (or name one with torch: --peer_python).
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -180,6 +179,5 @@ def summary(rounds: dict[str, list[float]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   sys.argv[0] = "erfnet_step"
   app.run(main)

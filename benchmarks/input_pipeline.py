@@ -11,7 +11,6 @@ waits for images.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from typing import Any
@@ -118,6 +117,5 @@ def _step_images_per_s(config: config_lib.Config) -> float:
 
 
 if __name__ == "__main__":
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   sys.argv[0] = "input_pipeline"
   app.run(main)

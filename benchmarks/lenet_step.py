@@ -179,6 +179,5 @@ def summary(rounds: dict[str, list[float]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   sys.argv[0] = "lenet_step"
   app.run(main)

@@ -105,6 +105,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   sys.argv[0] = "matching_memory"
   app.run(main)

@@ -110,9 +110,7 @@ def _line(row: Row, by_seed: Mapping[int, Scores]) -> str:
   cells = [_cell([scores[split]["accuracy"] for scores in by_seed.values()])
            for split in _SPLITS]  # fmt: skip
   printed = "" if recipe == "best" else _PAPER.get(pair, {}).get(method, "")
-  return (
-    f"| {method} | {recipe} | {weights} | {seeds} | {' | '.join(cells)} | {printed} |"
-  )
+  return f"| {method} | {recipe} | {weights} | {seeds} | {' | '.join(cells)} | {printed} |"
 
 
 def _scenes_line(row: Row, by_seed: Mapping[int, Scores]) -> str:

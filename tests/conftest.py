@@ -1,9 +1,5 @@
 """Two logical CPU devices for every test: made before TensorFlow starts, or never."""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import tensorflow as tf
 from absl import flags
 
