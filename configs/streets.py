@@ -17,10 +17,10 @@ def get_config(options: str | None = None):
   recipes.small(config)
   config.data.update(height=96, width=160, source_limit=1_000, target_limit=300)
   config.model.update(depth=0.6)
-  config.source.update(steps=1_500)
+  config.source.update(steps=1_000)
   if config.adapt.steps:
     # The twelve blocks that are left of ERFNet's seventeen.
     is_adda = chosen["method"] in ("adda", "adda_drift")
     taps = "block12" if is_adda else "block03,block06,block09,block12"
-    config.adapt.update(steps=600, warmup_steps=100, taps=taps)
+    config.adapt.update(steps=400, warmup_steps=100, taps=taps)
   return config

@@ -54,7 +54,6 @@ def _release(config: ml_collections.ConfigDict) -> None:
     target_learning_rate=2e-4,
     discriminator_learning_rate=2e-4,
     beta_1=0.5,
-    ema_momentum=0.999,  # moves nothing; results.json has the last step's scores, too [29]
   )
 
 
@@ -89,6 +88,7 @@ def _best(config: ml_collections.ConfigDict) -> None:
     warmup_steps=500,
     augment=True,
     information_weight=0.5,
+    ema_momentum=0.999,
   )
 
 

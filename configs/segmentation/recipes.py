@@ -107,13 +107,13 @@ def small(config: ml_collections.ConfigDict) -> None:
   """Scales a row down to what a machine without a GPU trains in minutes."""
   config.data.update(height=144, width=192)
   config.model.update(width=0.5)
-  config.source.update(steps=4_000, global_batch_size=8, learning_rate=1e-3)
+  config.source.update(steps=2_500, global_batch_size=8, learning_rate=1e-3)
   config.match.update(max_images=300, batch_size=20)
   if config.adapt.steps:
     config.adapt.update(
-      steps=1_500,
+      steps=800,
       global_batch_size=8,
-      warmup_steps=200,
+      warmup_steps=150,
       discriminator_units=(64, 32),
       # A few hundred steps instead of ten thousand: both players move faster, and the sum
       # of squares over fewer weights needs no more than this to hold them.

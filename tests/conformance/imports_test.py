@@ -33,6 +33,13 @@ _BELOW = {
   "tfdam/oracle.py": {
     "tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.metrics", "tfdam.training"
   },
+  "tfdam/diagnosis": {
+    "tfdam.config", "tfdam.cluster", "tfdam.runtime", "tfdam.addons", "tfdam.data",
+    "tfdam.diagnosis",
+  },
+  "tfdam/doctor.py": {
+    "tfdam.config", "tfdam.runtime", "tfdam.diagnosis", "tfdam.training"
+  },
   "configs": {"tfdam.config", "configs"},
 }  # fmt: skip
 # Not imported at the top of these: what a user got wrong is said before TensorFlow
@@ -41,6 +48,9 @@ _WITHOUT_TENSORFLOW = tuple(
   f"tfdam/{name}.py"
   for name in (
     "config", "cluster", "runtime", "train", "evaluate", "download", "oracle",
+    "doctor", "diagnosis/__init__", "diagnosis/facts", "diagnosis/frameworks",
+    "diagnosis/looks", "diagnosis/packages", "diagnosis/probes", "diagnosis/rows",
+    "diagnosis/surroundings",
     "data/__init__",
     "data/examples", "data/downloads", "data/subsets", "data/mnist", "data/usps",
     "data/svhn", "data/npz", "data/folder", "data/scenes", "data/labels", "data/bad_images",

@@ -12,12 +12,14 @@ from tfdam import config as config_lib
 _LUMA = (0.2989, 0.5870, 0.1140)
 
 
-def to_network(images: tf.Tensor, height: int, width: int, channels: int) -> tf.Tensor:
+def to_network(
+  images: tf.Tensor, height: int | None, width: int | None, channels: int
+) -> tf.Tensor:
   """Scales to [0, 1], converts the colour space, resizes bilinearly.
 
   Args:
     images: uint8 [B, H, W, 1 or 3].
-    height: of the result, in pixels.
+    height: of the result, in pixels; None: the images keep their size.
     width: the same.
     channels: 1 (grey) or 3 (RGB; grey images are repeated).
 
@@ -30,7 +32,7 @@ def to_network(images: tf.Tensor, height: int, width: int, channels: int) -> tf.
     floats = tf.reduce_sum(floats * tf.constant(_LUMA), axis=-1, keepdims=True)
   elif images.shape[-1] == 1 and channels == 3:
     floats = tf.repeat(floats, 3, axis=-1)
-  if images.shape[1:3] != (height, width):
+  if height is not None and images.shape[1:3] != (height, width):
     floats = tf.image.resize(floats, (height, width), method="bilinear")
   return floats
 

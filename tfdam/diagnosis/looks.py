@@ -1,0 +1,210 @@
+"""Short looks at the machine, each of which leaves it as it is."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from packaging import requirements
+
+from tfdam import cluster as cluster_lib
+from tfdam import config as config_lib
+from tfdam import runtime
+
+PACKAGES = (
+  "tensorflow", "keras", "tensorflow-addons", "tf2onnx", "onnx", "onnxruntime-gpu",
+  "onnxruntime", "numpy", "protobuf", "absl-py",
+)  # fmt: skip
+_TIMEOUT_S = 10.0  # for a program to say its version
+
+
+def cores() -> int:
+  if hasattr(os, "sched_getaffinity"):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
+def memory() -> int:
+  try:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+  except (AttributeError, OSError, ValueError):
+    return 0
+
+
+def instructions() -> frozenset[str]:
+  try:
+    with open("/proc/cpuinfo") as file:
+      lines = [line for line in file if line.startswith(("flags", "Features"))]
+  except OSError:
+    return frozenset()
+  return frozenset(lines[0].partition(":")[2].split()) if lines else frozenset()
+
+
+def installed() -> dict[str, str]:
+  found = {}
+  for name in PACKAGES:
+    try:
+      found[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+      continue
+  return found
+
+
+def pins() -> dict[str, str]:
+  """{package: what tfdam asks for here}: the lock's versions, else its metadata's ranges.
+
+  The lock first: metadata of an editable install is as old as the last pip install.
+  """
+  wanted = [requirements.Requirement(line) for line in _lock_lines()]
+  if not wanted:
+    try:
+      lines = importlib.metadata.requires("tfdam") or []
+    except importlib.metadata.PackageNotFoundError:
+      lines = []
+    wanted = [requirements.Requirement(line) for line in lines]
+  return {
+    one.name: str(one.specifier)
+    for one in wanted
+    if one.name in PACKAGES and (not one.marker or one.marker.evaluate({"extra": ""}))
+  }
+
+
+def _lock_lines() -> Iterator[str]:
+  """The lock's requirements, without their hashes."""
+  try:
+    with open(os.path.join(runtime.PROJECT, "requirements.lock")) as file:
+      lines = file.read().splitlines()
+  except OSError:
+    return
+  for line in lines:
+    if line[:1].isalnum():
+      yield line.rstrip(" \\")
+
+
+def gpus() -> tuple[tuple[str, ...], str]:
+  """What nvidia-smi lists, and why it does not."""
+  program = shutil.which("nvidia-smi")
+  if not program:
+    return (), ""
+  query = "--query-gpu=name,driver_version,memory.total"
+  output, error = _ask([program, query, "--format=csv,noheader"])
+  return tuple(output.splitlines()), error
+
+
+def bazel() -> dict[str, Any]:
+  """What ./bazelw would do, which looks in the same order."""
+  named = os.environ.get("TFDAM_BAZEL", "")
+  names = named.split() or ("bazelisk", "bazel", "bazel-bootstrap")
+  program = next(filter(None, map(shutil.which, names)), "")
+  is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+  can_install = shutil.which("apt-get") and (is_root or shutil.which("sudo"))
+  return {
+    "program": program,
+    "version": _bazel_version(program) if program else "",
+    "named": named,
+    "can_install": bool(can_install),
+  }
+
+
+def _bazel_version(program: str) -> str:
+  if os.path.basename(program).startswith("bazelisk"):
+    return "that of .bazeliskrc"  # asked for it, it might download it
+  output, error = _ask([program, "--version"])
+  version = output.partition(" ")[2] or error
+  if version == "no_version":  # Debian's build does not know its own
+    version, error = _ask(["dpkg-query", "-W", "-f", "${Version}", "bazel-bootstrap"])
+  return version or "not known"
+
+
+def _ask(command: Sequence[str]) -> tuple[str, str]:
+  """What a program prints, and what went wrong; one of them is empty."""
+  workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY", runtime.PROJECT)
+  try:
+    done = subprocess.run(
+      command, cwd=workspace, capture_output=True, text=True, timeout=_TIMEOUT_S
+    )
+  except (OSError, subprocess.TimeoutExpired) as error:
+    return "", f"{os.path.basename(command[0])}: {type(error).__name__}"
+  said = (done.stdout.strip() or done.stderr.strip()).splitlines()
+  if done.returncode:
+    return "", said[-1] if said else f"exit status {done.returncode}"
+  return done.stdout.strip(), ""
+
+
+def data_sets(root: str) -> tuple[dict[str, tuple[str, str]] | None, str]:
+  """See Facts.data_sets and Facts.data_error."""
+  if not os.path.isdir(root):
+    return None, ""
+  try:
+    # Here, because it needs NumPy and more, any of which may be what is broken.
+    from tfdam import data
+  except Exception as error:
+    return {}, f"{type(error).__name__}: {error}"
+  found = {}
+  for name, module in data.DATASETS.items():
+    # One's own can have any name, and what is drawn has no files.
+    if module.INFO.own or not module.INFO.files:
+      continue
+    _, place = data.locate(name, root)
+    if os.path.isdir(place):
+      found[name] = _data_set(data, name, root)
+  return found, ""
+
+
+def _data_set(data: Any, name: str, root: str) -> tuple[str, str]:
+  """(what is missing or "", where to get it) of one data set, by its files' names."""
+  module, place = data.locate(name, root)
+  info = module.INFO
+  unlabelled = [split for split in info.files if not module.has_labels(place, split)]
+  missing, files = "", info.label_files or info.files
+  try:
+    data.check_files(config_lib.Data(source=name, target=name), root)
+  except config_lib.UserError:
+    missing, files = "images", info.files
+  if unlabelled and not missing:
+    missing = f"{' and '.join(unlabelled)} labels"
+  expected = "; ".join(dict.fromkeys(files.values()))
+  remedy = f"Expected {expected}, from {info.where}."
+  if info.downloads:
+    remedy = f"Run {runtime.command('tfdam.download', name)}. {remedy}"
+  return missing, remedy if missing else ""
+
+
+def folder(path: str) -> dict[str, Any]:
+  """A folder that is there, or that is made when it is needed."""
+  there = path
+  while not os.path.isdir(there) and os.path.dirname(there) != there:
+    there = os.path.dirname(there)
+  return {
+    "path": path,
+    "writable": os.access(there, os.W_OK | os.X_OK),
+    "free": shutil.disk_usage(there).free,
+  }
+
+
+def size(path: str) -> int:
+  """Bytes of all files below a folder."""
+  total = 0
+  for at, _, names in os.walk(path):
+    for name in names:
+      with contextlib.suppress(OSError):  # a run that goes on may have taken it away
+        total += os.lstat(os.path.join(at, name)).st_size
+  return total
+
+
+def cluster() -> tuple[str, str]:
+  """TF_CONFIG in words, and what is wrong with it; one of them is empty, or both."""
+  try:
+    workers = cluster_lib.from_environment()
+  except config_lib.UserError as error:
+    return "", str(error)
+  if not workers:
+    return "", ""
+  # Without addresses: the report may be published.
+  task = workers.tasks[workers.index]
+  return f"{len(workers.tasks)} workers, of which this is {task}", ""

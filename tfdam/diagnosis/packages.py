@@ -1,0 +1,113 @@
+"""Python, processor and packages: facts -> rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from packaging import specifiers
+
+from tfdam.diagnosis import facts as facts_lib
+from tfdam.diagnosis import looks
+from tfdam.diagnosis import rows as rows_lib
+
+# {package: (versions that work, why no others, what needs it)}. Any other departure from
+# the pins is told, and not held against the machine.
+LIMITS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+  "tensorflow": ("==2.15.*", "tensorflow-addons goes no further", rows_lib.PROMISES),
+  "keras": ("==2.15.*", "TensorFlow 2.15 takes this Keras alone", rows_lib.PROMISES),
+  "tf2onnx": (">=1.17", "those before want protobuf 3", (rows_lib.EXPORT,)),
+  "onnx": (
+    ">=1.17,<1.19",
+    "1.19 breaks on TensorFlow 2.15's ml-dtypes, and pip check does not notice",
+    (rows_lib.EXPORT,),
+  ),
+  "numpy": ("<2", "TensorFlow 2.15 was built for NumPy 1", rows_lib.PROMISES),
+  "protobuf": ("<5", "TensorFlow 2.15 was made for protobuf 4", rows_lib.PROMISES),
+}
+_NEEDED_FOR = {
+  "tensorflow-addons": (rows_lib.TRAINING,),
+  "absl-py": rows_lib.PROMISES,
+  "onnxruntime": (rows_lib.EXPORT,),
+  "onnxruntime-gpu": (rows_lib.EXPORT,),
+}
+# Two builds of one module.
+_RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
+_ARCHITECTURES = ("x86_64", "AMD64", "aarch64", "arm64")
+# Those that decide how fast networks are, of x86-64 and of Arm.
+_INSTRUCTIONS = (
+  "avx", "avx2", "fma", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_tile",
+  "asimd", "asimddp", "sve", "i8mm", "bf16",
+)  # fmt: skip
+
+
+def rows(facts: facts_lib.Facts) -> list[rows_lib.Row]:
+  table = [_python(facts), _processor(facts)]
+  table += [_package(name, facts) for name in looks.PACKAGES if _counts(name, facts)]
+  if all(name in facts.installed for name in _RUNTIMES):
+    table.append(_both_runtimes(facts))
+  return table
+
+
+def _python(facts: facts_lib.Facts) -> rows_lib.Row:
+  remedy = ""
+  if not (3, 9) <= facts.python[:2] <= (3, 11):
+    remedy = "TensorFlow 2.15 has wheels for 3.9, 3.10 and 3.11: take one (TFDAM_PYTHON)."
+  elif facts.machine not in _ARCHITECTURES:
+    remedy = "TensorFlow 2.15 has wheels for x86-64 and 64-bit Arm alone."
+  state = rows_lib.BROKEN if remedy else rows_lib.OK
+  found = f"{'.'.join(map(str, facts.python))} on {facts.machine}"
+  return rows_lib.Row("Python", "version", state, found, remedy, rows_lib.PROMISES)
+
+
+def _processor(facts: facts_lib.Facts) -> rows_lib.Row:
+  known = [name for name in _INSTRUCTIONS if name in facts.instructions]
+  memory = rows_lib.size(facts.memory) if facts.memory else ""
+  found = "; ".join(filter(None, (f"{facts.cores} cores", memory, " ".join(known))))
+  row = rows_lib.Row("Python", "processor", rows_lib.OK, found, "", rows_lib.PROMISES)
+  if facts.machine == "x86_64" and facts.instructions and "avx" not in facts.instructions:
+    remedy = "TensorFlow's wheels need AVX: take another machine."
+    return dataclasses.replace(row, state=rows_lib.BROKEN, remedy=remedy)
+  return row
+
+
+def _counts(name: str, facts: facts_lib.Facts) -> bool:
+  """Whether a package is there, or should be on this Python and machine."""
+  if name in facts.installed or name in facts.pins:
+    return True
+  return not facts.pins and name not in _RUNTIMES
+
+
+def _package(name: str, facts: facts_lib.Facts) -> rows_lib.Row:
+  version, pin = facts.installed.get(name), facts.pins.get(name, "")
+  allowed, reason, needed_for = LIMITS.get(name, ("", "", _NEEDED_FOR.get(name, ())))
+  install = f"pip install '{name}{pin or allowed}'"
+  row = rows_lib.Row(
+    "packages", name, rows_lib.OK, version or "none", needed_for=needed_for
+  )
+  if version is None:
+    return dataclasses.replace(row, state=rows_lib.MISSING, remedy=f"{install}.")
+  if not within(version, allowed):
+    remedy = f"It has to be {allowed}: {reason}. {install}."
+    return dataclasses.replace(row, state=rows_lib.BROKEN, remedy=remedy)
+  if not within(version, pin):
+    told = f"tfdam was tried with {pin}; nothing is known against this one."
+    return dataclasses.replace(row, remedy=told)
+  return row
+
+
+def within(version: str, allowed: str) -> bool:
+  return specifiers.SpecifierSet(allowed).contains(version, prereleases=True)
+
+
+def _both_runtimes(facts: facts_lib.Facts) -> rows_lib.Row:
+  wanted = next((name for name in _RUNTIMES if name in facts.pins), _RUNTIMES[0])
+  return rows_lib.Row(
+    "packages",
+    "onnxruntime, twice",
+    rows_lib.BROKEN,
+    "onnxruntime and onnxruntime-gpu, which overwrite each other's files",
+    # Taking one away would take files of the other.
+    f"pip uninstall -y {' '.join(_RUNTIMES)} && pip install"
+    f" '{wanted}{facts.pins.get(wanted, '')}'.",
+  )

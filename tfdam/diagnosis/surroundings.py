@@ -1,0 +1,102 @@
+"""Bazel, data sets, folders and workers: facts -> rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from tfdam.diagnosis import facts as facts_lib
+from tfdam.diagnosis import rows as rows_lib
+
+# FCN8s with Adam's two moments is 1.6 GB a checkpoint, of which a stage keeps two.
+_ENOUGH_DISK = 5e9
+
+
+def rows(facts: facts_lib.Facts) -> list[rows_lib.Row]:
+  return [
+    _bazel(facts.bazel),
+    *_data(facts),
+    _runs(facts.folders["runs"]),
+    _cache(facts.folders["cache"]),
+    _cluster(facts),
+  ]
+
+
+def _bazel(bazel: Mapping[str, Any]) -> rows_lib.Row:
+  subject = "./bazelw takes"
+  if bazel["program"]:
+    found = f"{os.path.basename(bazel['program'])}, version {bazel['version']}"
+    return rows_lib.Row("Bazel", subject, rows_lib.OK, found)
+  if bazel["named"]:
+    found = f"TFDAM_BAZEL={bazel['named']}, which is no program"
+    remedy = "Unset TFDAM_BAZEL, or name a Bazel 4 to 7."
+    return rows_lib.Row("Bazel", subject, rows_lib.BROKEN, found, remedy)
+  if bazel["can_install"]:
+    found = "none yet: it installs Debian's bazel-bootstrap"
+    return rows_lib.Row("Bazel", subject, rows_lib.OFF, found)
+  remedy = "Install bazelisk, or do without: README, Without Bazel."
+  return rows_lib.Row("Bazel", subject, rows_lib.MISSING, "none", remedy)
+
+
+def _data(facts: facts_lib.Facts) -> list[rows_lib.Row]:
+  root = rows_lib.Row("data", "root", rows_lib.OK, facts.data_root)
+  if facts.data_sets is None:
+    found = f"{facts.data_root} is not there"
+    remedy = "The default run needs none; for others set TFDAM_DATA to a folder of sets."
+    return [rows_lib.Row("data", "root", rows_lib.OFF, found, remedy)]
+  if facts.data_error:
+    remedy = "Mend the packages above."
+    return [
+      root,
+      rows_lib.Row("data", "sets", rows_lib.BROKEN, facts.data_error, remedy),
+    ]
+  return [
+    root,
+    *(
+      rows_lib.Row("data", name, rows_lib.MISSING, f"no {missing}", remedy)
+      if missing
+      else rows_lib.Row("data", name, rows_lib.OK, "every file is there")
+      for name, (missing, remedy) in facts.data_sets.items()
+    ),
+  ]
+
+
+def _runs(folder: Mapping[str, Any]) -> rows_lib.Row:
+  found = f"{folder['path']}, {rows_lib.size(folder['free'])} free"
+  state, remedy = rows_lib.OK, ""
+  if not folder["writable"]:
+    found = f"{folder['path']} cannot be written"
+    state, remedy = rows_lib.BROKEN, "Stand in another folder, or set --workdir."
+  elif folder["free"] < _ENOUGH_DISK:
+    remedy = "The largest networks' runs take more: set --workdir to another disk."
+  return rows_lib.Row("runs", "folder", state, found, remedy, (rows_lib.TRAINING,))
+
+
+def _cache(folder: Mapping[str, Any]) -> rows_lib.Row:
+  found = f"{folder['path']}, {rows_lib.size(folder['size'])}"
+  if folder["writable"]:
+    return rows_lib.Row("runs", "shared cache", rows_lib.OK, found)
+  return rows_lib.Row(
+    "runs",
+    "shared cache",
+    rows_lib.BROKEN,
+    f"{folder['path']} cannot be written",
+    "Set TFDAM_CACHE to a folder that can, or --config.source.cache=off.",
+  )
+
+
+def _cluster(facts: facts_lib.Facts) -> rows_lib.Row:
+  if facts.cluster_error:
+    return rows_lib.Row(
+      "runs",
+      "TF_CONFIG",
+      rows_lib.BROKEN,
+      facts.cluster_error,
+      "Mend or unset it.",
+      (rows_lib.TRAINING,),
+    )
+  if facts.cluster:
+    return rows_lib.Row("runs", "TF_CONFIG", rows_lib.OK, facts.cluster)
+  found = "not set: a run trains on this machine alone"
+  return rows_lib.Row("runs", "TF_CONFIG", rows_lib.OFF, found)
