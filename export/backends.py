@@ -1,0 +1,151 @@
+"""Ways to run an exported network, each as image -> (labels, scores), for comparison."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from export import contract as contract_lib
+
+if TYPE_CHECKING:
+  import onnx
+
+
+class Answer(NamedTuple):
+  """What a network says of one image.
+
+  Attributes:
+    labels: integers [H, W], or [].
+    scores: float32 [H, W, classes], or [classes]: the logits.
+  """
+
+  labels: np.ndarray
+  scores: np.ndarray
+
+
+# uint8 [H, W, C] -> Answer.
+Backend = Callable[[np.ndarray], Answer]
+
+# Runs where tfdam cannot be imported: what a stranger sees who has TensorFlow alone.
+_STRANGER = """
+import sys
+for name in ("tfdam", "export", "configs", "keras"):
+  sys.modules[name] = None
+import numpy as np
+import tensorflow as tf
+model, images, answers, signature, key = sys.argv[1:]
+run = tf.saved_model.load(model).signatures[signature]
+found = {}
+for name, image in np.load(images).items():
+  for output, value in run(**{key: tf.constant(image[np.newaxis])}).items():
+    found[name + "/" + output] = value.numpy()[0]
+np.savez(answers, **found)
+"""
+
+
+def of_function(function) -> Backend:
+  """The traced Keras network itself: what all others are compared with."""
+  import tensorflow as tf
+
+  def run(image: np.ndarray) -> Answer:
+    outputs = function(tf.constant(image[np.newaxis]))
+    return Answer(outputs[contract_lib.LABELS][0].numpy(), outputs["logits"][0].numpy())
+
+  return run
+
+
+def of_session(folder: str) -> Backend:
+  """A SavedModel through the session loader, as TF Serving loads it.
+
+  Args:
+    folder: one version's.
+  """
+  import tensorflow as tf
+
+  graph = tf.Graph()
+  session = tf.compat.v1.Session(graph=graph)
+  with graph.as_default():
+    loaded = tf.compat.v1.saved_model.load(session, ["serve"], folder)
+  signature = loaded.signature_def[contract_lib.SCORES]
+  fetches = [
+    signature.outputs[name].name for name in (contract_lib.LABELS, "logits")
+  ]  # fmt: skip
+  fed = signature.inputs[contract_lib.INPUT].name
+
+  def run(image: np.ndarray) -> Answer:
+    labels, logits = session.run(fetches, {fed: image[np.newaxis]})
+    return Answer(labels[0], logits[0])
+
+  return run
+
+
+def by_a_stranger(folder: str, images: Sequence[np.ndarray]) -> list[Answer]:
+  """A SavedModel in a process of its own that cannot import tfdam.
+
+  Raises:
+    RuntimeError: it failed there.
+  """
+  with tempfile.TemporaryDirectory() as place:
+    asked, answered = (os.path.join(place, f"{name}.npz") for name in ("in", "out"))
+    np.savez(asked, **{str(i): image for i, image in enumerate(images)})
+    arguments = (folder, asked, answered, contract_lib.SCORES, contract_lib.INPUT)
+    done = subprocess.run(
+      [sys.executable, "-c", _STRANGER, *arguments],
+      capture_output=True, text=True, cwd=place, check=False,
+    )  # fmt: skip
+    if done.returncode:
+      raise RuntimeError(
+        f"{folder} cannot be loaded without tfdam: {done.stderr.strip()[-1000:]}"
+      )
+    with np.load(answered) as found:
+      return [
+        Answer(found[f"{i}/{contract_lib.LABELS}"], found[f"{i}/logits"])
+        for i in range(len(images))
+      ]
+
+
+def of_onnx(model: onnx.ModelProto, contract: contract_lib.Contract) -> Backend:
+  """An ONNX file under ONNX Runtime on the CPU."""
+  import onnxruntime
+
+  from export import to_onnx
+
+  seen, scores, axis = to_onnx.with_scores(model)
+  options = onnxruntime.SessionOptions()
+  options.log_severity_level = 3
+  session = onnxruntime.InferenceSession(
+    seen.SerializeToString(), options, providers=["CPUExecutionProvider"]
+  )
+  return _onnx_backend(session.run, contract, scores, axis)
+
+
+def of_reference(model: onnx.ModelProto, contract: contract_lib.Contract) -> Backend:
+  """An ONNX file under ONNX's own evaluator: NumPy, slow, and the standard itself."""
+  from onnx import reference
+
+  from export import to_onnx
+
+  seen, scores, axis = to_onnx.with_scores(model)
+  return _onnx_backend(reference.ReferenceEvaluator(seen).run, contract, scores, axis)
+
+
+def _onnx_backend(
+  run_graph, contract: contract_lib.Contract, scores: str, axis: int
+) -> Backend:
+  def run(image: np.ndarray) -> Answer:
+    fed = arranged(image[np.newaxis], contract.layout)
+    labels, found = run_graph([contract_lib.LABELS, scores], {contract_lib.INPUT: fed})
+    return Answer(labels[0], np.moveaxis(found, axis, -1)[0].astype(np.float32))
+
+  return run
+
+
+def arranged(images: np.ndarray, layout: str) -> np.ndarray:
+  """Images [B, H, W, C] in the layout that a file wants."""
+  return images if layout == "nhwc" else np.ascontiguousarray(images.transpose(0, 3, 1, 2))

@@ -1,0 +1,150 @@
+"""What an exported network takes and gives, and which run it came from.
+
+Imports no TensorFlow: what does not fit is said before it starts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from tfdam import config as config_lib
+from tfdam.metrics import palette
+from tfdam.training import run_folder
+
+INPUT, LABELS = "image", "labels"
+# Signatures of a SavedModel: images; encoded files, whose input REST takes as base64 by its
+# name; labels with logits, which parity compares.
+SERVING_DEFAULT, PREDICT_BYTES, SCORES = "serving_default", "predict_bytes", "scores"
+BYTES = "image_bytes"
+# What the graph can give beside the labels.
+EXTRA_OUTPUTS = ("logits", "probabilities")
+LAYOUTS = ("nhwc", "nchw")
+LABEL_DTYPES = ("int32", "uint8")
+PRECISIONS = ("float32", "float16", "int8")
+STAGES = ("source_only", "gaussian", "adapted")
+# Value of a pixel without a class, for readers of the manifest; a network never gives it.
+_IGNORED = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Contract:
+  """The promise of an export.
+
+  Attributes:
+    name: of the served model.
+    task: "classification" or "segmentation".
+    network: name in tfdam.models.MODELS.
+    stage: whose network it is.
+    step: of that stage.
+    config_sha256: of the run's config.json.
+    classes: names, in the order of the labels.
+    height: of the images that it takes, pixels. They are resized inside if the network
+      wants another size; labels have the images' size.
+    width: the same.
+    channels: 1 (grey) or 3 (RGB).
+    layout: of images and of extra outputs in ONNX, "nhwc" or "nchw". SavedModels: "nhwc".
+    label_dtype: "int32" or "uint8", of the ONNX file. SavedModels: "int32".
+    extra_outputs: some of EXTRA_OUTPUTS.
+    dynamic_batch: whether ONNX takes any number of images; SavedModels do.
+    dynamic_size: whether it takes images of any size.
+  """
+
+  name: str
+  task: str
+  network: str
+  stage: str
+  step: int
+  config_sha256: str
+  classes: tuple[str, ...]
+  height: int
+  width: int
+  channels: int
+  layout: str = "nhwc"
+  label_dtype: str = "int32"
+  extra_outputs: tuple[str, ...] = ()
+  dynamic_batch: bool = False
+  dynamic_size: bool = False
+
+  @property
+  def is_segmentation(self) -> bool:
+    return self.task == "segmentation"
+
+  @property
+  def size(self) -> tuple[int | None, int | None]:
+    """Height and width of images, None where any will do."""
+    return (None, None) if self.dynamic_size else (self.height, self.width)
+
+  def image_shape(self, batch: int | None, layout: str = "nhwc") -> list[int | None]:
+    """[B, H, W, C] or [B, C, H, W], None for what may vary."""
+    return _arranged(batch, self.size, self.channels, layout)
+
+  def output_shapes(self, batch: int | None, layout: str = "nhwc") -> dict[str, list]:
+    """{output: shape}, None for what may vary."""
+    size = self.size if self.is_segmentation else ()
+    shapes: dict[str, list] = {LABELS: [batch, *size]}
+    for name in self.extra_outputs:
+      shapes[name] = (
+        _arranged(batch, size, len(self.classes), layout)
+        if size
+        else [batch, len(self.classes)]
+      )
+    return shapes
+
+  def describe(self) -> dict[str, Any]:
+    """The manifest's "model", "input" and "outputs"."""
+    batch = None if self.dynamic_batch else 1
+    shapes = self.output_shapes(batch, self.layout)
+    return {
+      "model": {
+        "name": self.name, "task": self.task, "network": self.network,
+        "stage": self.stage, "step": self.step, "config_sha256": self.config_sha256,
+        "classes": list(self.classes), "palette": palette.colours(self.classes).tolist(),
+        "ignored": _IGNORED,
+      },
+      "input": {
+        "name": INPUT, "dtype": "uint8", "layout": self.layout,
+        "shape": self.image_shape(batch, self.layout), "channels": self.channels,
+      },
+      "outputs": {
+        name: {
+          "dtype": self.label_dtype if name == LABELS else "float32",
+          "shape": shapes[name],
+        }
+        for name in shapes
+      },
+    }  # fmt: skip
+
+
+def _arranged(batch, size: Sequence[int | None], channels: int, layout: str) -> list:
+  return [batch, *size, channels] if layout == "nhwc" else [batch, channels, *size]
+
+
+def served_name(name: str) -> str:
+  """A run's name as the name of a served model, which becomes a folder and a URL."""
+  return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._") or "tfdam"
+
+
+def config_digest(folder: run_folder.RunFolder) -> str:
+  """SHA-256 of the run's config.json."""
+  with open(folder.join("config.json"), "rb") as file:
+    return hashlib.sha256(file.read()).hexdigest()
+
+
+def parse_extra_outputs(words: Sequence[str]) -> tuple[str, ...]:
+  """The outputs beside the labels, each once, in EXTRA_OUTPUTS' order.
+
+  Raises:
+    config.UserError: there is no such output.
+  """
+  for word in words:
+    if word not in (LABELS, *EXTRA_OUTPUTS):
+      every = (LABELS, *EXTRA_OUTPUTS)
+      raise config_lib.UserError(
+        f"'{word}' is no output ({', '.join(every)}).{config_lib.nearest(word, every)} Set"
+        " --outputs."
+      )
+  return tuple(name for name in EXTRA_OUTPUTS if name in words)

@@ -1,0 +1,91 @@
+"""The function that is exported: uint8 images in, labels out, all else inside."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+from tensorflow.python.framework import convert_to_constants
+
+from export import contract as contract_lib
+from tfdam import config as config_lib
+from tfdam.data import transforms
+
+
+class Inference(tf.Module):
+  """A network with what stands before and after it; one call labels a batch of images.
+
+  Images are scaled to [0, 1], converted to the network's channels and resized bilinearly to
+  its size if they have another one; a segmentation's scores are brought back to the images'
+  size before the likeliest class is taken.
+
+  Call arguments:
+    image: uint8 [B, H, W, C], C 1 or 3.
+
+  Returns:
+    {"labels": int32 [B, H, W], or [B] of a classification;
+     "logits": float32 [B, H, W, K] or [B, K]; "probabilities": the same, softmax of them}.
+  """
+
+  def __init__(
+    self,
+    network: tf.keras.Model,
+    data: config_lib.Data,
+    is_segmentation: bool,
+    keeps_size: bool = False,
+  ):
+    """Args:
+    network: built, with the weights to export.
+    data: `height`, `width` and `channels` of what the network was trained on.
+    is_segmentation: whether it labels pixels.
+    keeps_size: whether images enter the network at their own size instead.
+    """
+    super().__init__(name="inference")
+    self.network = network
+    self.data = data
+    self.is_segmentation = is_segmentation
+    self.keeps_size = keeps_size
+
+  def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+    height, width = (None, None) if self.keeps_size else (self.data.height, self.data.width)
+    images = transforms.to_network(image, height, width, self.data.channels)
+    logits = self.network(images, training=False)["logits"]
+    if self.is_segmentation and logits.shape[1:3] != image.shape[1:3]:
+      logits = tf.image.resize(logits, tf.shape(image)[1:3])
+    return {
+      contract_lib.LABELS: tf.argmax(logits, axis=-1, output_type=tf.int32),
+      "logits": logits,
+      "probabilities": tf.nn.softmax(logits),
+    }
+
+
+def traced(module: Inference, contract: contract_lib.Contract, batch: int | None):
+  """Compiles the module for the contract's images.
+
+  Args:
+    batch: images a call; None: any number.
+
+  Returns:
+    A tf.function with one signature, un-jitted: TF Serving runs no jit-compiled one.
+  """
+  shape = contract.image_shape(batch)
+  spec = tf.TensorSpec(shape, tf.uint8, name=contract_lib.INPUT)
+
+  @tf.function(input_signature=[spec])
+  def infer(image):
+    return module(image)
+
+  return infer
+
+
+def frozen(function) -> tf.types.experimental.ConcreteFunction:
+  """The same computation with its weights as constants, for whoever loads it to fold.
+
+  Args:
+    function: what `traced` returned.
+
+  Returns:
+    image -> [tensors in the sorted order of their names].
+  """
+  # Public by its documentation, though not by its path; TensorFlow Lite and tf2onnx use it.
+  return convert_to_constants.convert_variables_to_constants_v2(
+    function.get_concrete_function(), lower_control_flow=False
+  )

@@ -1,0 +1,182 @@
+"""Whether an exported file computes what the Keras network computes, and by how much not.
+
+Every export passes here; a failed gate leaves no file under its final name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from export import backends
+from export import contract as contract_lib
+from export import samples as samples_lib
+from tfdam import config as config_lib
+from tfdam.metrics import confusion
+from tfdam.training import evaluation, progress
+
+# ONNX's own evaluator is NumPy: for images of at most so many pixels.
+_REFERENCE_PIXELS = 4_096
+_NUM_RANDOM, _NUM_REAL = 2, 4
+
+
+class GateFailed(config_lib.UserError):
+  """An exported file does not compute what the network computes."""
+
+  exit_status = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Gates:
+  """What an export must reach.
+
+  Attributes:
+    logit_difference: largest difference of a logit, as a share of the largest logit.
+    label_agreement: share of labels that must be the same.
+    metric_drop: by how much the task's metric may be worse, a fraction. None: it is not
+      asked for.
+  """
+
+  logit_difference: float
+  label_agreement: float
+  metric_drop: float | None
+
+
+# Sums in another order: about 1e-6. The metric may differ by 0.01 points either way.
+FLOAT32 = Gates(1e-4, 0.9999, 1e-4)
+
+
+def reduced(max_metric_drop: float, has_metric: bool) -> Gates:
+  """Gates of a file with fewer bits: the metric decides where it can be measured.
+
+  Args:
+    max_metric_drop: a fraction.
+    has_metric: else nine labels of ten must be the same.
+  """
+  return Gates(np.inf, 0.0 if has_metric else 0.9, max_metric_drop)
+
+
+def probes(
+  contract: contract_lib.Contract, real: samples_lib.Samples | None
+) -> dict[str, np.ndarray]:
+  """Images to compare on: uint8 [H, W, C] each, by name."""
+  random = np.random.RandomState(0)
+  shape = (contract.height, contract.width, contract.channels)
+  found = {
+    f"random {i}": random.randint(0, 256, shape, np.uint8) for i in range(_NUM_RANDOM)
+  }
+  found["all 0"], found["all 255"] = (
+    np.zeros(shape, np.uint8),
+    np.full(shape, 255, np.uint8),
+  )
+  if real:
+    for i in real.spread(_NUM_REAL):
+      found[f"real {i}"] = real.read_image(i)
+  if contract.dynamic_size:
+    # Sides that no stride divides, one of them half as long.
+    other = (contract.height // 2 + 5, contract.width + 3, contract.channels)
+    found["another size"] = random.randint(0, 256, other, np.uint8)
+  return found
+
+
+def has_reference(contract: contract_lib.Contract, operators: Mapping[str, int]) -> bool:
+  """Whether ONNX's own evaluator can check a file in reasonable time.
+
+  Args:
+    operators: of the file; onnx 1.18's Resize fails on the empty region of interest that
+      converters write.
+  """
+  pixels = contract.height * contract.width
+  return pixels <= _REFERENCE_PIXELS and not operators.get("Resize")
+
+
+def compare(
+  reference: Mapping[str, backends.Answer], answers: Mapping[str, backends.Answer]
+) -> dict[str, Any]:
+  """How far two backends are apart, over all images and on the worst one.
+
+  Returns:
+    "logit_difference": largest absolute difference; "relative_logit_difference": as a share
+    of the largest logit of the same image; "label_agreement": share of equal labels;
+    "worst_image": the one with the largest share; "num_images".
+  """
+  largest, worst, worst_image = 0.0, 0.0, ""
+  equal = total = 0
+  for name, expected in reference.items():
+    found = answers[name]
+    difference = float(np.max(np.abs(found.scores - expected.scores)))
+    scale = max(float(np.max(np.abs(expected.scores))), 1e-30)
+    share = difference / scale
+    if not share <= worst or not worst_image:  # a nan is worst of all
+      worst, worst_image = share, name
+    largest = max(largest, difference) if difference == difference else difference
+    equal += int(np.sum(found.labels == expected.labels))
+    total += expected.labels.size
+  return {
+    "logit_difference": largest, "relative_logit_difference": worst,
+    "label_agreement": equal / total, "worst_image": worst_image,
+    "num_images": len(reference),
+  }  # fmt: skip
+
+
+def metric(
+  backend: backends.Backend,
+  samples: samples_lib.Samples,
+  indices: Sequence[int],
+  contract: contract_lib.Contract,
+  title: str,
+) -> dict[str, Any]:
+  """The task's metric of a backend on labelled images of the contract's size.
+
+  Returns:
+    {"accuracy" or "miou": a fraction, "num_images"}.
+  """
+  assert samples.read_label is not None
+  matrix = confusion.Confusion(len(contract.classes))
+  with progress.bar(title, 0, len(indices), "images") as shown:
+    for done, i in enumerate(indices, 1):
+      labels = np.atleast_1d(samples.read_label(i))
+      predicted = np.atleast_1d(backend(samples.read_image(i)).labels)
+      matrix.add(labels, predicted.astype(np.int64), ignored=255)
+      shown.update(done, {})
+  value = matrix.scores()["miou"] if contract.is_segmentation else matrix.accuracy()
+  return {evaluation.HEADLINE[contract.task]: value, "num_images": len(indices)}
+
+
+def check(
+  what: str, gates: Gates, found: Mapping[str, Any], reference: Mapping[str, Any] | None
+) -> None:
+  """Raises GateFailed if a comparison or a metric does not pass.
+
+  Args:
+    what: the file, for the message.
+    found: what `compare` returned, with `metric`'s result under "metric", if measured.
+    reference: the Keras network's metric, if measured.
+  """
+  difference = found["relative_logit_difference"]
+  if not difference <= gates.logit_difference:
+    raise GateFailed(
+      f"{what}: a logit differs by {difference:.2g} of the largest one on"
+      f" '{found['worst_image']}'; expected at most {gates.logit_difference:g}. Nothing was"
+      " exported. Report it with export's log."
+    )
+  if found["label_agreement"] < gates.label_agreement:
+    raise GateFailed(
+      f"{what}: {100 * found['label_agreement']:.3f} % of the labels are the Keras"
+      f" network's; expected at least {100 * gates.label_agreement:g} %. Nothing was"
+      " exported. Report it with export's log."
+    )
+  if reference is None or gates.metric_drop is None:
+    return
+  name = next(iter(reference))
+  drop = reference[name] - found["metric"][name]
+  if drop > gates.metric_drop:
+    raise GateFailed(
+      f"{what}: {name} is {100 * found['metric'][name]:.2f} %, {100 * drop:.2f} points"
+      f" below the Keras network's {100 * reference[name]:.2f} %; expected at most"
+      f" {100 * gates.metric_drop:g}. Nothing was exported. Set --max_metric_drop, or"
+      " another --precision."
+    )

@@ -1,0 +1,292 @@
+"""The story of an export: write to staging, compare, and only then publish."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+import tfdam
+from export import backends, parity, publish, reduce, serving_files, to_onnx, to_saved_model
+from export import contract as contract_lib
+from export import module as module_lib
+from export import samples as samples_lib
+from tfdam import config as config_lib
+from tfdam import runtime
+from tfdam.training import checkpoints, players, run_folder
+
+_PACKAGES = ("tensorflow", "tf2onnx", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy")
+_TRAILS_OFF = {"float32": "model", "float16": "model.float16", "int8": "model.int8"}
+
+
+class Options(NamedTuple):
+  """What an export writes and how much it checks.
+
+  Attributes:
+    formats: of run.FORMATS.
+    precision: of contract.PRECISIONS, for ONNX; float32 is always there as well.
+    max_metric_drop: a fraction, for the others.
+    metric_images: to score on; 0: all.
+    calibration_images: for int8.
+  """
+
+  formats: tuple[str, ...]
+  precision: str
+  max_metric_drop: float
+  metric_images: int
+  calibration_images: int
+
+
+def restore(
+  config: config_lib.Config, folder: run_folder.RunFolder, stage: str
+) -> tuple[tf.keras.Model, int]:
+  """The stage's network (its moving average, where the run kept one), and its step.
+
+  Raises:
+    config.UserError: there is no whole checkpoint, or one of another network.
+  """
+  place = checkpoints.newest(folder.checkpoints(stage))
+  if place is None or not checkpoints.is_finished(place):
+    raise config_lib.UserError(
+      f"{folder.path} holds no whole checkpoint of the end of stage {stage}. Let the run"
+      " end, or set --stage."
+    )
+  network = players.network(config, "network")
+  checkpoints.restore_model(network, place)
+  return network, checkpoints.read_info(place)["step"]
+
+
+def export(
+  network: tf.keras.Model,
+  contract: contract_lib.Contract,
+  config: config_lib.Config,
+  options: Options,
+  folder: str,
+) -> dict[str, Any]:
+  """Writes, compares and publishes.
+
+  Args:
+    folder: of the export; what is there stays until all gates are passed.
+
+  Returns:
+    The manifest.
+
+  Raises:
+    config.UserError: a format cannot be written; parity.GateFailed: one is wrong.
+  """
+  # What TensorFlow tells of its own savers and loaders.
+  tf.get_logger().setLevel("ERROR")
+  publish.sweep(folder)
+  with publish.staging(folder) as staged:
+    work = _Work(network, contract, config, options, staged)
+    if "saved_model" in options.formats:
+      work.saved_model(folder)
+    if "onnx" in options.formats:
+      work.onnx()
+    files = publish.move(staged, folder)
+    manifest = work.manifest(publish.digests(folder, files), publish.earlier(folder))
+    publish.write_manifest(folder, manifest)
+  return manifest
+
+
+class _Work:
+  """One export in its staging folder."""
+
+  def __init__(self, network, contract, config, options: Options, staged: str):
+    self.contract = contract
+    self.options = options
+    self.staged = staged
+    self.config = config
+    self.root = runtime.data_root(config.data)
+    self.module = module_lib.Inference(
+      network, config.data, contract.is_segmentation, contract.dynamic_size
+    )
+    logging.info("export: the Keras network, what all else is compared with.")
+    self.test = samples_lib.load(config, self.root, contract, "test")
+    scored = self.test if self.test and self.test.read_label else None
+    self.scored = scored
+    self.indices = scored.spread(options.metric_images) if scored else []
+    keras = backends.of_function(module_lib.traced(self.module, contract, None))
+    self.probes = parity.probes(contract, self.test)
+    self.reference = {name: keras(image) for name, image in self.probes.items()}
+    self.parity: dict[str, dict[str, Any]] = {"keras": self._metric(keras, "Keras")}
+    self.sizes: dict[str, int] = {}
+    self.entries: dict[str, Any] = {}
+
+  def saved_model(self, folder: str) -> None:
+    """Writes and checks a version, and what starts a server beside it."""
+    logging.info("export: SavedModel.")
+    base = os.path.join(self.staged, "saved_model")
+    versions = os.path.join("saved_model", self.contract.name)
+    version = to_saved_model.next_version(os.path.join(folder, versions))
+    place = os.path.join(self.staged, versions, str(version))
+    os.makedirs(os.path.dirname(place))
+    to_saved_model.write(self.module, self.contract, place)
+    serving_files.write_configs(self.contract, base)
+    self._compare("SavedModel", backends.of_session(place), parity.FLOAT32)
+    strangers = backends.by_a_stranger(place, list(self.probes.values()))
+    found = parity.compare(self.reference, dict(zip(self.probes, strangers)))
+    self._passed("SavedModel without tfdam", found, parity.FLOAT32)
+    self.sizes["SavedModel"] = os.path.getsize(os.path.join(place, "saved_model.pb"))
+    self.entries["saved_model"] = {
+      "folder": f"{versions}/{version}",
+      "signatures": [
+        contract_lib.SERVING_DEFAULT, contract_lib.PREDICT_BYTES, contract_lib.SCORES
+      ],
+    }  # fmt: skip
+
+  def onnx(self) -> None:
+    """Writes and checks the float32 file, and one of fewer bits if asked for."""
+    logging.info("export: ONNX.")
+    batch = None if self.contract.dynamic_batch else 1
+    function = module_lib.traced(self.module, self.contract, batch)
+    plain = to_onnx.convert(function, self.contract)
+    self.entries["onnx"] = {}
+    self._onnx_file(plain, "float32", parity.FLOAT32)
+    if parity.has_reference(self.contract, to_onnx.operators(plain)):
+      self._compare(
+        "ONNX reference", backends.of_reference(plain, self.contract),
+        parity.FLOAT32, scores=False,
+      )  # fmt: skip
+    precision = self.options.precision
+    if precision != "float32":
+      logging.info("export: ONNX in %s.", precision)
+      gates = parity.reduced(self.options.max_metric_drop, self.scored is not None)
+      self._onnx_file(self._reduced(plain), precision, gates)
+
+  def _reduced(self, plain):
+    if self.options.precision == "float16":
+      return reduce.to_float16(plain)
+    train = samples_lib.load(self.config, self.root, self.contract, "train")
+    if train is None:
+      raise config_lib.UserError(
+        f"int8 is calibrated on training images of {self.config.data.target}, which are not"
+        f" in {self.root}. Set --data_root, or --precision=float16."
+      )
+    indices = train.spread(self.options.calibration_images)
+    return reduce.to_int8(plain, self.contract, train, indices)
+
+  def _onnx_file(self, model, precision: str, gates: parity.Gates) -> None:
+    to_onnx.check(model, self.contract)
+    title = "ONNX Runtime" if precision == "float32" else f"ONNX Runtime, {precision}"
+    runs = backends.of_onnx(model, self.contract)
+    self._compare(title, runs, gates)
+    properties = self._properties(self.parity[title], precision)
+    to_onnx.describe(model, properties)
+    stem = os.path.join("onnx", _TRAILS_OFF[precision])
+    os.makedirs(os.path.join(self.staged, "onnx"), exist_ok=True)
+    content = model.SerializeToString()
+    with open(os.path.join(self.staged, f"{stem}.onnx"), "wb") as file:
+      file.write(content)
+    # A real image, where there is one.
+    image = list(self.probes.values())[min(4, len(self.probes) - 1)]
+    labels = runs(image).labels[np.newaxis]
+    golden = f"{stem.replace('model', 'golden')}.npz"
+    np.savez_compressed(
+      os.path.join(self.staged, golden),
+      image=backends.arranged(image[np.newaxis], self.contract.layout),
+      labels=labels,
+    )
+    self.sizes[title] = len(content)
+    self.entries["onnx"][precision] = {
+      "file": f"{stem}.onnx", "golden": golden, "metadata": properties
+    }  # fmt: skip
+
+  def _compare(
+    self,
+    title: str,
+    backend: backends.Backend,
+    gates: parity.Gates,
+    scores: bool = True,
+  ) -> None:
+    """Runs a backend on the probes and the test images, and through its gates."""
+    answers = {name: backend(image) for name, image in self.probes.items()}
+    found = parity.compare(self.reference, answers)
+    if scores:
+      found.update(self._metric(backend, title))
+    self._passed(title, found, gates)
+
+  def _passed(self, title: str, found: dict[str, Any], gates: parity.Gates) -> None:
+    reference = self.parity["keras"].get("metric") if "metric" in found else None
+    parity.check(title, gates, found, reference)
+    self.parity[title] = found
+
+  def _metric(self, backend: backends.Backend, title: str) -> dict[str, Any]:
+    if not self.scored:
+      return {}
+    found = parity.metric(
+      backend, self.scored, self.indices, self.contract, f"scoring {title}"
+    )
+    return {"metric": found}
+
+  def _properties(self, found: dict[str, Any], precision: str) -> dict[str, str]:
+    """What the file says of itself: no paths, no names of people or machines."""
+    described = self.contract.describe()
+    model = described["model"]
+    return {
+      f"tfdam.{name}": value if isinstance(value, str) else json.dumps(value)
+      for name, value in {
+        "version": tfdam.__version__,
+        "config_sha256": model["config_sha256"],
+        "stage": model["stage"], "step": str(model["step"]), "network": model["network"],
+        "task": model["task"], "precision": precision, "classes": model["classes"],
+        "palette": model["palette"], "input": described["input"], "parity": found,
+      }.items()
+    }  # fmt: skip
+
+  def manifest(self, files: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """What export.json holds.
+
+    Args:
+      files: digests of the new files.
+      before: the manifest so far.
+    """
+    described = self.contract.describe()
+    kept = _kept(before, described)
+    onnx = {**kept.get("onnx", {}), **self.entries.get("onnx", {})}
+    saved_model = self.entries.get("saved_model") or kept.get("saved_model")
+    return {
+      "format": publish.FORMAT,
+      "tool": {"name": "tfdam", "version": tfdam.__version__, **_versions()},
+      **described,
+      **({"onnx": onnx} if onnx else {}),
+      **({"saved_model": saved_model} if saved_model else {}),
+      "files": {**kept.get("files", {}), **files},
+      "parity": {**kept.get("parity", {}), **self.parity},
+      "sizes": {**kept.get("sizes", {}), **self.sizes},
+    }
+
+
+def _kept(before: dict[str, Any], described: dict[str, Any]) -> dict[str, Any]:
+  """What a manifest says of files that a new export leaves alone and that still belong.
+
+  A SavedModel is of the same network; ONNX files take and give the same as well, since
+  they share the manifest's input and outputs.
+  """
+  if before.get("model") != described["model"]:
+    return {}
+  if all(before.get(key) == value for key, value in described.items()):
+    return before
+  kept = {"saved_model": before["saved_model"]} if "saved_model" in before else {}
+  for key, prefix in (
+    ("files", "saved_model/"),
+    ("parity", "SavedModel"),
+    ("sizes", "SavedModel"),
+  ):
+    kept[key] = {n: v for n, v in before.get(key, {}).items() if n.startswith(prefix)}
+  return kept
+
+
+def _versions() -> dict[str, str]:
+  found = {}
+  for package in _PACKAGES:
+    try:
+      found[package] = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+      continue
+  return found

@@ -1,0 +1,84 @@
+"""Smaller numbers for the car: float16, and int8 calibrated on target images."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export import backends
+from export import contract as contract_lib
+from export import samples as samples_lib
+
+if TYPE_CHECKING:
+  import onnx
+
+# What computes in int8; the rest, such as the resize of scores, stays float32.
+_QUANTIZED = ("Conv", "MatMul", "Gemm", "Add", "Concat", "MaxPool", "Relu", "Mul")
+
+
+def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
+  """The same graph in half precision; inputs and outputs keep their types."""
+  from onnxruntime.transformers import float16
+
+  return float16.convert_float_to_float16(
+    model, keep_io_types=True, disable_shape_infer=False
+  )
+
+
+def to_int8(
+  model: onnx.ModelProto,
+  contract: contract_lib.Contract,
+  samples: samples_lib.Samples,
+  indices: Sequence[int],
+) -> onnx.ModelProto:
+  """Static quantisation (QDQ): weights symmetric a channel, activations symmetric.
+
+  Args:
+    samples: unlabelled training images of the target: the domain that it will see.
+    indices: which of them calibrate.
+  """
+  import onnx
+  from onnxruntime import quantization
+  from onnxruntime.quantization import shape_inference
+
+  with tempfile.TemporaryDirectory() as folder:
+    plain, prepared, made = (
+      os.path.join(folder, f"{name}.onnx") for name in ("plain", "prepared", "made")
+    )
+    onnx.save(model, plain)
+    shape_inference.quant_pre_process(plain, prepared, skip_symbolic_shape=True)
+    quantization.quantize_static(
+      prepared,
+      made,
+      _Reader(contract, samples, indices),
+      quant_format=quantization.QuantFormat.QDQ,
+      op_types_to_quantize=list(_QUANTIZED),
+      per_channel=True,
+      activation_type=quantization.QuantType.QInt8,
+      weight_type=quantization.QuantType.QInt8,
+      extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
+    )
+    return onnx.load(made)
+
+
+class _Reader:
+  """Feeds calibration images, as `quantize_static` asks for them."""
+
+  def __init__(
+    self,
+    contract: contract_lib.Contract,
+    samples: samples_lib.Samples,
+    indices: Sequence[int],
+  ):
+    self._layout = contract.layout
+    self._images: Iterator[np.ndarray] = (samples.read_image(i) for i in indices)
+
+  def get_next(self) -> dict[str, np.ndarray] | None:
+    image = next(self._images, None)
+    if image is None:
+      return None
+    return {contract_lib.INPUT: backends.arranged(image[np.newaxis], self._layout)}

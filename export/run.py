@@ -1,0 +1,190 @@
+"""Exports a run's network to SavedModel and ONNX, and proves that they compute the same.
+
+./bazelw run //export -- --workdir=runs/streets-gam
+./bazelw run //export -- --workdir=runs/streets-gam --precision=int8 --label_dtype=uint8
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from absl import flags
+
+from export import contract as contract_lib
+from export import publish
+from tfdam import config as config_lib
+from tfdam import runtime
+from tfdam.training import report, run_folder
+
+FORMATS = ("saved_model", "onnx")
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
+_STAGE = flags.DEFINE_string(
+  "stage", "last", f"Whose network: {', '.join(contract_lib.STAGES)}, or the last one."
+)
+_FORMATS = flags.DEFINE_list("formats", list(FORMATS), "What to write.")
+_OUTPUTS = flags.DEFINE_list(
+  "outputs", ["labels"], "labels; logits and probabilities on request."
+)
+_NAME = flags.DEFINE_string("name", "", "Of the served model. Default: the run's.")
+_HEIGHT = flags.DEFINE_integer(
+  "height", 0, "Of the images, pixels; they are resized inside. Default: the network's.",
+  lower_bound=0, upper_bound=8192,
+)  # fmt: skip
+_WIDTH = flags.DEFINE_integer(
+  "width", 0, "Of the images, pixels. Default: the network's.", lower_bound=0,
+  upper_bound=8192,
+)  # fmt: skip
+_DYNAMIC_BATCH = flags.DEFINE_bool(
+  "dynamic_batch", False, "ONNX: any number of images a call. (SavedModels take any.)"
+)
+_DYNAMIC_SIZE = flags.DEFINE_bool(
+  "dynamic_size", False, "Images of any size, which the network labels at that size."
+)
+_LAYOUT = flags.DEFINE_enum("layout", "nhwc", contract_lib.LAYOUTS, "ONNX: of images.")
+_LABEL_DTYPE = flags.DEFINE_enum(
+  "label_dtype", "int32", contract_lib.LABEL_DTYPES, "ONNX: of labels."
+)
+_PRECISION = flags.DEFINE_enum(
+  "precision", "float32", contract_lib.PRECISIONS, "ONNX: float16 or int8 beside float32."
+)
+_MAX_METRIC_DROP = flags.DEFINE_float(
+  "max_metric_drop", 1.0, "Points of accuracy or mIoU that float16 and int8 may cost.",
+  lower_bound=0.0,
+)  # fmt: skip
+_METRIC_IMAGES = flags.DEFINE_integer(
+  "metric_images", 500, "Test images to score each file on; 0: all.", lower_bound=0
+)
+_CALIBRATION_IMAGES = flags.DEFINE_integer(
+  "calibration_images", 200, "Target images that int8 is calibrated on.", lower_bound=1
+)
+_DATA_ROOT = flags.DEFINE_string(
+  "data_root", "", "Folder of data sets, if not the run's data.root, $TFDAM_DATA or data/."
+)
+
+
+def main(argv: list[str]) -> None:
+  if len(argv) > 1 or not _WORKDIR.value:
+    raise config_lib.UserError(
+      "Which run? Set --workdir to a run folder, such as runs/streets-gam."
+    )
+  _check_flags()
+  folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
+  config = folder.read_config()
+  results = folder.read_json("results.json") or {}
+  stage = _stage(results, folder)
+  root_set = dataclasses.replace(config.data, root=_DATA_ROOT.value or config.data.root)
+  config = dataclasses.replace(config, data=root_set)
+
+  # Late, as in train.py: TensorFlow takes seconds to start.
+  from export import pipeline
+
+  alone = config_lib.Runtime("none", num_replicas=1)  # float32, whatever trained it
+  runtime.start(alone, config.seed)
+  network, step = pipeline.restore(config, folder, stage)
+  contract = _contract(config, folder, results, stage, step)
+  options = pipeline.Options(
+    formats=tuple(_FORMATS.value), precision=_PRECISION.value,
+    max_metric_drop=_MAX_METRIC_DROP.value / 100, metric_images=_METRIC_IMAGES.value,
+    calibration_images=_CALIBRATION_IMAGES.value,
+  )  # fmt: skip
+  manifest = pipeline.export(network, contract, config, options, folder.join("export"))
+  _print(manifest, folder)
+
+
+def _check_flags() -> None:
+  """Raises config.UserError for what needs no run folder to be wrong."""
+  for word in _FORMATS.value:
+    if word not in FORMATS:
+      raise config_lib.UserError(
+        f"'{word}' is no format ({', '.join(FORMATS)}).{config_lib.nearest(word, FORMATS)}"
+        " Set --formats."
+      )
+  if not _FORMATS.value:
+    raise config_lib.UserError(
+      f"--formats is empty; expected {' or '.join(FORMATS)}, or both."
+    )
+  if _STAGE.value not in (*contract_lib.STAGES, "last"):
+    raise config_lib.UserError(
+      f"'{_STAGE.value}' is no stage ({', '.join(contract_lib.STAGES)}, or last)."
+      f"{config_lib.nearest(_STAGE.value, contract_lib.STAGES)} Set --stage."
+    )
+  contract_lib.parse_extra_outputs(_OUTPUTS.value)
+  if _PRECISION.value != "float32" and "onnx" not in _FORMATS.value:
+    raise config_lib.UserError(
+      f"--precision is {_PRECISION.value}, which ONNX alone has; --formats is"
+      f" {','.join(_FORMATS.value)}. Set --formats=onnx or --precision=float32."
+    )
+
+
+def _stage(results: dict, folder: run_folder.RunFolder) -> str:
+  """The stage to export: the last finished one, or the one asked for.
+
+  Raises:
+    config.UserError: it is not finished.
+  """
+  finished = [stage for stage in contract_lib.STAGES if stage in results.get("stages", {})]
+  if _STAGE.value in finished:
+    return _STAGE.value
+  if _STAGE.value == "last" and finished:
+    return finished[-1]
+  wanted = "any stage" if _STAGE.value == "last" else f"stage {_STAGE.value}"
+  there = f"it has {', '.join(finished)}" if finished else "it has none"
+  command = report.next_command("tfdam.train", folder.path)
+  raise config_lib.UserError(
+    f"{folder.path} has not finished {wanted} ({there}). Let the run end ({command}), or"
+    " set --stage."
+  )
+
+
+def _contract(config, folder, results, stage: str, step: int) -> contract_lib.Contract:
+  """What the flags ask for, checked against what the network can do."""
+  data = config.data
+  is_segmentation = results["task"] == "segmentation"
+  if _DYNAMIC_SIZE.value and not is_segmentation:
+    raise config_lib.UserError(
+      f"--dynamic_size is set, but {config.model.name} labels whole images of"
+      f" {data.height}x{data.width} (others are resized inside). Leave --dynamic_size out;"
+      " set --height and --width for images of another size."
+    )
+  classes = tuple(results["classes"])
+  if _LABEL_DTYPE.value == "uint8" and len(classes) > 256:
+    raise config_lib.UserError(
+      f"--label_dtype is uint8, which cannot name {len(classes)} classes. Set"
+      " --label_dtype=int32."
+    )
+  return contract_lib.Contract(
+    name=contract_lib.served_name(_NAME.value or config.name),
+    task=results["task"],
+    network=config.model.name,
+    stage=stage,
+    step=step,
+    config_sha256=contract_lib.config_digest(folder),
+    classes=classes,
+    height=_HEIGHT.value or data.height,
+    width=_WIDTH.value or data.width,
+    channels=data.channels,
+    layout=_LAYOUT.value,
+    label_dtype=_LABEL_DTYPE.value,
+    extra_outputs=contract_lib.parse_extra_outputs(_OUTPUTS.value),
+    dynamic_batch=_DYNAMIC_BATCH.value,
+    dynamic_size=_DYNAMIC_SIZE.value,
+  )
+
+
+def _print(manifest: dict, folder: run_folder.RunFolder) -> None:
+  from export import summary
+
+  summary.print_parity(manifest)
+  place = report.shown_path(folder.join("export"))
+  print(f"Exported to {place}; what it was compared on is in {publish.MANIFEST}.")
+  if "onnx" in manifest:
+    print(f"Next: {runtime.command('export.client_onnx', f'--model={place} --image=...')}")
+
+
+def run() -> None:
+  runtime.run(main)
+
+
+if __name__ == "__main__":
+  run()

@@ -1,0 +1,85 @@
+"""Real images for an export: what it is compared, calibrated and scored on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from absl import logging
+from PIL import Image
+
+from export import contract as contract_lib
+from tfdam import config as config_lib
+from tfdam import data
+from tfdam.data import examples as examples_lib
+from tfdam.data import scenes as scenes_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+  """Images of one split of the target, as the exported network takes them.
+
+  Attributes:
+    read_image: index -> uint8 [H, W, C], of the contract's size and channels.
+    read_label: index -> integers [H, W], or a number; None without labels.
+  """
+
+  count: int
+  read_image: Callable[[int], np.ndarray]
+  read_label: Callable[[int], np.ndarray] | None
+
+  def spread(self, limit: int) -> list[int]:
+    """Indices of at most `limit` images, evenly spread; 0: of all."""
+    count = min(limit, self.count) if limit else self.count
+    return np.unique(np.linspace(0, self.count - 1, count).astype(int)).tolist()
+
+
+def load(
+  config: config_lib.Config, root: str, contract: contract_lib.Contract, split: str
+) -> Samples | None:
+  """The target's split, or None where it is not to be had, which the log says.
+
+  Args:
+    config: of the run.
+    root: folder of data sets.
+    split: "test" with its labels, if there are any; or "train", without.
+  """
+  options = dataclasses.replace(config.data, height=contract.height, width=contract.width)
+  try:
+    found = _read(config, options, root, split)
+  except config_lib.UserError as error:
+    logging.warning(
+      "No real images of %s/%s: %s", options.target, split, str(error).splitlines()[0]
+    )
+    return None
+  if isinstance(found, scenes_lib.Scenes):
+    scenes = scenes_lib.at_size(found, options)
+    return Samples(len(scenes), scenes.read_image, scenes.read_label)
+  return _of_examples(found, contract)
+
+
+def _read(
+  config: config_lib.Config, options: config_lib.Data, root: str, split: str
+) -> scenes_lib.Split:
+  data.check_files(options, root, scoring_only=True)
+  if split == "train":
+    return data.load_training("target", False, options, root, config.seed)
+  module, folder = data.locate(options.target, root)
+  return data.load(options.target, "test", module.has_labels(folder, "test"), options, root)
+
+
+def _of_examples(found: examples_lib.Examples, contract: contract_lib.Contract) -> Samples:
+  mode = "L" if contract.channels == 1 else "RGB"
+  labels = found.labels
+
+  def image(i: int) -> np.ndarray:
+    stored = found.images[i]
+    picture = Image.fromarray(stored[..., 0] if stored.shape[-1] == 1 else stored)
+    size = (contract.width, contract.height)
+    if picture.size != size:
+      picture = picture.resize(size, Image.Resampling.BILINEAR)
+    array = np.asarray(picture.convert(mode))
+    return array[..., np.newaxis] if mode == "L" else array
+
+  return Samples(len(found), image, None if labels is None else lambda i: labels[i])

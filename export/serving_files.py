@@ -1,0 +1,124 @@
+"""What TF Serving reads beside a SavedModel: warm-up requests, models.config, batching.
+
+The files are written as the protos' own text format or records, and read back in tests with
+the real protos. TF Serving itself was not run here.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+
+import numpy as np
+from PIL import Image
+
+from export import contract as contract_lib
+from tfdam import config as config_lib
+
+WARM_UP = "tf_serving_warmup_requests"
+MODELS, BATCHING, COMPOSE = "models.config", "batching.config", "docker-compose.yml"
+# TF Serving pads every batch to one of these; each is warmed up.
+BATCH_SIZES = (1, 2, 4)
+# Where the compose file mounts the models.
+_MOUNT = "/models"
+
+_MODELS = """model_config_list {{
+  config {{
+    name: "{name}"
+    base_path: "{mount}/{name}"
+    model_platform: "tensorflow"
+  }}
+}}
+"""
+_BATCHING = """max_batch_size {{ value: {largest} }}
+batch_timeout_micros {{ value: 2000 }}
+num_batch_threads {{ value: 2 }}
+max_enqueued_batches {{ value: 100 }}
+{allowed}
+"""
+_COMPOSE = """# Not run where this was written, which has no TF Serving. From this folder:
+#   docker compose up
+#   python -m export.client_serving --url=http://localhost:8501 --name={name} --image=...
+services:
+  serving:
+    image: tensorflow/serving:2.15.1
+    ports:
+      - "8500:8500" # gRPC
+      - "8501:8501" # REST
+    volumes:
+      - .:{mount}:ro
+    entrypoint: tensorflow_model_server
+    command:
+      - --port=8500
+      - --rest_api_port=8501
+      - --model_config_file={mount}/{models}
+      - --enable_batching=true
+      - --batching_parameters_file={mount}/{batching}
+"""
+
+
+def write_configs(contract: contract_lib.Contract, folder: str) -> list[str]:
+  """Writes what starts a server, beside the model's folder.
+
+  Returns:
+    The files' names.
+  """
+  allowed = "\n".join(f"allowed_batch_sizes: {size}" for size in BATCH_SIZES)
+  texts = {
+    MODELS: _MODELS.format(name=contract.name, mount=_MOUNT),
+    BATCHING: _BATCHING.format(largest=BATCH_SIZES[-1], allowed=allowed),
+    COMPOSE: _COMPOSE.format(
+      name=contract.name, mount=_MOUNT, models=MODELS, batching=BATCHING
+    ),
+  }
+  for name, text in texts.items():
+    with open(os.path.join(folder, name), "w") as file:
+      file.write(text)
+  return list(texts)
+
+
+def write_warm_up(contract: contract_lib.Contract, path: str) -> None:
+  """Writes a request of each signature and allowed batch size, as TF Serving replays them.
+
+  Args:
+    path: of the TFRecord file; its folder is made.
+  """
+  import tensorflow as tf
+
+  try:
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+  except ImportError as error:
+    raise config_lib.UserError(
+      f"Warm-up requests need tensorflow-serving-api, which cannot be imported ({error})."
+      " Install it (pip install -e .[serving]), or set --formats=onnx."
+    ) from error
+  os.makedirs(os.path.dirname(path), exist_ok=True)
+  with tf.io.TFRecordWriter(path) as writer:
+    for size in BATCH_SIZES:
+      images = probe(contract, size)
+      encoded = [encode(image) for image in images]
+      for signature, name, value in (
+        (contract_lib.SERVING_DEFAULT, contract_lib.INPUT, images),
+        (contract_lib.PREDICT_BYTES, contract_lib.BYTES, encoded),
+      ):
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = contract.name
+        request.model_spec.signature_name = signature
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        log = prediction_log_pb2.PredictionLog(
+          predict_log=prediction_log_pb2.PredictLog(request=request)
+        )
+        writer.write(log.SerializeToString())
+
+
+def probe(contract: contract_lib.Contract, batch: int, seed: int = 0) -> np.ndarray:
+  """Random images as the contract wants them: uint8 [B, H, W, C]."""
+  shape = (batch, contract.height, contract.width, contract.channels)
+  return np.random.RandomState(seed).randint(0, 256, shape, np.uint8)
+
+
+def encode(image: np.ndarray) -> bytes:
+  """An image, uint8 [H, W, C], as a PNG file."""
+  buffer = io.BytesIO()
+  Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
+  return buffer.getvalue()

@@ -1,0 +1,46 @@
+"""What an export prints at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import rich.table
+
+from tfdam.training import report
+
+
+def print_parity(manifest: Mapping[str, Any]) -> None:
+  """Prints a row for each file: its size, and how far it is from the Keras network."""
+  model = manifest["model"]
+  title = f"{model['name']}, {model['stage']} at step {model['step']}, against Keras"
+  table = rich.table.Table(title=title)
+  table.add_column("")
+  for name in ("MB", "largest logit difference", "equal labels, %", _metric(manifest)):
+    table.add_column(name, justify="right")
+  reference = manifest["parity"].get("keras", {})
+  table.add_row("Keras", "", "", "", _percent(reference.get("metric")))
+  for what, found in manifest["parity"].items():
+    if what != "keras":
+      size = manifest["sizes"].get(what)
+      table.add_row(
+        what,
+        "" if size is None else f"{size / 1e6:.2f}",
+        f"{found['relative_logit_difference']:.1e}",
+        f"{100 * found['label_agreement']:.3f}",
+        _percent(found.get("metric")),
+      )
+  report.console().print(table)
+  if "metric" not in reference:
+    print("Note: no labelled test images of the target here: nothing was scored.")
+
+
+def _metric(manifest: Mapping[str, Any]) -> str:
+  metric = manifest["parity"].get("keras", {}).get("metric")
+  if not metric:
+    return "metric, %"
+  return f"{next(iter(metric))} on {metric['num_images']} images, %"
+
+
+def _percent(metric: Mapping[str, Any] | None) -> str:
+  return "-" if not metric else f"{100 * next(iter(metric.values())):.2f}"

@@ -1,0 +1,200 @@
+"""From the exported function to an ONNX file that runtimes and TensorRT take."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from export import contract as contract_lib
+from tfdam import config as config_lib
+
+if TYPE_CHECKING:
+  import onnx
+
+OPSET = 17
+# What a network of static size may consist of. A new operator is a decision: is there a
+# kernel for it in ONNX Runtime, in TensorRT, and in int8?
+_ALLOWED = frozenset({
+  "Add", "ArgMax", "Cast", "Concat", "Conv", "ConvTranspose", "Div", "Flatten", "Gemm",
+  "MatMul", "MaxPool", "Mul", "Pad", "Relu", "Reshape", "Resize", "Slice", "Softmax",
+  "Squeeze", "Sub", "Transpose", "Unsqueeze",
+})  # fmt: skip
+# What grey images and images of any size, or any number of them, take besides.
+_ALLOWED_DYNAMIC = _ALLOWED | {
+  "BatchToSpaceND", "ConstantOfShape", "Equal", "Expand", "Gather", "Max", "Min", "Mod",
+  "Neg", "Range", "ReduceProd", "Shape", "Tile", "Where", "Ceil", "Floor", "Identity",
+}  # fmt: skip
+_ALLOWED_QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear"})
+# One at each end, and one for each extra output: between them, ONNX's own channel order.
+MAX_TRANSPOSES = 2
+
+
+def convert(function, contract: contract_lib.Contract) -> onnx.ModelProto:
+  """Converts the function and checks what came out.
+
+  Args:
+    function: what `module.traced` returned, un-jitted, for the contract's batch.
+
+  Raises:
+    config.UserError: this Python has no tf2onnx, or the file would hold what runtimes do
+      not take.
+  """
+  tf2onnx = _tf2onnx()
+
+  def named(image):
+    outputs = function(image)
+    chosen = {name: outputs[name] for name in contract.extra_outputs}
+    labels = outputs[contract_lib.LABELS]
+    if contract.label_dtype == "uint8":
+      # TensorRT makes uint8 of floats alone.
+      labels = tf.cast(tf.cast(labels, tf.float32), tf.uint8)
+    return {contract_lib.LABELS: labels, **chosen}
+
+  signature = function.input_signature
+  is_nchw = contract.layout == "nchw"
+  maps = contract.extra_outputs if contract.is_segmentation else ()
+  model, _ = tf2onnx.convert.from_function(
+    tf.function(named, input_signature=signature),
+    input_signature=signature,
+    opset=OPSET,
+    inputs_as_nchw=[contract_lib.INPUT] if is_nchw else None,
+    outputs_as_nchw=list(maps) if is_nchw else None,
+  )
+  _name_axes(model, contract)
+  _write_pads_out(model)
+  check(model, contract)
+  return model
+
+
+def _tf2onnx():
+  try:
+    import tf2onnx
+  except ImportError as error:
+    raise config_lib.UserError(
+      f"ONNX needs tf2onnx, which cannot be imported ({error}). Its release for this"
+      " TensorFlow wants Python 3.10 or 3.11. Set --formats=saved_model, or TFDAM_PYTHON to"
+      " one of these."
+    ) from error
+  tf2onnx.logging.set_level(tf2onnx.logging.WARNING)
+  return tf2onnx
+
+
+def _name_axes(model: onnx.ModelProto, contract: contract_lib.Contract) -> None:
+  """Gives inputs and outputs the contract's shapes, with names for what may vary."""
+  batch = None if contract.dynamic_batch else 1
+  shapes = {
+    contract_lib.INPUT: contract.image_shape(batch, contract.layout),
+    **contract.output_shapes(batch, contract.layout),
+  }
+  for value in (*model.graph.input, *model.graph.output):
+    value.type.tensor_type.shape.ClearField("dim")
+    for i, size in enumerate(shapes[value.name]):
+      dimension = value.type.tensor_type.shape.dim.add()
+      if size is None:
+        free = "batch" if i == 0 else f"size{i}"
+        dimension.dim_param = free
+      else:
+        dimension.dim_value = size
+
+
+def _write_pads_out(model: onnx.ModelProto) -> None:
+  """Gives convolutions without strides their pads as numbers.
+
+  Where the size is dynamic tf2onnx writes SAME_UPPER, which ONNX Runtime refuses to dilated
+  ones; without strides the pads do not depend on the size.
+  """
+  import onnx
+
+  for node in model.graph.node:
+    found = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    if node.op_type != "Conv" or found.get("auto_pad") != b"SAME_UPPER":
+      continue
+    kernel = found["kernel_shape"]
+    if set(found.get("strides", [1])) != {1}:
+      continue
+    dilations = found.get("dilations", [1] * len(kernel))
+    totals = [d * (k - 1) for d, k in zip(dilations, kernel)]
+    pads = [*(t // 2 for t in totals), *(t - t // 2 for t in totals)]
+    kept = [a for a in node.attribute if a.name not in ("auto_pad", "pads")]
+    node.ClearField("attribute")
+    node.attribute.extend([*kept, onnx.helper.make_attribute("pads", pads)])
+
+
+def describe(model: onnx.ModelProto, properties: Mapping[str, object]) -> None:
+  """Writes properties into the file, where `custom_metadata_map` of a session has them."""
+  import onnx
+
+  onnx.helper.set_model_props(
+    model, {key: str(value) for key, value in sorted(properties.items())}
+  )
+
+
+def check(model: onnx.ModelProto, contract: contract_lib.Contract) -> None:
+  """Raises config.UserError if the file holds what ONNX or its runtimes do not take.
+
+  tf2onnx itself writes what it does not know into the file as if it were an operator.
+  """
+  import onnx
+
+  try:
+    onnx.checker.check_model(model, full_check=True)
+  except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    raise config_lib.UserError(
+      f"The converted {contract.network} is no valid ONNX: {str(error).splitlines()[0]}."
+      " Set --formats=saved_model, and report it."
+    ) from error
+  is_dynamic = contract.dynamic_batch or contract.dynamic_size
+  allowed = (_ALLOWED_DYNAMIC if is_dynamic else _ALLOWED) | _ALLOWED_QUANTIZED
+  foreign = sorted(
+    {
+      f"{node.domain}:{node.op_type}" if node.domain else node.op_type
+      for node in model.graph.node
+      if node.domain not in ("", "ai.onnx") or node.op_type not in allowed
+    }
+  )
+  if foreign:
+    raise config_lib.UserError(
+      f"The converted {contract.network} holds {', '.join(foreign)}, which export does not"
+      " know to run everywhere."
+      + (" Leave --dynamic_size out." if contract.dynamic_size else "")
+      + " Set --formats=saved_model, or add it to export/to_onnx.py."
+    )
+  transposes = operators(model)["Transpose"]
+  budget = MAX_TRANSPOSES + len(contract.extra_outputs)
+  if not is_dynamic and transposes > budget:
+    raise config_lib.UserError(
+      f"The converted {contract.network} has {transposes} Transposes; expected at most"
+      f" {budget}: activations would be copied back and forth. Report it."
+    )
+
+
+def operators(model: onnx.ModelProto) -> collections.Counter[str]:
+  """How often the graph has each operator."""
+  return collections.Counter(node.op_type for node in model.graph.node)
+
+
+def with_scores(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str, int]:
+  """A copy that also gives what its labels are the largest of, for comparisons.
+
+  The nodes stay the exported ones.
+
+  Returns:
+    (model, name of the new output, its class axis).
+  """
+  import onnx
+
+  copy = onnx.ModelProto()
+  copy.CopyFrom(model)
+  makers = {output: node for node in copy.graph.node for output in node.output}
+  node = makers[contract_lib.LABELS]
+  while node.op_type != "ArgMax":
+    node = makers[node.input[0]]
+  axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+  scores = node.input[0]
+  if scores not in {output.name for output in copy.graph.output}:
+    # Its type is what the file says it is, float16 in one.
+    copy.graph.output.append(onnx.ValueInfoProto(name=scores))
+  return copy, scores, axis

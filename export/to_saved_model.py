@@ -1,0 +1,105 @@
+"""From the exported function to a SavedModel in TF Serving's layout.
+
+saved_model/<name>/<version>/   saved_model.pb, variables/, assets.extra/ (warm-up)
+saved_model/models.config       see serving_files.py
+"""
+
+from __future__ import annotations
+
+import os
+
+import tensorflow as tf
+
+from export import contract as contract_lib
+from export import module as module_lib
+from export import serving_files
+
+
+def write(
+  module: module_lib.Inference, contract: contract_lib.Contract, folder: str
+) -> None:
+  """Writes one version: the SavedModel and its warm-up requests.
+
+  Args:
+    folder: the version's, not there yet.
+  """
+  served = _Served(module, contract)
+  tf.saved_model.save(served, folder, signatures=served.signatures())
+  warm_up = os.path.join(folder, "assets.extra", serving_files.WARM_UP)
+  serving_files.write_warm_up(contract, warm_up)
+
+
+def next_version(folder: str) -> int:
+  """The version after the newest in a model's folder; 1 is the first."""
+  names = os.listdir(folder) if os.path.isdir(folder) else []
+  return max((int(name) for name in names if name.isdecimal()), default=0) + 1
+
+
+class _Served(tf.Module):
+  """The signatures around one copy of the frozen network."""
+
+  def __init__(self, module: module_lib.Inference, contract: contract_lib.Contract):
+    super().__init__(name="served")
+    self.contract = contract
+    traced = module_lib.traced(module, contract, None)
+    self._names = sorted(traced.get_concrete_function().structured_outputs)
+    # One function that all signatures call: its constants are in the file once.
+    self._infer = module_lib.frozen(traced)
+
+  def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+    """{name: function} of what is served."""
+    image = tf.TensorSpec(
+      self.contract.image_shape(None), tf.uint8, name=contract_lib.INPUT
+    )
+    encoded = tf.TensorSpec([None], tf.string, name=contract_lib.BYTES)
+
+    @tf.function(input_signature=[image])
+    def serving_default(image):
+      return self._served(self._run(image))
+
+    @tf.function(input_signature=[encoded])
+    def predict_bytes(image_bytes):
+      return self._served(self._run(self._decode(image_bytes)))
+
+    @tf.function(input_signature=[image])
+    def scores(image):
+      outputs = self._run(image)
+      return {name: outputs[name] for name in (contract_lib.LABELS, "logits")}
+
+    functions = {
+      contract_lib.SERVING_DEFAULT: serving_default,
+      contract_lib.PREDICT_BYTES: predict_bytes,
+      contract_lib.SCORES: scores,
+    }
+    return {name: f.get_concrete_function() for name, f in functions.items()}
+
+  def _run(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+    return dict(zip(self._names, self._infer(image)))
+
+  def _served(self, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    chosen = (contract_lib.LABELS, *self.contract.extra_outputs)
+    return {name: outputs[name] for name in chosen}
+
+  def _decode(self, image_bytes: tf.Tensor) -> tf.Tensor:
+    """PNG or JPEG files of any size to images of the served one.
+
+    Returns:
+      uint8 [B, H, W, C]. A model of any size takes files of one size a request.
+    """
+    contract = self.contract
+    size = None if contract.dynamic_size else (contract.height, contract.width)
+
+    def decode(encoded):
+      image = tf.io.decode_image(
+        encoded, channels=contract.channels, expand_animations=False
+      )
+      if size is None:
+        return image
+      # Averages over what it makes smaller, as the resize before training does.
+      resized = tf.image.resize(image, size, antialias=True)
+      return tf.saturate_cast(tf.round(resized), tf.uint8)
+
+    shape = [*(size or (None, None)), contract.channels]
+    return tf.map_fn(
+      decode, image_bytes, fn_output_signature=tf.TensorSpec(shape, tf.uint8)
+    )

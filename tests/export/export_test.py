@@ -1,0 +1,318 @@
+"""From a run folder to published files: `export.run` on small runs of both tasks."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from absl.testing import flagsaver
+
+from export import parity, pipeline, publish, run, to_onnx
+from tests import runs, synthetic
+from tfdam import config as config_lib
+
+_STREETS = {
+  "name": "small streets", "data__source": "streets/sim", "data__target": "streets/photo",
+  "data__source_limit": 16, "data__target_limit": 16, "source__steps": 4,
+  "adapt__steps": 4, "adapt__ema_momentum": 0.5, "data__classes": "sky,road,building,car",
+  "loop__eval_batch_size": 100, "loop__watch_every": 0, "loop__num_panels": 0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def street_run(tmp_path_factory):
+  path = str(tmp_path_factory.mktemp("runs") / "streets")
+  runs.execute(synthetic.scenes_config(**_STREETS), "", path)
+  return path
+
+
+@pytest.fixture(scope="module")
+def digit_run(tmp_path_factory):
+  root = synthetic.write_all(tmp_path_factory.mktemp("data"))
+  path = str(tmp_path_factory.mktemp("runs") / "digits")
+  config = synthetic.small_config(data__root=root, source__steps=4, adapt__steps=4)
+  runs.execute(config, root, path)
+  return path
+
+
+@pytest.fixture
+def workdir(street_run, tmp_path):
+  """A copy that a test may export from."""
+  return shutil.copytree(street_run, tmp_path / "run")
+
+
+def export(workdir, **options):
+  """Runs `export.run` in this process; returns the manifest and what it printed."""
+  with flagsaver.flagsaver(workdir=str(workdir), metric_images=4, **options):
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+      run.main([""])
+  with open(os.path.join(workdir, "export", publish.MANIFEST)) as file:
+    return json.load(file), printed.getvalue()
+
+
+def refused(workdir, **options):
+  with pytest.raises(config_lib.UserError) as refusal:
+    export(workdir, **options)
+  return str(refusal.value)
+
+
+def place(workdir, *parts):
+  return os.path.join(workdir, "export", *parts)
+
+
+def files(folder):
+  """{path: content} of everything below a folder."""
+  return {
+    os.path.relpath(os.path.join(base, name), folder): open(
+      os.path.join(base, name), "rb"
+    ).read()
+    for base, _, names in os.walk(folder)
+    for name in names
+  }
+
+
+def session(path):
+  return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def test_one_command_leaves_both_formats_and_says_what_to_type_next(workdir):
+  manifest, printed = export(workdir)
+  assert manifest["model"]["stage"] == "adapted"
+  assert manifest["model"]["classes"] == ["sky", "road", "building", "car"]
+  assert manifest["input"]["shape"] == [1, 32, 48, 3]
+  assert manifest["outputs"] == {"labels": {"dtype": "int32", "shape": [1, 32, 48]}}
+  assert os.path.isfile(place(workdir, "onnx", "model.onnx"))
+  assert os.path.isdir(place(workdir, "saved_model", "small_streets", "1"))
+  assert set(manifest["files"]) == set(files(place(workdir))) - {publish.MANIFEST}
+  for title in ("SavedModel", "SavedModel without tfdam", "ONNX Runtime"):
+    assert manifest["parity"][title]["relative_logit_difference"] <= 1e-4
+    assert manifest["parity"][title]["label_agreement"] >= 0.9999
+  assert manifest["parity"]["ONNX Runtime"]["metric"]["num_images"] == 4
+  assert "export.client_onnx" in printed
+
+
+def test_the_moving_average_is_what_is_exported(workdir):
+  """The checkpoint's "model" is the average; its "target" is not."""
+  export(workdir, formats=["onnx"])
+  # A convolution with nothing to fold into it.
+  kernel = "model/blocks/2/tall1/kernel/.ATTRIBUTES/VARIABLE_VALUE"
+  weights = runs.weights(str(workdir))
+  exported = onnx.load(place(workdir, "onnx", "model.onnx"))
+  found = [onnx.numpy_helper.to_array(tensor) for tensor in exported.graph.initializer]
+  average = weights[kernel].transpose(3, 2, 0, 1)
+  last = weights[kernel.replace("model/", "target/", 1)].transpose(3, 2, 0, 1)
+  same_shape = [array for array in found if array.shape == average.shape]
+  assert any(np.array_equal(array, average) for array in same_shape)
+  assert not any(np.array_equal(array, last) for array in same_shape)
+
+
+def test_every_stage_can_be_exported(workdir):
+  for stage in ("source_only", "gaussian", "adapted"):
+    manifest, _ = export(workdir, stage=stage, formats=["onnx"])
+    metadata = session(place(workdir, "onnx", "model.onnx")).get_modelmeta()
+    assert manifest["model"]["stage"] == stage
+    assert metadata.custom_metadata_map["tfdam.stage"] == stage
+
+
+def test_the_golden_pair_is_what_the_file_answers(workdir):
+  manifest, _ = export(workdir, formats=["onnx"], layout="nchw", label_dtype="uint8")
+  entry = manifest["onnx"]["float32"]
+  golden = np.load(place(workdir, entry["golden"]))
+  assert golden["image"].shape == (1, 3, 32, 48)
+  (labels,) = session(place(workdir, entry["file"])).run(None, {"image": golden["image"]})
+  assert labels.dtype == np.uint8
+  np.testing.assert_array_equal(labels, golden["labels"])
+
+
+def test_metadata_name_no_path_and_no_user(workdir):
+  manifest, _ = export(workdir, formats=["onnx"])
+  model = onnx.load(place(workdir, "onnx", "model.onnx"))
+  content = json.dumps(manifest) + str(model.metadata_props)
+  for word in (str(workdir), os.path.expanduser("~"), os.getcwd()):
+    assert word not in content
+  found = {entry.key: entry.value for entry in model.metadata_props}
+  assert json.loads(found["tfdam.classes"]) == manifest["model"]["classes"]
+  assert json.loads(found["tfdam.input"]) == manifest["input"]
+  assert found["tfdam.config_sha256"] == manifest["model"]["config_sha256"]
+
+
+def test_versions_are_only_ever_added(workdir):
+  export(workdir, formats=["saved_model"])
+  before = files(place(workdir, "saved_model", "small_streets"))
+  manifest, _ = export(workdir, formats=["saved_model"])
+  after = files(place(workdir, "saved_model", "small_streets"))
+  assert manifest["saved_model"]["folder"] == "saved_model/small_streets/2"
+  assert {name.split(os.sep)[0] for name in after} == {"1", "2"}
+  assert {k: v for k, v in after.items() if k.startswith("1")} == before
+
+
+def test_a_format_that_was_not_asked_for_again_stays_in_the_manifest(workdir):
+  export(workdir)
+  manifest, _ = export(workdir, formats=["onnx"])
+  assert manifest["saved_model"]["folder"] == "saved_model/small_streets/1"
+  # Another contract of the file, the same network: the SavedModel still belongs.
+  manifest, _ = export(workdir, formats=["onnx"], layout="nchw")
+  assert "saved_model" in manifest
+  manifest, _ = export(workdir, formats=["onnx"], stage="gaussian")
+  assert "saved_model" not in manifest
+  assert set(manifest["files"]) == {"onnx/model.onnx", "onnx/golden.npz"}
+
+
+def test_images_of_another_size_are_resized_inside(workdir):
+  manifest, _ = export(workdir, height=40, width=64)
+  assert manifest["input"]["shape"] == [1, 40, 64, 3]
+  assert manifest["outputs"]["labels"]["shape"] == [1, 40, 64]
+
+
+def test_a_dynamic_file_takes_any_batch_and_size(workdir):
+  export(workdir, dynamic_batch=True, dynamic_size=True, outputs=["labels", "logits"])
+  run_session = session(place(workdir, "onnx", "model.onnx"))
+  for shape in ((1, 32, 48, 3), (3, 41, 57, 3)):
+    labels, logits = run_session.run(
+      ["labels", "logits"], {"image": np.ones(shape, np.uint8)}
+    )
+    assert labels.shape == shape[:3]
+    np.testing.assert_array_equal(labels, logits.argmax(-1))
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_a_file_of_fewer_bits_lies_beside_the_float32_one(workdir, precision):
+  manifest, printed = export(
+    workdir, formats=["onnx"], precision=precision, max_metric_drop=20.0,
+    calibration_images=8,
+  )  # fmt: skip
+  assert set(manifest["onnx"]) == {"float32", precision}
+  assert f"ONNX Runtime, {precision}" in printed
+  sizes = [
+    manifest["files"][manifest["onnx"][p]["file"]]["bytes"] for p in ("float32", precision)
+  ]
+  assert sizes[1] < sizes[0]
+  kinds = to_onnx.operators(onnx.load(place(workdir, "onnx", f"model.{precision}.onnx")))
+  assert (kinds["QuantizeLinear"] > 0) == (precision == "int8")
+
+
+def test_a_metric_that_drops_too_far_publishes_nothing(workdir, monkeypatch):
+  monkeypatch.setattr(
+    parity,
+    "metric",
+    lambda *arguments: {"miou": 0.5 - 0.1 * ("int8" in arguments[4]), "num_images": 4},
+  )
+  message = refused(workdir, formats=["onnx"], precision="int8", calibration_images=4)
+  assert "10.00 points below" in message
+  assert "--max_metric_drop" in message
+  assert not files(place(workdir))
+
+
+def test_digits_export_with_the_references_of_both_worlds(digit_run, tmp_path):
+  workdir = shutil.copytree(digit_run, tmp_path / "run")
+  manifest, _ = export(workdir)
+  assert manifest["outputs"]["labels"] == {"dtype": "int32", "shape": [1]}
+  assert manifest["parity"]["ONNX reference"]["label_agreement"] == 1.0
+  assert "accuracy" in manifest["parity"]["ONNX Runtime"]["metric"]
+  assert "--dynamic_size" in refused(workdir, dynamic_size=True)
+
+
+def test_without_data_parity_is_still_checked(digit_run, tmp_path):
+  workdir = shutil.copytree(digit_run, tmp_path / "run")
+  manifest, printed = export(workdir, formats=["onnx"], data_root=str(tmp_path / "none"))
+  assert "metric" not in manifest["parity"]["keras"]
+  assert manifest["parity"]["ONNX Runtime"]["num_images"] == 4
+  assert "nothing was scored" in printed
+  message = refused(workdir, precision="int8", data_root=str(tmp_path / "none"))
+  assert "calibrated on training images" in message
+
+
+def test_a_wrong_file_is_refused_and_leaves_the_earlier_export(workdir, monkeypatch):
+  export(workdir)
+  before = files(place(workdir))
+  convert = to_onnx.convert
+
+  def wrong(function, contract):
+    model = convert(function, contract)
+    tensor = next(t for t in model.graph.initializer if len(t.dims) == 4)
+    values = onnx.numpy_helper.to_array(tensor) + 0.05
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), tensor.name))
+    return model
+
+  monkeypatch.setattr(to_onnx, "convert", wrong)
+  with pytest.raises(parity.GateFailed, match="a logit differs by"):
+    export(workdir)
+  assert files(place(workdir)) == before
+
+
+def test_an_interrupted_export_leaves_nothing_half_written(workdir, monkeypatch):
+  def interrupted(*arguments):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(pipeline._Work, "manifest", interrupted)
+  monkeypatch.setattr(publish, "move", interrupted)
+  with pytest.raises(KeyboardInterrupt):
+    export(workdir, formats=["onnx"])
+  assert not files(place(workdir))
+
+
+def test_what_a_killed_export_left_is_swept_away(workdir):
+  left = place(workdir, ".staging-killed", "onnx")
+  os.makedirs(left)
+  open(os.path.join(left, "model.onnx"), "w").close()
+  export(workdir, formats=["onnx"])
+  assert not [name for name in os.listdir(place(workdir)) if name.startswith(".")]
+
+
+def test_a_run_without_a_finished_stage_is_refused(workdir):
+  with open(os.path.join(workdir, "results.json")) as file:
+    results = json.load(file)
+  del results["stages"]["adapted"]
+  with open(os.path.join(workdir, "results.json"), "w") as file:
+    json.dump(results, file)
+  message = refused(workdir, stage="adapted")
+  assert "has not finished stage adapted (it has source_only, gaussian)" in message
+  assert "tfdam.train" in message
+  manifest, _ = export(workdir, formats=["onnx"])
+  assert manifest["model"]["stage"] == "gaussian"
+  os.remove(os.path.join(workdir, "results.json"))
+  assert "has not finished any stage" in refused(workdir)
+
+
+@pytest.mark.parametrize(
+  ("options", "words"),
+  [
+    ({"stage": "adaptd"}, "Did you mean 'adapted'?"),
+    ({"formats": ["onxx"]}, "Did you mean 'onnx'?"),
+    ({"formats": []}, "--formats is empty"),
+    ({"outputs": ["logit"]}, "Did you mean 'logits'?"),
+    ({"formats": ["saved_model"], "precision": "int8"}, "which ONNX alone has"),
+  ],
+)
+def test_a_wrong_word_is_answered_before_anything_starts(workdir, options, words):
+  assert words in refused(workdir, **options)
+  assert not os.path.exists(place(workdir))
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+  assert "no run folder" in refused(tmp_path)
+  with (
+    flagsaver.flagsaver(workdir=None),
+    pytest.raises(config_lib.UserError, match="--workdir"),
+  ):
+    run.main([""])
+
+
+def test_a_target_that_cannot_be_written_is_refused(workdir):
+  # A file where the folder must be: root, who runs tests in containers, may write anywhere.
+  open(place(workdir), "w").close()
+  assert "Cannot write to" in refused(workdir)
+
+
+def test_a_damaged_checkpoint_is_refused(workdir):
+  for base, _, names in os.walk(os.path.join(workdir, "checkpoints", "adapted")):
+    for name in names:
+      if name.startswith("state.data"):
+        with open(os.path.join(base, name), "r+b") as file:
+          file.write(b"damage")
+  assert "no whole checkpoint" in refused(workdir)
