@@ -22,10 +22,11 @@ _ALLOWED = frozenset({
   "MatMul", "MaxPool", "Mul", "Pad", "Relu", "Reshape", "Resize", "Slice", "Softmax",
   "Squeeze", "Sub", "Transpose", "Unsqueeze",
 })  # fmt: skip
-# What grey images and images of any size, or any number of them, take besides.
+# What images of any size, or any number of them, take besides.
 _ALLOWED_DYNAMIC = _ALLOWED | {
   "BatchToSpaceND", "ConstantOfShape", "Equal", "Expand", "Gather", "Max", "Min", "Mod",
   "Neg", "Range", "ReduceProd", "Shape", "Tile", "Where", "Ceil", "Floor", "Identity",
+  "And", "Less", "Split",
 }  # fmt: skip
 _ALLOWED_QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear"})
 # One at each end, and one for each extra output: between them, ONNX's own channel order.

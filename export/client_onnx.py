@@ -1,0 +1,862 @@
+"""Labels camera images with an exported network: the car's side.
+
+Needs numpy and onnxruntime alone, and Pillow for the command line: copy this one file.
+
+  segmenter = client_onnx.Segmenter("runs/streets-gam", provider="cuda")
+  labels = segmenter(image)  # uint8 [H, W, 3] -> integers [H, W]
+
+python -m export.client_onnx --model=runs/streets-gam --image=frames --out=labels
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import dataclasses
+import hashlib
+import importlib.util
+import io
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime as ort
+
+if TYPE_CHECKING:
+  import PIL.Image
+
+# Of export.json.
+FORMAT = 1
+# Best first. What stands behind a provider takes the nodes that it cannot; never the CPU.
+_PROVIDERS = {
+  "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
+  "cuda": ("CUDAExecutionProvider",),
+  "cpu": ("CPUExecutionProvider",),
+}
+_OPTIONS = {
+  # Float32 means float32: TensorFloat-32 keeps 10 bits of the mantissa and turns labels
+  # where two classes are nearly equal. Who wants speed exports float16.
+  "CUDAExecutionProvider": {"use_tf32": "0"},
+}
+_TYPES = dict(uint8="tensor(uint8)", int32="tensor(int32)", float32="tensor(float)")
+_log = logging.getLogger(__name__)
+
+
+class ModelError(Exception):
+  """What is wrong with a model, a provider or an image, and how to mend it."""
+
+
+class ProviderError(ModelError):
+  """A provider that cannot be had; `reason` is ONNX Runtime's or the loader's own."""
+
+  def __init__(self, provider: str, explanation: str, reason: str = "not built in"):
+    super().__init__(f"Provider '{provider}' cannot be had: {explanation}")
+    self.reason = reason
+
+
+class Segmenter:
+  """An exported network that has proved, on this machine, to give the labels it should.
+
+  Whatever is wrong raises at the start; there is no half-started Segmenter. Several threads
+  may call one.
+
+  Attributes:
+    name: of the model.
+    task: "segmentation" or "classification".
+    classes: names, in the order of the labels.
+    palette: uint8 [num_classes, 3], RGB.
+    channels: of images, 1 or 3.
+    size: height and width of images, in pixels; None where any will do.
+    provider: what computes: "tensorrt", "cuda" or "cpu".
+  """
+
+  def __init__(
+    self,
+    model_dir: str,
+    provider: str = "auto",
+    precision: str = "float32",
+    threads: int = 0,
+  ):
+    """Loads and verifies the model.
+
+    Args:
+      model_dir: an export folder, the run folder around it or its onnx/ folder.
+      provider: "cpu", "cuda" or "tensorrt" (with CUDA behind it), which is an error where
+        it cannot be had; or "auto", the best one that starts, which is logged. TensorRT
+        builds its engine at every start, for minutes, unless the environment has
+        ORT_TENSORRT_ENGINE_CACHE_ENABLE=1 and ORT_TENSORRT_CACHE_PATH.
+      precision: "float32", or another that was exported.
+      threads: on the CPU; 0: one for each core.
+
+    Raises:
+      ModelError: files are missing, damaged or of another export; the provider cannot be
+        had; the model or its labels are not those of the manifest.
+    """
+    if provider not in ("auto", *_PROVIDERS):
+      raise ModelError(
+        f"'{provider}' is no provider; expected auto, {', '.join(sorted(_PROVIDERS))}."
+      )
+    if threads < 0:
+      raise ModelError(f"threads is {threads}; expected 0 (one for each core) or more.")
+    self._contract = contract = _read_contract(_export_folder(model_dir), precision)
+    model_path = _verified(contract, contract.model_file)
+    golden_path = _verified(contract, contract.golden_file)
+    self.name, self.task = contract.name, contract.task
+    self.classes, self.palette = contract.classes, contract.palette
+    self.channels, self.size = contract.channels, contract.size
+    self.provider, self._session = _start(model_path, provider, threads)
+    _check_origin(self._session, contract)
+    _check_signature(self._session, contract)
+    self._check_golden(golden_path, precision)
+
+  def __call__(self, image: np.ndarray) -> np.ndarray | int:
+    """Labels an image, or a batch if the model takes one.
+
+    Args:
+      image: uint8 [H, W, C], 0 to 255, RGB; [H, W] too where C is 1; or [B, H, W, C]. The
+        same whatever layout the model has inside.
+
+    Returns:
+      Segmentation: labels [H, W] or [B, H, W], int32 or uint8 as exported.
+      Classification: the label, an int, or labels [B].
+
+    Raises:
+      ModelError: the image is none that the model takes, or ONNX Runtime fails.
+    """
+    images = self._batch(image)
+    if self._contract.layout == "nchw":
+      images = images.transpose(0, 3, 1, 2)
+    labels = self._run(np.ascontiguousarray(images))
+    if np.ndim(image) == 4:
+      return labels
+    return labels[0] if self.task == "segmentation" else int(labels[0])
+
+  def _batch(self, image: np.ndarray) -> np.ndarray:
+    """Checks an image or a batch and returns it as uint8 [B, H, W, C]."""
+    images = np.asarray(image)
+    if images.dtype != np.uint8:
+      floats = " If it is in [0, 1]: (255 * image).round().astype(numpy.uint8)."
+      raise ModelError(
+        f"The image is {images.dtype}; {self.name} takes uint8, 0 to 255."
+        f"{floats if images.dtype.kind == 'f' else ''}"
+      )
+    if images.ndim == 2 and self.channels == 1:
+      images = images[..., np.newaxis]
+    if images.ndim == 3:
+      images = images[np.newaxis]
+    batch, *_ = self._contract.image_shape
+    shape = (batch, *self.size, self.channels)
+    if images.ndim != 4 or not _fits(images.shape[1:], shape[1:]):
+      raise ModelError(
+        f"The image has the shape {_shown(np.shape(image))}; {self.name} takes"
+        f" {_shown(shape[1:])}: height, width, {'RGB' if self.channels == 3 else 'grey'}."
+        f" {self._remedy(images.shape)}"
+      )
+    if not _fits(images.shape[:1], (batch,)) or not len(images):
+      raise ModelError(
+        f"The batch has {len(images)} images; {self.name} takes {batch or 'one or more'}."
+        " Call it once for each image, or export with --dynamic_batch."
+      )
+    return images
+
+  def _remedy(self, shape: tuple[int, ...]) -> str:
+    """What to do about the shape of an image, given as a batch's."""
+    if len(shape) == 4 and shape[-1] == self.channels:
+      return "Resize it, or export the run for this size."
+    if len(shape) == 4 and shape[1] == self.channels:
+      return "Its channels come first: image.transpose(1, 2, 0) puts them last."
+    if self.channels == 1:
+      return "Convert it to grey, as Pillow does with image.convert('L')."
+    return "Convert it to RGB; image[..., :3] drops an alpha channel."
+
+  def _run(self, images: np.ndarray) -> np.ndarray:
+    """Labels a contiguous batch that is arranged as the model wants it."""
+    contract = self._contract
+    num_images, *size = (images.shape[axis] for axis in contract.axes)
+    sizes = size if self.task == "segmentation" else []
+    labels = np.empty((num_images, *sizes), contract.label_dtype)
+    # Of this call alone: threads share the session. The buffers are numpy's own, so nothing
+    # is copied on the CPU, and once each way on a GPU.
+    binding = self._session.io_binding()
+    binding.bind_cpu_input(contract.input_name, images)
+    binding.bind_output(
+      "labels", "cpu", 0, labels.dtype.type, labels.shape, labels.ctypes.data
+    )
+    try:
+      self._session.run_with_iobinding(binding)
+    except Exception as error:  # ONNX Runtime's errors have no class in common
+      raise ModelError(
+        f"ONNX Runtime fails on images {_shown(images.shape)} with {self.name} on"
+        f" {self.provider}: {_first_line(error)}"
+      ) from error
+    return labels
+
+  def _check_golden(self, path: str, precision: str) -> None:
+    """Raises ModelError unless the golden image gets the labels that it got at export."""
+    try:
+      with np.load(path, allow_pickle=False) as pair:
+        image, golden = pair["image"], pair["labels"]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+      raise ModelError(f"{path} holds no image and labels: {error}. {_COPY}") from error
+    if image.dtype != np.uint8 or not _fits(image.shape, self._contract.image_shape):
+      raise ModelError(
+        f"{path} has an image {image.dtype} {_shown(image.shape)}; export.json says uint8"
+        f" {_shown(self._contract.image_shape)}. {_COPY}"
+      )
+    labels = self._run(np.ascontiguousarray(image))
+    if labels.shape != golden.shape:
+      raise ModelError(
+        f"{path} has labels {_shown(golden.shape)}; its image gets {_shown(labels.shape)}."
+        f" {_COPY}"
+      )
+    differing = np.mean(labels != golden)
+    # Other devices and narrow numbers round in another order, which turns near ties.
+    exact = self.provider == "cpu" and precision == "float32"
+    allowed = 1e-4 if exact else 1e-3
+    if differing > allowed:
+      raise ModelError(
+        f"{self.name} on {self.provider} labels its golden image otherwise than at export:"
+        f" {differing:.3%} of the labels differ, at most {allowed:.2%} may. Here is ONNX"
+        f" Runtime {ort.__version__}, there was {self._contract.exported_with}. Take that"
+        " release or provider 'cpu', or export again. The environment variable"
+        " NVIDIA_TF32_OVERRIDE=0 makes GPUs compute float32 in full."
+      )
+
+
+# ---- The manifest and its files.
+
+_COPY = "Copy the whole export folder again; files of two exports do not mix."
+
+
+@dataclasses.dataclass(frozen=True)
+class _Contract:
+  """What export.json promises of one ONNX file.
+
+  Attributes:
+    folder: of export.json; files are relative to it.
+    origin: metadata that the model must carry.
+    image_shape: [B, H, W, C] or [B, C, H, W] as `layout` says, None where any will do.
+    outputs: {name: (dtype, shape)}.
+    digests: {file: {"sha256", "bytes"}}.
+    exported_with: the ONNX Runtime that computed the golden labels.
+  """
+
+  folder: str
+  name: str
+  task: str
+  classes: tuple[str, ...]
+  palette: np.ndarray
+  origin: dict[str, str]
+  input_name: str
+  layout: str
+  channels: int
+  image_shape: tuple[int | None, ...]
+  outputs: dict[str, tuple[str, tuple[int | None, ...]]]
+  model_file: str
+  golden_file: str
+  digests: dict[str, dict[str, Any]]
+  exported_with: str
+
+  @property
+  def axes(self) -> tuple[int, int, int]:
+    """Where batch, height and width stand in `image_shape`."""
+    return (0, 1, 2) if self.layout == "nhwc" else (0, 2, 3)
+
+  @property
+  def size(self) -> tuple[int | None, int | None]:
+    _, height, width = self.axes
+    return self.image_shape[height], self.image_shape[width]
+
+  @property
+  def label_dtype(self) -> np.dtype:
+    return np.dtype(self.outputs["labels"][0])
+
+
+def _export_folder(model_dir: str) -> str:
+  """The folder of export.json: the one given, its export/, or the one around onnx/."""
+  given = os.path.abspath(model_dir)
+  around = [os.path.dirname(given)] if os.path.basename(given) == "onnx" else []
+  for folder in (given, os.path.join(given, "export"), *around):
+    if os.path.isfile(os.path.join(folder, "export.json")):
+      return folder
+  missing = "" if os.path.isdir(given) else "no folder, so it is "
+  raise ModelError(
+    f"{given} is {missing}no export of tfdam; expected a folder with export.json, a run"
+    " folder with export/export.json, or the onnx/ beside export.json. Was the run"
+    " exported (python -m export.run --workdir=...)?"
+  )
+
+
+def _read_contract(folder: str, precision: str) -> _Contract:
+  path = os.path.join(folder, "export.json")
+  try:
+    with open(path, encoding="utf-8") as file:
+      manifest = json.load(file)
+    if manifest["format"] != FORMAT:
+      raise ModelError(
+        f"{path} has format {manifest['format']}; this client reads {FORMAT}. Take the"
+        f" client_onnx.py of tfdam {manifest.get('tool', {}).get('version', '')}."
+      )
+    if precision not in manifest.get("onnx", {}):
+      there = ", ".join(manifest.get("onnx", {})) or "no ONNX file at all"
+      raise ModelError(
+        f"{path} has no precision '{precision}'; it has: {there}. Choose one, or export"
+        f" again with --precision={precision}."
+      )
+    return _parse_manifest(manifest, folder, precision)
+  except OSError as error:
+    raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    raise ModelError(
+      f"{path} is damaged or no manifest of a tfdam export ({error!r}). {_COPY}"
+    ) from error
+
+
+def _parse_manifest(manifest: dict[str, Any], folder: str, precision: str) -> _Contract:
+  """Raises what `_read_contract` takes for damage."""
+  model, image, entry = manifest["model"], manifest["input"], manifest["onnx"][precision]
+  contract = _Contract(
+    folder=folder, name=model["name"], task=model["task"],
+    classes=tuple(model["classes"]),
+    palette=np.array(model["palette"], np.uint8).reshape(-1, 3),
+    origin={
+      f"tfdam.{key}": str(model[key]) for key in ("config_sha256", "stage", "step")
+    },
+    input_name=image["name"], layout=image["layout"], channels=image["channels"],
+    image_shape=tuple(image["shape"]),
+    outputs={
+      name: (output["dtype"], tuple(output["shape"]))
+      for name, output in manifest["outputs"].items()
+    },
+    model_file=entry["file"], golden_file=entry["golden"], digests=manifest["files"],
+    exported_with=next(
+      (str(release) for package, release in manifest["tool"].items()
+       if package in ("onnxruntime-gpu", "onnxruntime")), "another release",
+    ),
+  )  # fmt: skip
+  num_classes, num_colours = len(contract.classes), len(contract.palette)
+  if contract.layout not in ("nhwc", "nchw") or len(contract.image_shape) != 4:
+    raise ValueError(f"input {image}")
+  if contract.task not in ("segmentation", "classification"):
+    raise ValueError(f"task {contract.task}")
+  if "labels" not in contract.outputs:
+    raise KeyError("labels")
+  if num_classes != num_colours:
+    raise ValueError(f"{num_classes} classes, {num_colours} colours")
+  for dtype in (image["dtype"], *(dtype for dtype, _ in contract.outputs.values())):
+    if dtype not in _TYPES:
+      raise ValueError(f"dtype {dtype}")
+  return contract
+
+
+def _verified(contract: _Contract, file: str) -> str:
+  """The path of a file whose size and SHA-256 are the manifest's.
+
+  Raises:
+    ModelError: they are not.
+  """
+  path = os.path.join(contract.folder, *file.split("/"))
+  recorded = contract.digests.get(file)
+  if not recorded:
+    raise ModelError(f"export.json names {file}, but has no digest of it. {_COPY}")
+  digest = hashlib.sha256()
+  try:
+    size = os.path.getsize(path)
+    if size != recorded["bytes"]:
+      raise ModelError(
+        f"{path} has {size:,} bytes; export.json says {recorded['bytes']:,}. It is cut off"
+        f" or of another export. {_COPY}"
+      )
+    with open(path, "rb") as opened:
+      while block := opened.read(1 << 20):
+        digest.update(block)
+  except OSError as error:
+    raise ModelError(
+      f"{path}, which export.json lists, cannot be read: {error.strerror}. {_COPY}"
+    ) from error
+  if digest.hexdigest() != recorded["sha256"]:
+    raise ModelError(
+      f"{path} has the SHA-256 {digest.hexdigest()}; export.json says"
+      f" {recorded['sha256']}. It was damaged or changed, or is of another export. {_COPY}"
+    )
+  return path
+
+
+def _check_origin(session: ort.InferenceSession, contract: _Contract) -> None:
+  """Raises ModelError if the model was made from another run, stage or step."""
+  found = session.get_modelmeta().custom_metadata_map
+  for key, expected in contract.origin.items():
+    if found.get(key) != expected:
+      raise ModelError(
+        f"{contract.model_file} is not the model of this export.json: its {key} is"
+        f" {found.get(key, 'missing')}, expected {expected}. {_COPY}"
+      )
+
+
+def _check_signature(session: ort.InferenceSession, contract: _Contract) -> None:
+  """Raises ModelError if the model takes or gives something else than the manifest says."""
+  inputs = {contract.input_name: ("uint8", contract.image_shape)}
+  for kind, nodes, promised in (
+    ("inputs", session.get_inputs(), inputs),
+    ("outputs", session.get_outputs(), contract.outputs),
+  ):
+    found = {node.name: (node.type, _dimensions(node.shape)) for node in nodes}
+    expected = {name: (_TYPES[dtype], shape) for name, (dtype, shape) in promised.items()}
+    same = found.keys() == expected.keys() and all(
+      found[name][0] == dtype and _agrees(found[name][1], shape, kind == "outputs")
+      for name, (dtype, shape) in expected.items()
+    )
+    if not same:
+      raise ModelError(
+        f"{contract.model_file} has the {kind} {_described(found)}; export.json says"
+        f" {_described(expected)}. {_COPY}"
+      )
+
+
+def _dimensions(shape: Sequence[Any]) -> tuple[int | None, ...]:
+  return tuple(size if isinstance(size, int) else None for size in shape)
+
+
+def _agrees(found: tuple, promised: tuple, open_axes: bool) -> bool:
+  """Whether a graph's shape is the promised one; it may leave an output's axes open."""
+  return len(found) == len(promised) and all(
+    here == there or (open_axes and here is None) for here, there in zip(found, promised)
+  )
+
+
+def _fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
+  return len(shape) == len(expected) and all(
+    there in (None, here) for here, there in zip(shape, expected)
+  )
+
+
+def _shown(shape: Sequence[int | None]) -> str:
+  return f"[{', '.join('any' if size is None else str(size) for size in shape)}]"
+
+
+def _described(tensors: dict[str, tuple[str, tuple]]) -> str:
+  return ", ".join(
+    f"{name} {kind} {_shown(shape)}" for name, (kind, shape) in tensors.items()
+  )
+
+
+def _first_line(error: BaseException) -> str:
+  return (str(error).strip() or repr(error)).splitlines()[0]
+
+
+# ---- The provider.
+
+
+def _start(path: str, provider: str, threads: int) -> tuple[str, ort.InferenceSession]:
+  """Returns the provider that was had and its session; see Segmenter."""
+  if provider != "auto":
+    return provider, _open(path, provider, threads)
+  refusals = []
+  for name in ("tensorrt", "cuda"):
+    if _PROVIDERS[name][0] not in ort.get_available_providers():
+      continue
+    try:
+      session = _open(path, name, threads)
+    except ProviderError as error:
+      refusals.append(f"; {name} does not start: {error.reason}")
+    else:
+      _log.info("Provider auto is %s%s", name, "".join(refusals))
+      return name, session
+  session = _open(path, "cpu", threads)
+  # Whoever installed the GPU package wants to know; whoever did not, knows.
+  level = logging.WARNING if refusals else logging.INFO
+  _log.log(level, "Provider auto is cpu%s", "".join(refusals))
+  return "cpu", session
+
+
+def _open(path: str, provider: str, threads: int) -> ort.InferenceSession:
+  """A session on this provider, and on no CPU unless it is the provider.
+
+  Raises:
+    ProviderError: there is none to be had.
+    ModelError: the CPU cannot load the model.
+  """
+  options = ort.SessionOptions()
+  options.intra_op_num_threads = threads
+  if provider != "cpu":
+    _check_listed(provider)
+    _check_libraries(provider)
+    # ONNX Runtime falls back to the CPU without a word. This entry, with a list that leaves
+    # the CPU out, is the only thing that makes it fail instead.
+    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+  chosen = [(name, _OPTIONS.get(name, {})) for name in _PROVIDERS[provider]]
+  try:
+    session = ort.InferenceSession(path, options, providers=chosen, enable_fallback=0)
+  except Exception as error:  # as in _run
+    if provider == "cpu":
+      raise ModelError(f"ONNX Runtime cannot load {path}: {_first_line(error)}") from error
+    raise _does_not_start(provider, _first_line(error)) from error
+  became = session.get_providers()[0]
+  if became != _PROVIDERS[provider][0]:
+    raise _does_not_start(provider, f"it became {became}")
+  return session
+
+
+def _check_listed(provider: str) -> None:
+  """Raises ProviderError if the installed package was built without the provider."""
+  listed = ort.get_available_providers()
+  if _PROVIDERS[provider][0] not in listed:
+    raise ProviderError(
+      provider,
+      f"the installed ONNX Runtime {ort.__version__} has {', '.join(listed)} alone: it is"
+      " no onnxruntime-gpu. pip uninstall onnxruntime onnxruntime-gpu (they shadow each"
+      " other), then pip install onnxruntime-gpu; or take provider 'cpu'.",
+    )
+
+
+def _check_libraries(provider: str) -> None:
+  """Raises ProviderError if a library that the provider loads is missing.
+
+  ONNX Runtime says which one in its log alone, amid much else.
+  """
+  # CUDA from onnxruntime-gpu[cuda,cudnn] lies where the loader does not look. It prints.
+  with contextlib.redirect_stdout(io.StringIO()):
+    getattr(ort, "preload_dlls", lambda: None)()
+  own = os.path.join(os.path.dirname(ort.__file__), "capi", "libonnxruntime_providers_")
+  missing = []
+  for library, mode in (
+    ("libcuda.so.1", ctypes.DEFAULT_MODE),  # the NVIDIA driver's
+    (f"{own}shared.so", ctypes.RTLD_GLOBAL),  # the next one takes its symbols
+    (f"{own}{provider}.so", ctypes.DEFAULT_MODE),
+  ):
+    try:
+      ctypes.CDLL(library, mode)
+    except OSError as error:
+      # Other builds have no file of their own by this name, and are left to try.
+      if "cannot open shared object" in str(error) and not str(error).startswith(own):
+        missing.append(str(error))
+  if missing:
+    raise _does_not_start(provider, "; ".join(missing))
+
+
+def _does_not_start(provider: str, reason: str) -> ProviderError:
+  reason = reason.rstrip(".")
+  package = f"{getattr(ort, 'package_name', 'onnxruntime')} {ort.__version__}"
+  built_with = getattr(ort, "cuda_version", "")
+  return ProviderError(
+    provider,
+    f"{package} lists it, but it does not start here ({reason}). It needs an NVIDIA GPU"
+    " with its driver (libcuda.so.1), CUDA 12 or 13"
+    f"{f' (this package: {built_with})' if built_with else ''}, cuDNN 9"
+    f"{', TensorRT 10' if provider == 'tensorrt' else ''}, and a model that it can compute"
+    " alone: export it with a fixed size. Mend what is missing, or take provider 'cpu'.",
+    reason,
+  )
+
+
+# ---- The command line, which alone needs Pillow.
+
+_STILLS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm")
+_VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm")
+# Named, because Pillow knows formats whose decoders start other programs.
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+_CONVERTED = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Labels pictures; returns the exit status."""
+  options = _parse(argv)
+  logging.basicConfig(level=logging.INFO, format="%(message)s")
+  try:
+    _label(options)
+  except ModelError as error:
+    print(f"Error: {error}", file=sys.stderr)
+    return 2
+  return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    prog="client_onnx", description="Labels images with an exported network."
+  )
+  flag = parser.add_argument
+  flag("--model", required=True, help="export folder, or the run folder around it")
+  flag("--image", required=True, help="image, folder of images, animation or video")
+  flag("--out", default="labels", help="folder for pictures (default: labels)")
+  flag("--provider", default="auto", choices=("auto", *sorted(_PROVIDERS)))
+  flag("--precision", default="float32", help="float32 (default), float16 or int8")
+  flag(
+    "--resize", default=True, action=argparse.BooleanOptionalAction,
+    help="resize images of another size; their labels get the image's size again",
+  )  # fmt: skip
+  flag("--alpha", type=_share, default=0.5, help="weight of colours over the image, 0 to 1")
+  flag("--threads", type=int, default=0, help="on the CPU; 0: one for each core")
+  return parser.parse_args(argv)
+
+
+def _share(text: str) -> float:
+  value = float(text)
+  if not 0 <= value <= 1:
+    raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+  return value
+
+
+def _label(options: argparse.Namespace) -> None:
+  if importlib.util.find_spec("PIL") is None:
+    raise ModelError("The command line needs Pillow: pip install pillow.")
+  source, out = _resolve(options.image), _resolve(options.out)
+  if source == out:
+    raise ModelError(f"--out is the folder of the images, {out}. Set another.")
+  files = _files(source)
+  segmenter = Segmenter(
+    _resolve(options.model), options.provider, options.precision, options.threads
+  )
+  latencies_ms, sizes = [], set()
+  progress = _Progress()
+  for stem, picture in _pictures(files):
+    image = picture.convert("RGB" if segmenter.channels == 3 else "L")
+    if options.resize:
+      image = _fitted(image, segmenter.size)
+    if picture.size not in sizes and image.size != picture.size:
+      came, size = (" x ".join(map(str, pair)) for pair in (picture.size, image.size))
+      _log.info("Images of %s pixels, such as %s, are resized to %s", came, stem, size)
+    sizes.add(picture.size)
+    pixels = np.asarray(image)
+    start = time.perf_counter()
+    labels = segmenter(pixels)
+    latencies_ms.append(1e3 * (time.perf_counter() - start))
+    if isinstance(labels, np.ndarray):
+      _write(out, stem, picture, labels, segmenter, options.alpha)
+    else:
+      print(f"{stem}: {segmenter.classes[labels]} ({labels})")
+    progress.show(len(latencies_ms))
+  progress.end()
+  count = len(latencies_ms)
+  print(
+    f"{count} image{'s' if count != 1 else ''} by {segmenter.name} on {segmenter.provider},"
+    f" median {np.median(latencies_ms):.2f} ms each, the slowest {max(latencies_ms):.2f} ms"
+  )
+  if segmenter.task == "segmentation":
+    print(f"Pictures: {out}")
+
+
+class _Progress:
+  """A line on the terminal that counts, once the work has taken five seconds."""
+
+  def __init__(self):
+    self._start = self._last = time.monotonic()
+    self._shown = False
+
+  def show(self, count: int) -> None:
+    now = time.monotonic()
+    if now - self._start < 5 or now - self._last < 0.2 or not sys.stderr.isatty():
+      return
+    self._last, self._shown = now, True
+    rate = count / (now - self._start)
+    print(f"\r{count} images, {rate:.1f} a second ", end="", file=sys.stderr, flush=True)
+
+  def end(self) -> None:
+    if self._shown:
+      print(file=sys.stderr)
+
+
+def _resolve(path: str) -> str:
+  """Makes a user's path absolute: `bazel run` starts the program in another folder."""
+  base = os.environ.get("BUILD_WORKING_DIRECTORY", os.getcwd())
+  return os.path.normpath(os.path.join(base, os.path.expanduser(path)))
+
+
+def _files(path: str) -> list[str]:
+  """The image and video files that a path names, sorted by name."""
+  if os.path.isfile(path):
+    return [path]
+  if not os.path.isdir(path):
+    raise ModelError(f"There is no image, video or folder {path}. Set --image.")
+  names = sorted(os.listdir(path))
+  files = [name for name in names if name.lower().endswith((*_STILLS, *_VIDEOS))]
+  if not files:
+    raise ModelError(
+      f"{path} holds no image ({' '.join(_STILLS)}) and no video ({' '.join(_VIDEOS)})."
+    )
+  return [os.path.join(path, name) for name in files]
+
+
+def _pictures(files: Sequence[str]) -> Iterator[tuple[str, PIL.Image.Image]]:
+  """Yields every frame of every file, with its stem for output files."""
+  names = [os.path.basename(file) for file in files]
+  stems = [os.path.splitext(name)[0] for name in names]
+  for file, name, stem in zip(files, names, stems):
+    frames = _video(file) if file.lower().endswith(_VIDEOS) else _stills(file)
+    unique = stem if stems.count(stem) == 1 else name
+    for number, picture in frames:
+      yield f"{unique}-{number:06d}" if number else unique, picture
+
+
+def _stills(path: str) -> Iterator[tuple[int, PIL.Image.Image]]:
+  """Yields (0, image), or (1, frame), (2, frame), ... of a file that has several."""
+  from PIL import Image
+
+  try:
+    with Image.open(path, formats=_FORMATS) as opened:
+      # The other frames of a telephone's JPEG are depth maps and the like.
+      count = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
+      for i in range(count):
+        opened.seek(i)
+        yield (i + 1 if count > 1 else 0), _eight_bits(opened, path)
+  except ModelError:
+    raise
+  # Pillow raises OSError, SyntaxError, ValueError, struct.error and others, by format.
+  except Exception as error:
+    raise ModelError(
+      f"{path} cannot be decoded ({error}): it is cut short, damaged or no image. Mend or"
+      " remove it."
+    ) from error
+
+
+def _eight_bits(frame: PIL.Image.Image, path: str) -> PIL.Image.Image:
+  """A frame as training reads images: upright, the upper 8 of 16 bits, no alpha."""
+  from PIL import Image, ImageOps
+
+  turned = ImageOps.exif_transpose(frame)
+  # PNGs of 16-bit grey are "I" to Pillow before 10.4.
+  if turned.mode.startswith("I;16") or (turned.mode, frame.format) == ("I", "PNG"):
+    return Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
+  if turned.mode not in _CONVERTED:
+    raise ModelError(
+      f"{path} holds '{turned.mode}' pixels; expected grey or RGB of 8 or 16 bits."
+    )
+  turned.info.pop("transparency", None)  # else convert() warns of it
+  return turned.convert("L" if turned.mode in ("1", "L") else "RGB")
+
+
+def _video(path: str) -> Iterator[tuple[int, PIL.Image.Image]]:
+  """Yields (1, frame), (2, frame), ... of a video, decoded by ffmpeg at a constant rate."""
+  from PIL import Image
+
+  ffmpeg = shutil.which("ffmpeg")
+  if not ffmpeg:
+    raise ModelError(
+      f"{path} is a video, and there is no ffmpeg on PATH to decode it. Install ffmpeg, or"
+      " set --image to a folder of frames."
+    )
+  # PPM is raw RGB behind a header with the size, which rotation may have changed.
+  form = "-map 0:v:0 -f image2pipe -c:v ppm -pix_fmt rgb24 -".split()
+  command = [ffmpeg, "-nostdin", "-v", "error", "-i", path, *form]
+  number = 0
+  with tempfile.TemporaryFile() as said:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said)
+    assert process.stdout
+    try:
+      while (frame := _read_ppm(process.stdout)) is not None:
+        number += 1
+        yield number, Image.fromarray(frame)
+      status = process.wait()
+    finally:
+      process.stdout.close()
+      process.kill()
+      process.wait()
+    said.seek(0)
+    words = said.read().decode(errors="replace").strip().splitlines() or ["nothing"]
+  if status or not number:
+    raise ModelError(
+      f"{path} cannot be decoded after frame {number}: ffmpeg ends with status {status} and"
+      f" says: {words[0]}"
+    )
+
+
+def _read_ppm(stream: IO[bytes]) -> np.ndarray | None:
+  """The next picture of a stream, uint8 [H, W, 3], or None at its end."""
+  _, size, _ = (stream.readline() for _ in range(3))
+  if not size:
+    return None
+  width, height = map(int, size.split())
+  pixels = stream.read(3 * width * height)
+  if len(pixels) < 3 * width * height:
+    return None
+  return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+
+
+def _fitted(
+  picture: PIL.Image.Image, size: tuple[int | None, int | None]
+) -> PIL.Image.Image:
+  """The picture at the model's size, height and width, if that is another."""
+  from PIL import Image
+
+  height, width = size
+  wanted = (width or picture.width, height or picture.height)
+  if picture.size == wanted:
+    return picture
+  return picture.resize(wanted, Image.Resampling.BILINEAR)
+
+
+def _write(
+  out: str,
+  stem: str,
+  picture: PIL.Image.Image,
+  labels: np.ndarray,
+  segmenter: Segmenter,
+  alpha: float,
+) -> None:
+  """Writes <stem>-labels.png, of ids, and <stem>-overlay.png, of colours over the image."""
+  from PIL import Image
+
+  ids = Image.fromarray(labels.astype(np.uint8))
+  # Nearest neighbour: between two ids there is no third.
+  ids = ids.resize(picture.size, Image.Resampling.NEAREST)
+  overlay = _overlay(picture.convert("RGB"), np.asarray(ids), segmenter, alpha)
+  try:
+    os.makedirs(out, exist_ok=True)
+    ids.save(os.path.join(out, f"{stem}-labels.png"))
+    overlay.save(os.path.join(out, f"{stem}-overlay.png"))
+  except OSError as error:
+    raise ModelError(f"Cannot write to {out}: {error}. Set --out.") from error
+
+
+def _overlay(
+  picture: PIL.Image.Image, ids: np.ndarray, segmenter: Segmenter, alpha: float
+) -> PIL.Image.Image:
+  """The colours of classes over the image, above a legend of those that occur in it."""
+  from PIL import Image
+
+  palette = np.zeros((256, 3), np.uint8)  # ids without a class are black
+  palette[: len(segmenter.palette)] = segmenter.palette
+  blended = Image.blend(picture, Image.fromarray(palette[ids]), alpha)
+  counts = np.bincount(ids.ravel(), minlength=256)[: len(segmenter.classes)]
+  by_share = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
+  legend = _legend([(segmenter.classes[i], palette[i]) for i in by_share], picture.width)
+  whole = Image.new("RGB", (picture.width, picture.height + legend.height))
+  whole.paste(blended, (0, 0))
+  whole.paste(legend, (0, picture.height))
+  return whole
+
+
+def _legend(entries: Sequence[tuple[str, np.ndarray]], width: int) -> PIL.Image.Image:
+  """A strip with a square and a name for each class, in as many rows as that takes."""
+  from PIL import Image, ImageDraw, ImageFont
+
+  side = min(20, max(10, width // 40))
+  margin, row = side // 2, 3 * side // 2
+  font = ImageFont.load_default(side)
+  left, top, places = margin, margin, []
+  for name, _ in entries:
+    length = int(2 * side + font.getlength(name))
+    if left > margin and left + length > width:
+      left, top = margin, top + row
+    places.append((left, top))
+    left += length
+  strip = Image.new("RGB", (width, top + row), "white")
+  draw = ImageDraw.Draw(strip)
+  for (left, top), (name, colour) in zip(places, entries):
+    box = (left, top, left + side - 1, top + side - 1)
+    draw.rectangle(box, fill=tuple(colour.tolist()))
+    draw.text((left + 4 * side // 3, top + side // 2), name, "black", font, anchor="lm")
+  return strip
+
+
+if __name__ == "__main__":
+  sys.exit(main())

@@ -1,0 +1,376 @@
+"""Asks a TF Serving for labels, over REST or gRPC.
+
+  client = client_serving.RestClient("http://localhost:8501", "streets-gam")
+  labels = client.predict(open("street.png", "rb").read())["labels"]
+
+python -m export.client_serving --url=http://localhost:8501 --name=streets-gam \
+  --image=street.png --out=labels
+python -m export.client_serving --grpc=localhost:8500 --name=streets-gam --image=frames
+
+REST needs numpy alone; gRPC also tensorflow-serving-api (pip install -e .[serving]), which
+brings TensorFlow; the command line Pillow. Tested against doubles: no TF Serving was run
+where this was written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import http.client
+import importlib.util
+import json
+import os
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from typing import Any, Union
+
+import numpy as np
+
+# What `predict` takes: images, uint8 [H, W, C] or [B, H, W, C]; or encoded JPEG or PNG
+# files, one or several.
+Images = Union[np.ndarray, bytes, Sequence[bytes]]
+
+_IMAGE, _BYTES, _LABELS = "image", "image_bytes", "labels"
+_SIGNATURES = {_IMAGE: "serving_default", _BYTES: "predict_bytes"}
+_ENDINGS = (".png", ".jpg", ".jpeg")
+
+
+class ServingError(Exception):
+  """What was asked, what came back, and what mends it."""
+
+
+class RestClient:
+  """Talks to a server's REST port (8501 by custom).
+
+  Encoded files travel as base64, arrays as decimal numbers: four times as long as the
+  pixels and slow to parse. Prefer files here, or gRPC.
+  """
+
+  def __init__(
+    self, url: str, name: str, version: int | None = None, timeout_s: float = 10.0
+  ):
+    """Args:
+    url: http://host:port.
+    name: of the model.
+    version: of it; None: the newest that the server has.
+    timeout_s: how long an answer may take.
+
+    Raises:
+      ServingError: that is no URL.
+    """
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+      raise ServingError(
+        f"'{url}' is no URL of a server; expected one such as http://localhost:8501."
+      )
+    self._asked = f"{url.rstrip('/')}/v1/models/{urllib.parse.quote(name)}"
+    if version is not None:
+      self._asked += f"/versions/{version}"
+    self._timeout_s = timeout_s
+
+  def predict(self, images: Images) -> dict[str, np.ndarray]:
+    """Labels images.
+
+    Args:
+      images: see Images.
+
+    Returns:
+      {output: array}: "labels", int32 [H, W] (segmentation) or [] (classification), and
+      what else was exported, float32. Of several images, each has a batch axis first.
+
+    Raises:
+      ServingError: the server cannot be reached, or refuses.
+    """
+    name, batch, is_single = _prepare(images)
+    values = (
+      [{"b64": base64.b64encode(one).decode("ascii")} for one in batch]
+      if name == _BYTES
+      else np.asarray(batch).tolist()
+    )
+    request = {"signature_name": _SIGNATURES[name], "inputs": {name: values}}
+    answer = self._ask(f"{self._asked}:predict", json.dumps(request).encode())
+    outputs = answer.get("outputs")
+    if outputs is None:
+      raise ServingError(
+        f"{self._asked} answers without 'outputs', which TF Serving's REST port sends. Is"
+        " --url another server's?"
+      )
+    # A signature with one output comes without the output's name.
+    named = outputs if isinstance(outputs, dict) else {_LABELS: outputs}
+    arrays = {name: _narrow(np.asarray(value)) for name, value in named.items()}
+    return _unbatched(arrays, is_single)
+
+  def status(self) -> dict[int, str]:
+    """{version: state}, such as {1: "AVAILABLE"}.
+
+    Raises:
+      ServingError: the server cannot be reached, or has no such model.
+    """
+    versions = self._ask(self._asked).get("model_version_status", [])
+    return {int(one["version"]): one["state"] for one in versions}
+
+  def _ask(self, url: str, body: bytes | None = None) -> dict[str, Any]:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    try:
+      with urllib.request.urlopen(request, timeout=self._timeout_s) as response:
+        answer = response.read()
+    except urllib.error.HTTPError as error:
+      raise _refused(url, f"HTTP status {error.code}", _said(error.read())) from error
+    except TimeoutError as error:
+      raise _too_slow(url, self._timeout_s) from error
+    except (OSError, http.client.HTTPException) as error:
+      reason = getattr(error, "reason", error)
+      if isinstance(reason, TimeoutError):
+        raise _too_slow(url, self._timeout_s) from error
+      raise _unreachable(url, str(reason) or repr(reason), "REST", 8501) from error
+    try:
+      found = json.loads(answer)
+      if isinstance(found, dict):
+        return found
+    except ValueError:
+      pass
+    raise ServingError(
+      f"{url} answers {answer[:60]!r}, which is no JSON object of TF Serving. Is --url the"
+      " REST port (8501 by custom, 8500 is gRPC's)?"
+    )
+
+
+class GrpcClient:
+  """Talks to a server's gRPC port (8500 by custom); arrays travel as they are."""
+
+  def __init__(
+    self, address: str, name: str, version: int | None = None, timeout_s: float = 10.0
+  ):
+    """Args:
+    address: host:port.
+    name: of the model.
+    version: of it; None: the newest that the server has.
+    timeout_s: how long an answer may take.
+
+    Raises:
+      ServingError: tensorflow-serving-api is missing, or that is no address.
+    """
+    if "://" in address or ":" not in address:
+      raise ServingError(
+        f"'{address}' is no address of a gRPC port; expected one such as localhost:8500."
+      )
+    try:
+      import grpc
+      from tensorflow_serving.apis import (
+        model_service_pb2_grpc,
+        prediction_service_pb2_grpc,
+      )
+    except ImportError as error:
+      raise ServingError(
+        f"gRPC needs tensorflow-serving-api, which cannot be imported ({error}). Do `pip"
+        " install -e .[serving]`, or use REST: --url=http://localhost:8501."
+      ) from error
+    # Label maps of large batches pass gRPC's limit of 4 MiB.
+    unlimited = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
+    channel = grpc.insecure_channel(address, options=unlimited)
+    self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    self._models = model_service_pb2_grpc.ModelServiceStub(channel)
+    self._channel = channel
+    self._address, self._name, self._version = address, name, version
+    self._timeout_s = timeout_s
+
+  def predict(self, images: Images) -> dict[str, np.ndarray]:
+    """Labels images; see RestClient.predict."""
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    name, batch, is_single = _prepare(images)
+    request = predict_pb2.PredictRequest()
+    self._specify(request.model_spec)
+    request.model_spec.signature_name = _SIGNATURES[name]
+    request.inputs[name].CopyFrom(tf.make_tensor_proto(batch))
+    answer = self._ask(self._predictions.Predict, request)
+    arrays = {key: tf.make_ndarray(value) for key, value in answer.outputs.items()}
+    return _unbatched(arrays, is_single)
+
+  def status(self) -> dict[int, str]:
+    """{version: state}; see RestClient.status."""
+    from tensorflow_serving.apis import get_model_status_pb2
+
+    request = get_model_status_pb2.GetModelStatusRequest()
+    self._specify(request.model_spec)
+    answer = self._ask(self._models.GetModelStatus, request)
+    states = get_model_status_pb2.ModelVersionStatus.State
+    return {one.version: states.Name(one.state) for one in answer.model_version_status}
+
+  def close(self) -> None:
+    self._channel.close()
+
+  def _specify(self, spec) -> None:
+    spec.name = self._name
+    if self._version is not None:
+      spec.version.value = self._version
+
+  def _ask(self, method, request):
+    import grpc
+
+    asked = f"{self._address}, model '{self._name}'"
+    try:
+      return method(request, timeout=self._timeout_s)
+    except grpc.RpcError as error:
+      code, details = error.code(), error.details() or "nothing"
+      if code == grpc.StatusCode.UNAVAILABLE:
+        raise _unreachable(asked, details, "gRPC", 8500) from error
+      if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        raise _too_slow(asked, self._timeout_s) from error
+      raise _refused(asked, f"gRPC status {code.name}", details) from error
+
+
+def _prepare(images: Images) -> tuple[str, Any, bool]:
+  """Checks images before they travel.
+
+  Returns:
+    (name of the input, batch, whether it was a single image without a batch axis).
+  """
+  if isinstance(images, bytes):
+    return _BYTES, [images], True
+  if isinstance(images, (list, tuple)) and images and isinstance(images[0], bytes):
+    return _BYTES, list(images), False
+  array = np.asarray(images)
+  if array.dtype != np.uint8 or array.ndim not in (3, 4) or not array.size:
+    raise ServingError(
+      f"The image is {array.dtype} {list(array.shape)}; expected uint8 [H, W, C] or"
+      " [B, H, W, C], or the bytes of JPEG or PNG files."
+    )
+  return _IMAGE, array[np.newaxis] if array.ndim == 3 else array, array.ndim == 3
+
+
+def _unbatched(arrays: dict[str, np.ndarray], is_single: bool) -> dict[str, np.ndarray]:
+  return {name: array[0] for name, array in arrays.items()} if is_single else arrays
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+  """JSON's numbers in the types that were exported."""
+  return array.astype(np.int32 if array.dtype.kind == "i" else np.float32)
+
+
+def _said(body: bytes) -> str:
+  """The message in a server's answer to what it refuses."""
+  try:
+    return str(json.loads(body)["error"])
+  except (KeyError, TypeError, ValueError):
+    return body[:200].decode(errors="replace").strip() or "nothing"
+
+
+def _refused(asked: str, status: str, said: str) -> ServingError:
+  return ServingError(
+    f"{asked} refuses with {status} and says: {said.rstrip('.')}. Are --name and --version"
+    " those of its models.config, and is the image of the exported size and channels?"
+  )
+
+
+def _too_slow(asked: str, timeout_s: float) -> ServingError:
+  return ServingError(
+    f"{asked} does not answer within {timeout_s:g} s. It may still load the model; set"
+    " --timeout_s to wait longer."
+  )
+
+
+def _unreachable(asked: str, reason: str, kind: str, port: int) -> ServingError:
+  flag = "--url" if kind == "REST" else "--grpc"
+  return ServingError(
+    f"No server can be reached at {asked}: {reason}. Does tensorflow_model_server run"
+    f" there, with its {kind} port ({port} by custom) open? Set {flag}."
+  )
+
+
+# ---- The command line.
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Labels pictures; returns the exit status."""
+  options = _parse(argv)
+  try:
+    _label(options)
+  except (ServingError, OSError) as error:
+    print(f"Error: {error}", file=sys.stderr)
+    return 2
+  return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    prog="client_serving", description="Has a TF Serving label images."
+  )
+  flag = parser.add_argument
+  server = parser.add_mutually_exclusive_group(required=True)
+  server.add_argument("--url", help="of the REST port: http://localhost:8501")
+  server.add_argument("--grpc", help="address of the gRPC port: localhost:8500")
+  flag("--name", required=True, help="of the model")
+  flag("--version", type=int, help="of the model (default: its newest)")
+  flag("--image", required=True, help="PNG or JPEG, or a folder of them")
+  flag("--out", default="labels", help="folder for label pictures (default: labels)")
+  flag("--timeout_s", type=float, default=10.0, help="for an answer, seconds")
+  return parser.parse_args(argv)
+
+
+def _label(options: argparse.Namespace) -> None:
+  if importlib.util.find_spec("PIL") is None:
+    raise ServingError("The command line needs Pillow: pip install pillow.")
+  files = _files(_resolve(options.image))
+  client: RestClient | GrpcClient
+  where = (options.name, options.version, options.timeout_s)
+  if options.url:
+    client = RestClient(options.url, *where)
+  else:
+    # Its C++ log would open with three errors about CUDA factories that mean nothing.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    client = GrpcClient(options.grpc, *where)
+  out, num_written = _resolve(options.out), 0
+  for path in files:
+    with open(path, "rb") as file:
+      outputs = client.predict(file.read())
+    if _LABELS not in outputs:
+      raise ServingError(
+        f"Model '{options.name}' gives {', '.join(outputs)}; expected 'labels', as models"
+        " exported by tfdam give. Set --name."
+      )
+    labels = outputs[_LABELS]
+    if labels.ndim == 2:
+      _write(labels, out, path)
+      num_written += 1
+    else:
+      print(f"{os.path.basename(path)}: {labels}")
+  if num_written:
+    print(f"{num_written} label pictures: {out}")
+
+
+def _write(labels: np.ndarray, out: str, path: str) -> None:
+  """Writes <stem>-labels.png, 8-bit grey, of ids."""
+  from PIL import Image
+
+  stem = os.path.splitext(os.path.basename(path))[0]
+  try:
+    os.makedirs(out, exist_ok=True)
+    Image.fromarray(labels.astype(np.uint8)).save(os.path.join(out, f"{stem}-labels.png"))
+  except OSError as error:
+    raise ServingError(f"Cannot write to {out}: {error}. Set --out.") from error
+
+
+def _files(path: str) -> list[str]:
+  if os.path.isfile(path):
+    return [path]
+  names = sorted(os.listdir(path)) if os.path.isdir(path) else []
+  files = [os.path.join(path, name) for name in names if name.lower().endswith(_ENDINGS)]
+  if not files:
+    raise ServingError(
+      f"{path} is no image and no folder of images ({' '.join(_ENDINGS)}). Set --image."
+    )
+  return files
+
+
+def _resolve(path: str) -> str:
+  """Makes a user's path absolute: `bazel run` starts the program in another folder."""
+  base = os.environ.get("BUILD_WORKING_DIRECTORY", os.getcwd())
+  return os.path.normpath(os.path.join(base, os.path.expanduser(path)))
+
+
+if __name__ == "__main__":
+  sys.exit(main())

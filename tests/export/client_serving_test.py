@@ -1,0 +1,420 @@
+"""The TF Serving clients against doubles in this process; no TF Serving was run.
+
+The doubles speak the documented REST API and the real protos.
+"""
+
+import ast
+import base64
+import concurrent.futures
+import http.server
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tensorflow_serving.apis import (
+  get_model_status_pb2,
+  model_service_pb2_grpc,
+  predict_pb2,
+  prediction_service_pb2_grpc,
+)
+
+from export import client_serving
+
+NOT_FOUND = "Servable not found for request: Latest(other)"
+
+
+def image(seed=0):
+  return np.random.RandomState(seed).randint(0, 256, (6, 9, 3), np.uint8)
+
+
+def encoded(array, kind="PNG"):
+  buffer = io.BytesIO()
+  Image.fromarray(array).save(buffer, kind)
+  return buffer.getvalue()
+
+
+def decoded(content):
+  with Image.open(io.BytesIO(content)) as opened:
+    return np.asarray(opened)
+
+
+def labels(images):
+  """What the doubles compute: the strongest channel of each pixel."""
+  return np.asarray(images).argmax(axis=-1).astype(np.int32)
+
+
+def shares(images):
+  """A second output of models that have one, of numbers that float32 holds exactly."""
+  return np.asarray(images).astype(np.float32) / 256
+
+
+class RestServingDouble:
+  """Stands in for TF Serving's REST port; model "toy" gives labels, "two" also shares."""
+
+  def __init__(self):
+    self.requests, self.delay_s, self.answer = [], 0.0, None
+    double = self
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+      def do_GET(self):
+        self.reply(*double.status(self.path))
+
+      def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        double.requests.append((self.path, json.loads(body)))
+        time.sleep(double.delay_s)
+        self.reply(*double.predict(*double.requests[-1]))
+
+      def reply(self, status, content):
+        content = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+      def log_message(self, *_):
+        pass
+
+    self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    self.url = f"http://127.0.0.1:{self.http.server_port}"
+    serve = self.http.serve_forever
+    threading.Thread(target=serve, args=(0.02,), daemon=True).start()
+
+  def status(self, path):
+    if not path.startswith("/v1/models/toy"):
+      return 404, {"error": NOT_FOUND}
+    state = {"version": "3", "state": "AVAILABLE", "status": {"error_code": "OK"}}
+    return 200, {"model_version_status": [state]}
+
+  def predict(self, path, request):
+    if self.answer is not None:
+      return 200, self.answer
+    model = path.split("/")[3].split(":")[0]
+    if model not in ("toy", "two") or not path.endswith(":predict"):
+      return 404, {"error": NOT_FOUND}
+    ((name, values),) = request["inputs"].items()
+    if request["signature_name"] == "predict_bytes":
+      assert name == "image_bytes"
+      images = [decoded(base64.b64decode(one["b64"], validate=True)) for one in values]
+    else:
+      assert (request["signature_name"], name) == ("serving_default", "image")
+      images = values
+    if np.shape(images)[-1] != 3:
+      return 400, {"error": "Expected image.shape[3] == 3"}
+    found = labels(images).tolist()
+    if model == "toy":  # one output comes without its name
+      return 200, {"outputs": found}
+    return 200, {"outputs": {"labels": found, "shares": shares(images).tolist()}}
+
+  def close(self):
+    self.http.shutdown()
+    self.http.server_close()
+
+
+class GrpcServingDouble(
+  prediction_service_pb2_grpc.PredictionServiceServicer,
+  model_service_pb2_grpc.ModelServiceServicer,
+):
+  """Stands in for TF Serving's gRPC port; see RestServingDouble."""
+
+  def __init__(self):
+    self.requests, self.delay_s = [], 0.0
+    self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(self, self.server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(self, self.server)
+    self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
+    self.server.start()
+
+  def Predict(self, request, context):
+    self.requests.append(request)
+    time.sleep(self.delay_s)
+    if request.model_spec.name not in ("toy", "two"):
+      context.abort(grpc.StatusCode.NOT_FOUND, NOT_FOUND)
+    if request.model_spec.signature_name == "predict_bytes":
+      images = [decoded(one) for one in tf.make_ndarray(request.inputs["image_bytes"])]
+    else:
+      assert request.model_spec.signature_name == "serving_default"
+      images = tf.make_ndarray(request.inputs["image"])
+    if np.shape(images)[-1] != 3:
+      context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Expected image.shape[3] == 3")
+    answer = predict_pb2.PredictResponse()
+    answer.outputs["labels"].CopyFrom(tf.make_tensor_proto(labels(images)))
+    if request.model_spec.name == "two":
+      answer.outputs["shares"].CopyFrom(tf.make_tensor_proto(shares(images)))
+    return answer
+
+  def GetModelStatus(self, request, context):
+    if request.model_spec.name != "toy":
+      context.abort(grpc.StatusCode.NOT_FOUND, NOT_FOUND)
+    answer = get_model_status_pb2.GetModelStatusResponse()
+    answer.model_version_status.add(version=3, state="AVAILABLE")
+    return answer
+
+  def close(self):
+    self.server.stop(None)
+
+
+@pytest.fixture(autouse=True)
+def _direct(monkeypatch):
+  monkeypatch.setenv("no_proxy", "*")
+  monkeypatch.setenv("no_grpc_proxy", "*")
+
+
+@pytest.fixture
+def rest():
+  double = RestServingDouble()
+  yield double
+  double.close()
+
+
+@pytest.fixture
+def rpc():
+  double = GrpcServingDouble()
+  yield double
+  double.close()
+
+
+@pytest.fixture(params=["rest", "grpc"])
+def double(request):
+  started = RestServingDouble() if request.param == "rest" else GrpcServingDouble()
+  yield started
+  started.close()
+
+
+def client(double, name="toy", **options):
+  if isinstance(double, RestServingDouble):
+    return client_serving.RestClient(double.url, name, **options)
+  return client_serving.GrpcClient(double.address, name, **options)
+
+
+def place(double):
+  if isinstance(double, RestServingDouble):
+    return f"--url={double.url}"
+  return f"--grpc={double.address}"
+
+
+def refused(call, *arguments):
+  with pytest.raises(client_serving.ServingError) as caught:
+    call(*arguments)
+  return str(caught.value)
+
+
+def test_an_array_comes_back_as_labels(double):
+  found = client(double).predict(image())
+  assert list(found) == ["labels"]
+  assert found["labels"].dtype == np.int32
+  np.testing.assert_array_equal(found["labels"], labels(image()))
+
+
+def test_a_batch_of_arrays_keeps_its_axis(double):
+  batch = np.stack([image(0), image(1)])
+  np.testing.assert_array_equal(client(double).predict(batch)["labels"], labels(batch))
+
+
+def test_an_encoded_file_comes_back_as_labels(double):
+  found = client(double).predict(encoded(image()))
+  np.testing.assert_array_equal(found["labels"], labels(image()))
+
+
+def test_several_encoded_files_keep_their_axis(double):
+  files = [encoded(image(0)), encoded(image(1), "BMP")]
+  expected = labels([image(0), image(1)])
+  np.testing.assert_array_equal(client(double).predict(files)["labels"], expected)
+
+
+def test_every_output_of_a_model_with_several_comes_back(double):
+  found = client(double, "two").predict(image())
+  assert {name: array.dtype for name, array in found.items()} == {
+    "labels": np.int32, "shares": np.float32
+  }  # fmt: skip
+  np.testing.assert_array_equal(found["labels"], labels(image()))
+  np.testing.assert_array_equal(found["shares"], shares(image()))
+
+
+def test_the_status_names_versions_and_their_states(double):
+  assert client(double).status() == {3: "AVAILABLE"}
+
+
+def test_a_version_is_asked_for_over_rest(rest):
+  client(rest, version=3).predict(image())
+  client(rest).predict(image())
+  paths = [path for path, _ in rest.requests]
+  assert paths == ["/v1/models/toy/versions/3:predict", "/v1/models/toy:predict"]
+
+
+def test_a_version_is_asked_for_over_grpc(rpc):
+  client(rpc, version=3).predict(image())
+  client(rpc).predict(image())
+  specs = [request.model_spec for request in rpc.requests]
+  assert specs[0].version.value == 3
+  assert not specs[1].HasField("version")
+
+
+def test_label_maps_beyond_four_mebibytes_pass(rpc):
+  """Which is gRPC's limit where none is set; the double receives without one as well."""
+  rpc.close()
+  big = np.zeros((1, 1200, 1000, 3), np.uint8)
+
+  class Unlimited(GrpcServingDouble):
+    def Predict(self, request, context):
+      answer = predict_pb2.PredictResponse()
+      answer.outputs["labels"].CopyFrom(tf.make_tensor_proto(labels(big)))
+      return answer
+
+  double = Unlimited()
+  try:
+    found = client(double).predict(encoded(image()))["labels"]
+  finally:
+    double.close()
+  assert found.nbytes > 4 << 20
+
+
+@pytest.mark.parametrize("wrong", [
+  image().astype(np.float32), image()[..., 0], np.zeros((0, 6, 9, 3), np.uint8), [], "a.png"
+])  # fmt: skip
+def test_what_is_no_image_is_refused_before_it_travels(double, wrong):
+  message = refused(client(double).predict, wrong)
+  assert "expected uint8 [H, W, C] or [B, H, W, C], or the bytes of JPEG or PNG" in message
+  assert double.requests == []
+
+
+def test_what_the_server_refuses_is_quoted(double):
+  message = refused(client(double, "other").predict, image())
+  assert NOT_FOUND in message
+  assert "404" in message or "NOT_FOUND" in message
+  assert "--name" in message
+  assert NOT_FOUND in refused(client(double, "other").status)
+  message = refused(client(double).predict, image()[..., :2])
+  assert "Expected image.shape[3] == 3" in message
+  assert "400" in message or "INVALID_ARGUMENT" in message
+
+
+def test_a_server_that_is_not_there_is_named(double):
+  double.close()
+  message = refused(client(double, timeout_s=5).predict, image())
+  assert "No server can be reached at" in message
+  assert "127.0.0.1" in message
+  assert "tensorflow_model_server" in message
+
+
+def test_a_server_that_takes_too_long_is_named(double):
+  double.delay_s = 2.0
+  message = refused(client(double, timeout_s=0.2).predict, image())
+  assert "does not answer within 0.2 s" in message
+  assert "--timeout_s" in message
+
+
+@pytest.mark.parametrize(("answer", "said"), [
+  (b"<html>hello</html>", "no JSON object"),
+  ([1, 2], "no JSON object"),
+  ({"predictions": []}, "answers without 'outputs'"),
+])  # fmt: skip
+def test_another_kind_of_server_is_told_from_tf_serving(rest, answer, said):
+  rest.answer = answer
+  assert said in refused(client(rest).predict, image())
+
+
+def test_the_grpc_port_under_url_is_answered_with_the_ports(rpc):
+  rest_client = client_serving.RestClient(f"http://{rpc.address}", "toy", timeout_s=5)
+  assert "8501" in refused(rest_client.predict, image())
+
+
+@pytest.mark.parametrize("url", ["localhost:8501", "ftp://localhost"])
+def test_what_is_no_url_is_refused(url):
+  assert "http://localhost:8501" in refused(client_serving.RestClient, url, "toy")
+
+
+@pytest.mark.parametrize("address", ["http://localhost:8500", "localhost"])
+def test_what_is_no_address_is_refused(address):
+  assert "such as localhost:8500" in refused(client_serving.GrpcClient, address, "toy")
+
+
+def test_without_the_protos_grpc_says_what_to_install(monkeypatch):
+  monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
+  message = refused(client_serving.GrpcClient, "localhost:8500", "toy")
+  assert "pip install -e .[serving]" in message
+
+
+def test_the_command_writes_label_pictures_of_a_folder(double, tmp_path, capsys):
+  (tmp_path / "frames").mkdir()
+  for seed, name in enumerate(("a.png", "b.PNG")):
+    (tmp_path / "frames" / name).write_bytes(encoded(image(seed)))
+  (tmp_path / "frames" / "notes.txt").write_text("no image")
+  out = tmp_path / "out"
+  flags = [f"--image={tmp_path / 'frames'}", f"--out={out}"]
+  assert client_serving.main([place(double), "--name=toy", *flags]) == 0
+  assert sorted(os.listdir(out)) == ["a-labels.png", "b-labels.png"]
+  for seed, name in enumerate("ab"):
+    with Image.open(out / f"{name}-labels.png") as opened:
+      np.testing.assert_array_equal(np.asarray(opened), labels(image(seed)))
+  assert f"2 label pictures: {out}" in capsys.readouterr().out
+
+
+def test_the_command_prints_the_label_of_a_classification(rest, tmp_path, capsys):
+  (tmp_path / "seven.png").write_bytes(encoded(image()))
+  rest.answer = {"outputs": [7]}
+  flags = ["--name=toy", f"--image={tmp_path / 'seven.png'}"]
+  assert client_serving.main([place(rest), *flags]) == 0
+  assert capsys.readouterr().out == "seven.png: 7\n"
+
+
+@pytest.mark.parametrize(("name", "files", "said"), [
+  ("other", ["a.png"], NOT_FOUND),
+  ("toy", [], "is no image and no folder of images"),
+])  # fmt: skip
+def test_the_command_ends_with_status_2_and_a_bare_message(
+  double, tmp_path, capsys, name, files, said
+):
+  for file in files:
+    (tmp_path / file).write_bytes(encoded(image()))
+  flags = [f"--name={name}", f"--image={tmp_path}", f"--out={tmp_path / 'out'}"]
+  assert client_serving.main([place(double), *flags]) == 2
+  error = capsys.readouterr().err
+  assert error.startswith("Error: ")
+  assert said in error
+
+
+def test_a_model_without_labels_is_named(rest, tmp_path, capsys):
+  (tmp_path / "a.png").write_bytes(encoded(image()))
+  rest.answer = {"outputs": {"scores": [[0.5]], "boxes": [[1]]}}
+  flags = ["--name=toy", f"--image={tmp_path / 'a.png'}"]
+  assert client_serving.main([place(rest), *flags]) == 2
+  assert "gives scores, boxes; expected 'labels'" in capsys.readouterr().err
+
+
+def test_rest_needs_no_more_than_numpy(rest, tmp_path):
+  """In a process of its own, started where neither tfdam nor TensorFlow is imported."""
+  (tmp_path / "image.png").write_bytes(encoded(image()))
+  program = (
+    "import sys; sys.path.insert(0, sys.argv[1]); import client_serving as c;"
+    "found = c.RestClient(sys.argv[2], 'toy').predict(open(sys.argv[3], 'rb').read());"
+    "print(found['labels'].sum(), sorted({'PIL', 'grpc', 'tensorflow', 'tfdam'} &"
+    " set(sys.modules)))"
+  )
+  folder = os.path.dirname(client_serving.__file__)
+  done = subprocess.run(
+    [sys.executable, "-c", program, folder, rest.url, str(tmp_path / "image.png")],
+    cwd=tmp_path, capture_output=True, text=True, timeout=60,
+  )  # fmt: skip
+  assert done.stdout == f"{labels(image()).sum()} []\n", done.stderr
+
+
+def test_it_imports_the_standard_library_and_numpy_at_the_top():
+  with open(client_serving.__file__) as file:
+    tree = ast.parse(file.read())
+  found = set()
+  for node in tree.body:
+    if isinstance(node, ast.Import):
+      found |= {name.name.split(".")[0] for name in node.names}
+    elif isinstance(node, ast.ImportFrom):
+      found.add(node.module.split(".")[0])
+  assert found - set(sys.stdlib_module_names) == {"numpy"}

@@ -1,0 +1,165 @@
+"""The SavedModel as TF Serving would use it. TF Serving itself was not run."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from PIL import Image
+from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.config import model_server_config_pb2
+
+from export import contract as contract_lib
+from export import serving_files, to_saved_model
+from tests.conformance import export_test
+from tests.export import c_api
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+  """A small ERFNet's contract, module, and the folder of its models."""
+  folder = tmp_path_factory.mktemp("saved_model")
+  inference, contract = export_test.make("erfnet")
+  to_saved_model.write(inference, contract, str(folder / "net" / "1"))
+  serving_files.write_configs(contract, str(folder))
+  return contract, inference, folder
+
+
+def signatures(folder):
+  return tf.saved_model.load(str(folder / "net" / "1")).signatures
+
+
+def encoded(array, kind, **options):
+  buffer = io.BytesIO()
+  Image.fromarray(array).save(buffer, kind, **options)
+  return buffer.getvalue()
+
+
+def test_the_c_api_that_serving_loads_with_serves_encoded_images(served):
+  """TF_LoadSessionFromSavedModel and TF_SessionRun, from the library in the wheel."""
+  contract, inference, folder = served
+  images = serving_files.probe(contract, 2)
+  api = c_api.CApi()
+  loaded = api.load(str(folder / "net" / "1"))
+  files = api.strings([serving_files.encode(image) for image in images])
+  labels = loaded.run("predict_bytes", contract_lib.BYTES, files, "labels", (2, 64, 96))
+  np.testing.assert_array_equal(labels, inference(tf.constant(images))["labels"])
+
+
+def test_signatures_are_what_the_contract_says(served):
+  contract, _, folder = served
+  found = signatures(folder)
+  assert set(found) == {"serving_default", "predict_bytes", "scores"}
+  (image,) = found["serving_default"].structured_input_signature[1].values()
+  assert (image.name, image.dtype, image.shape.as_list()) == (
+    "image", tf.uint8, [None, 64, 96, 3],
+  )  # fmt: skip
+  (encoded_image,) = found["predict_bytes"].structured_input_signature[1].values()
+  assert (encoded_image.name, encoded_image.dtype) == (contract_lib.BYTES, tf.string)
+  assert found["serving_default"].structured_outputs["labels"].dtype == tf.int32
+  assert contract.size == (64, 96)
+
+
+def test_encoded_images_are_labelled_as_decoded_ones(served):
+  contract, inference, folder = served
+  images = serving_files.probe(contract, 2)
+  labels = signatures(folder)["predict_bytes"](
+    image_bytes=tf.constant([encoded(image, "PNG") for image in images])
+  )["labels"]
+  np.testing.assert_array_equal(labels, inference(tf.constant(images))["labels"])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_encoded_images_of_other_sizes_and_colours_are_brought_to_the_models(served, kind):
+  _, inference, folder = served
+  # Smooth, so that resizing by two libraries differs by a grey value at most.
+  rows, columns = np.mgrid[0:128, 0:192]
+  grey = ((rows + columns) * 255 / 320).astype(np.uint8)
+  predict = signatures(folder)["predict_bytes"]
+  labels = predict(image_bytes=tf.constant([encoded(grey, kind), encoded(grey, kind)]))
+  assert labels["labels"].shape == (2, 64, 96)
+  small = np.asarray(Image.fromarray(grey).resize((96, 64), Image.Resampling.BILINEAR))
+  image = np.repeat(small[np.newaxis, ..., np.newaxis], 3, axis=-1)
+  expected = inference(tf.constant(image))["labels"]
+  assert np.mean(labels["labels"][0] == expected[0]) > 0.97
+
+
+def test_every_warm_up_record_replays(served):
+  contract, _, folder = served
+  found = signatures(folder)
+  path = folder / "net" / "1" / "assets.extra" / serving_files.WARM_UP
+  seen = []
+  for record in tf.data.TFRecordDataset(str(path)):
+    log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+    request = log.predict_log.request
+    assert request.model_spec.name == contract.name
+    inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
+    (value,) = inputs.values()
+    labels = found[request.model_spec.signature_name](
+      **{name: tf.constant(array) for name, array in inputs.items()}
+    )["labels"]
+    assert labels.shape == (len(value), 64, 96)
+    seen.append((request.model_spec.signature_name, len(value)))
+  expected = {
+    (name, size)
+    for name in ("serving_default", "predict_bytes")
+    for size in serving_files.BATCH_SIZES
+  }
+  assert set(seen) == expected
+  assert len(seen) == len(expected) <= 1000
+
+
+def test_models_config_parses_and_names_the_model(served):
+  contract, _, folder = served
+  text = (folder / serving_files.MODELS).read_text()
+  parsed = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+  (model,) = parsed.model_config_list.config
+  assert (model.name, model.base_path) == (contract.name, f"/models/{contract.name}")
+  assert model.model_platform == "tensorflow"
+
+
+def test_batching_config_parses_with_the_documented_fields(served):
+  """Its proto is in no wheel: the message is built here from TF Serving's documentation."""
+  _, _, folder = served
+  parsed = text_format.Parse(
+    (folder / serving_files.BATCHING).read_text(), _batching_parameters()()
+  )
+  assert list(parsed.allowed_batch_sizes) == list(serving_files.BATCH_SIZES)
+  # TF Serving refuses a largest batch that is not the last allowed one.
+  assert parsed.max_batch_size.value == serving_files.BATCH_SIZES[-1]
+
+
+def _batching_parameters():
+  field = descriptor_pb2.FieldDescriptorProto
+  file = descriptor_pb2.FileDescriptorProto(name="batching.proto", package="documented")
+  wrapped = file.message_type.add(name="Int64Value")
+  wrapped.field.add(name="value", number=1, type=field.TYPE_INT64, label=1)
+  message = file.message_type.add(name="BatchingParameters")
+  names = (
+    "max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"
+  )  # fmt: skip
+  for number, name in enumerate(names, 1):
+    message.field.add(
+      name=name, number=number, type=field.TYPE_MESSAGE, label=1,
+      type_name=".documented.Int64Value",
+    )  # fmt: skip
+  message.field.add(name="allowed_batch_sizes", number=6, type=field.TYPE_INT64, label=3)
+  pool = descriptor_pool.DescriptorPool()
+  pool.Add(file)
+  return message_factory.GetMessageClass(
+    pool.FindMessageTypeByName("documented.BatchingParameters")
+  )
+
+
+def test_the_compose_file_mounts_what_is_there_and_says_it_was_not_run(served):
+  import yaml
+
+  contract, _, folder = served
+  text = (folder / serving_files.COMPOSE).read_text()
+  assert "Not run" in text
+  command = yaml.safe_load(text)["services"]["serving"]["command"]
+  for name in (serving_files.MODELS, serving_files.BATCHING):
+    assert any(argument.endswith(f"/models/{name}") for argument in command)
+    assert (folder / name).is_file()
+  assert contract.name in text
