@@ -21,7 +21,7 @@ from tfdam import runtime
 from tfdam.training import checkpoints, players, run_folder
 
 _PACKAGES = ("tensorflow", "tf2onnx", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy")
-_TRAILS_OFF = {"float32": "model", "float16": "model.float16", "int8": "model.int8"}
+_STEMS = {"float32": "model", "float16": "model.float16", "int8": "model.int8"}
 
 
 class Options(NamedTuple):
@@ -129,7 +129,10 @@ class _Work:
     to_saved_model.write(self.module, self.contract, place)
     serving_files.write_configs(self.contract, base)
     self._compare("SavedModel", backends.of_session(place), parity.FLOAT32)
-    strangers = backends.by_a_stranger(place, list(self.probes.values()))
+    try:
+      strangers = backends.by_a_stranger(place, list(self.probes.values()))
+    except RuntimeError as error:
+      raise parity.GateFailed(f"{error} Nothing was exported.") from error
     found = parity.compare(self.reference, dict(zip(self.probes, strangers)))
     self._passed("SavedModel without tfdam", found, parity.FLOAT32)
     self.sizes["SavedModel"] = os.path.getsize(os.path.join(place, "saved_model.pb"))
@@ -178,13 +181,14 @@ class _Work:
     self._compare(title, runs, gates)
     properties = self._properties(self.parity[title], precision)
     to_onnx.describe(model, properties)
-    stem = os.path.join("onnx", _TRAILS_OFF[precision])
+    stem = os.path.join("onnx", _STEMS[precision])
     os.makedirs(os.path.join(self.staged, "onnx"), exist_ok=True)
     content = model.SerializeToString()
     with open(os.path.join(self.staged, f"{stem}.onnx"), "wb") as file:
       file.write(content)
     # A real image, where there is one.
-    image = list(self.probes.values())[min(4, len(self.probes) - 1)]
+    image = next((v for k, v in self.probes.items() if k.startswith("real")), None)
+    image = self.probes["random 0"] if image is None else image
     labels = runs(image).labels[np.newaxis]
     golden = f"{stem.replace('model', 'golden')}.npz"
     np.savez_compressed(

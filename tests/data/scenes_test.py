@@ -43,6 +43,23 @@ def test_what_fits_is_read_once_and_what_does_not_every_time():
   assert counts == {"kept": 2, "read again": 3}
 
 
+def test_labels_at_their_own_size_are_kept_as_far_as_they_fit():
+  reads = []
+  drawn = synthetic.scenes(3, 1024, 1024)  # a label map is 1 MiB
+
+  def read(i):
+    reads.append(i)
+    return drawn.read_label(i)
+
+  scenes = scenes_lib.Scenes(drawn.names, drawn.read_image, read, (), {})
+  options = config_lib.Data(height=16, width=20, cache_mb=2)
+  scored = scenes_lib.at_size(scenes, options, labels_too=False)
+  for i in (0, 1, 2, 0, 1, 2):
+    np.testing.assert_array_equal(scored.read_label(i), drawn.read_label(i))
+  # The images take a part of the two MiB: one map fits into what is left.
+  assert reads == [0, 1, 2, 1, 2]
+
+
 def test_a_choice_of_scenes_keeps_image_and_label_together():
   drawn = synthetic.scenes(6)
   chosen = drawn.take(np.array([4, 1])).take([1])

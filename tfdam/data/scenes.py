@@ -104,24 +104,40 @@ def at_size(scenes: Scenes, options: config_lib.Data, labels_too: bool = True) -
     assert stored_label is not None
     return _resized(stored_label(i), size, Image.Resampling.NEAREST)
 
-  def kept(function: Callable[[int], np.ndarray]) -> Callable[[int], np.ndarray]:
-    return _Kept(function, len(scenes)) if keep else function
+  def kept(
+    function: Callable[[int], np.ndarray], budget_mb: float = math.inf
+  ) -> Callable[[int], np.ndarray]:
+    return _Kept(function, len(scenes), budget_mb) if keep else function
 
-  read_label = kept(label) if labels_too else stored_label
+  read_label = stored_label
+  if labels_too:
+    read_label = kept(label)
+  elif stored_label is not None:
+    # Every stage is scored on them, and drawn scenes are slow to draw. Their size is not
+    # known before they are read.
+    read_label = kept(stored_label, options.cache_mb - needed_mb)
   return dataclasses.replace(scenes, read_image=kept(image), read_label=read_label)
 
 
 class _Kept:
-  """Remembers what a function of an index returned. Threads may compute one twice."""
+  """Remembers what a function of an index returned, as far as the budget goes.
 
-  def __init__(self, function: Callable[[int], np.ndarray], size: int):
+  Threads may compute one twice.
+  """
+
+  def __init__(self, function: Callable[[int], np.ndarray], size: int, budget_mb: float):
     self._function = function
     self._found: list[np.ndarray | None] = [None] * size
+    self._left_mb = budget_mb
 
   def __call__(self, i: int) -> np.ndarray:
     found = self._found[i]
     if found is None:
-      found = self._found[i] = self._function(i)
+      found = self._function(i)
+      needed_mb = found.nbytes / 2**20
+      if needed_mb <= self._left_mb:
+        self._left_mb -= needed_mb
+        self._found[i] = found
     return found
 
 

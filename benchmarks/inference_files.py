@@ -1,0 +1,133 @@
+"""The files that inference.py's candidates load, made by the exporter's own functions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from benchmarks import inference_subject
+from export import module as module_lib
+from export import reduce, to_onnx, to_saved_model
+from export import samples as samples_lib
+from tfdam import config as config_lib
+
+if TYPE_CHECKING:
+  import onnx
+
+# The exporter's default is 200: more of them change no time, and few labels.
+_CALIBRATION_IMAGES = 32
+
+
+class Files:
+  """Makes files at their first use; some of a run may be there already.
+
+  Attributes:
+    paths: {"saved_model", "onnx_float32", "onnx_float16", "onnx_int8": path}.
+    calibration: what int8 was calibrated on, once it is made here.
+  """
+
+  def __init__(
+    self,
+    subject: inference_subject.Subject,
+    network: tf.keras.Model,
+    folder: str,
+    ready: Mapping[str, str],
+  ):
+    """Args:
+    folder: where to.
+    ready: {name: path} of what is there.
+    """
+    self.paths = dict(ready)
+    self.calibration = "see its export"
+    self._subject = subject
+    self._folder = folder
+    self._module = module_lib.Inference(
+      network,
+      subject.config.data,
+      subject.contract.is_segmentation,
+      subject.contract.dynamic_size,
+    )
+
+  def path(self, name: str) -> str:
+    """The path of a file.
+
+    Raises:
+      config.UserError: it cannot be made; the message says what is missing.
+    """
+    if name not in self.paths:
+      logging.info("inference: making %s.", name)
+      path = os.path.join(self._folder, name)
+      self._makers()[name](path)
+      self.paths[name] = path
+    return self.paths[name]
+
+  def _makers(self) -> dict[str, Callable[[str], None]]:
+    return {
+      "saved_model": self._saved_model,
+      "onnx_float32": lambda path: _save(self._converted(), path),
+      "onnx_float16": lambda path: _save(reduce.to_float16(self.plain()), path),
+      "onnx_int8": lambda path: _save(self._quantized(), path),
+    }
+
+  def plain(self) -> onnx.ModelProto:
+    """The float32 ONNX file."""
+    path = self.path("onnx_float32")
+    import onnx
+
+    return onnx.load(path)
+
+  def _saved_model(self, path: str) -> None:
+    to_saved_model.write(self._module, self._subject.contract, path)
+
+  def _converted(self) -> onnx.ModelProto:
+    contract = self._subject.contract
+    batch = None if contract.dynamic_batch else 1
+    return to_onnx.convert(module_lib.traced(self._module, contract, batch), contract)
+
+  def _quantized(self) -> onnx.ModelProto:
+    subject = self._subject
+    samples = inference_subject.samples_of(subject, "train")
+    self.calibration = f"training images of {subject.config.data.target}"
+    if samples is None:
+      # Few: the ranges of noise are as good or as bad with more of it.
+      noise = inference_subject.random_images(subject.contract, 4, seed=1)
+      samples = samples_lib.Samples(len(noise), lambda i: noise[i], None)
+      self.calibration = "random images, so its labels mean little"
+    indices = samples.spread(_CALIBRATION_IMAGES)
+    return reduce.to_int8(self.plain(), subject.contract, samples, indices)
+
+
+def _save(model: onnx.ModelProto, path: str) -> None:
+  with open(path, "wb") as file:
+    file.write(model.SerializeToString())
+
+
+def save_torch_weights(network: tf.keras.Model, path: str) -> None:
+  """Writes the weights of an ERFNet as peers/erfnet_forward_torch.py reads them."""
+  arrays: dict[str, Any] = {}
+  for variable in network.variables:
+    *_, layer, name = variable.name.split(":")[0].split("/")
+    arrays[f"{layer}/{name}"] = variable.numpy()
+  with open(path, "wb") as file:  # as np.savez adds no ending then
+    np.savez(file, **arrays)
+
+
+def refusal(subject: inference_subject.Subject) -> str:
+  """Why PyTorch has no yardstick for this network; empty if it has one."""
+  data, contract = subject.config.data, subject.contract
+  if subject.config.model.name != "erfnet":
+    return f"the yardstick has ERFNet alone, not {subject.config.model.name}"
+  if (data.height, data.width, data.channels) != (
+    contract.height, contract.width, contract.channels,
+  ) and not contract.dynamic_size:  # fmt: skip
+    return "the yardstick does not resize images"
+  return ""
+
+
+def error_line(error: config_lib.UserError) -> str:
+  return str(error).splitlines()[0]

@@ -1,0 +1,218 @@
+"""What inference.py's times amount to: percentiles, ratios, the floor, tables."""
+
+from __future__ import annotations
+
+import collections
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import rich.table
+
+from benchmarks import inference_candidates, timing
+from tfdam.training import report
+
+if TYPE_CHECKING:
+  import onnx
+
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
+NOT_MLPERF = (
+  "These figures are no MLPerf result. They follow the form of its single-stream scenario"
+  " (one query after another, at least 60 s and 1,024 queries, the 90th percentile), but its"
+  " load generator, models, data sets, accuracy checks and review had no part in them."
+)
+# {title: (the slower one, the faster one)}.
+_RATIOS = {
+  "ONNX Runtime times as fast as Keras": ("keras", "onnx_float32"),
+  "ONNX Runtime times as fast as SavedModel": ("saved_model", "onnx_float32"),
+  "ONNX Runtime times as fast as PyTorch": ("torch", "onnx_float32"),
+  "ONNX Runtime times as fast as OpenVINO": ("openvino", "onnx_float32"),
+  "int8 times as fast as float32": ("onnx_float32", "onnx_int8"),
+  "float16 times as fast as float32": ("onnx_float32", "onnx_float16"),
+}
+_FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8")
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+  """The smallest value that at least `percent` of all do not exceed (nearest rank).
+
+  Args:
+    values: sorted, at least one.
+  """
+  # Rounded first: 99.9 % of 1,000 is the 999th, not the next one.
+  rank = math.ceil(round(percent / 100 * len(values), 6))
+  return values[max(rank, 1) - 1]
+
+
+def summary(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
+  """Figures of one candidate in one way.
+
+  Args:
+    rounds: milliseconds of queries, by round.
+
+  Returns:
+    {"p50" and so on, "mean", "max": ms, "queries", "queries_per_s", "p50_by_round"}.
+  """
+  every = sorted(ms for part in rounds for ms in part)
+  mean = math.fsum(every) / len(every)
+  return {
+    **{name: percentile(every, percent) for name, percent in PERCENTILES.items()},
+    "mean": mean, "max": every[-1], "queries": len(every), "queries_per_s": 1e3 / mean,
+    "p50_by_round": [percentile(sorted(part), 50.0) for part in rounds],
+  }  # fmt: skip
+
+
+def macs_by_operator(model: onnx.ModelProto) -> dict[str, int]:
+  """Multiplications and additions, a pair each, that label one image: matrix products alone.
+
+  Args:
+    model: an exported file; a free batch counts as one image.
+
+  Returns:
+    {operator: pairs}.
+  """
+  import onnx
+
+  graph = onnx.shape_inference.infer_shapes(model).graph
+  shapes = {
+    value.name: [d.dim_value or 1 for d in value.type.tensor_type.shape.dim]
+    for value in (*graph.value_info, *graph.output, *graph.input)
+  }
+  shapes.update({weights.name: list(weights.dims) for weights in graph.initializer})
+  macs: collections.Counter[str] = collections.Counter()
+  for node in graph.node:
+    if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
+      continue
+    kernel = shapes[node.input[1]]
+    # Every value of one side meets each weight that leads to it, or away from it.
+    side = node.input[0] if node.op_type == "ConvTranspose" else node.output[0]
+    is_transposed = any(a.name == "transB" and a.i for a in node.attribute)
+    each = math.prod(kernel[1:]) if "Conv" in node.op_type or is_transposed else kernel[-2]
+    macs[node.op_type] += math.prod(shapes[side]) * each
+  return dict(macs)
+
+
+def floor(macs: Mapping[str, int], gflop_per_s: Sequence[float]) -> dict[str, Any]:
+  """What no float32 implementation without tricks can go below.
+
+  Args:
+    macs: by operator.
+    gflop_per_s: of a large matrix product, by round.
+  """
+  rate = timing.medians({"rate": list(gflop_per_s)})["rate"]
+  flops = 2 * sum(macs.values())
+  return {
+    "gflop": flops / 1e9, "ms": flops / rate / 1e6, "gemm_gflop_per_s": rate,
+    "gemm_by_round": list(gflop_per_s), "macs_by_operator": dict(macs),
+  }  # fmt: skip
+
+
+def ratios(candidates: Mapping[str, Any], floor_ms: float, headline: str) -> dict[str, float]:
+  """Ratios with host copies, and shares of the floor of what computes in float32.
+
+  Args:
+    candidates: {name: {"latency_ms": {way: summary}}}; one that is missing has none.
+    floor_ms: 0: unknown.
+    headline: the percentile.
+  """
+  times = {
+    name: found["latency_ms"]["host"][headline]
+    for name, found in candidates.items()
+    if "latency_ms" in found
+  }
+  shown = {
+    title: times[slow] / times[fast]
+    for title, (slow, fast) in _RATIOS.items()
+    if slow in times and fast in times
+  }
+  for name, ms in times.items():
+    kind = inference_candidates.KINDS[name]
+    if kind.is_exact and floor_ms:
+      shown[f"share of floor, {kind.title}"] = floor_ms / ms
+  return shown
+
+
+def show(figures: Mapping[str, Any]) -> None:
+  """Prints the tables."""
+  report.console().print(_latency_table(figures))
+  for found in figures["candidates"].values():
+    if "profile" in found:
+      report.console().print(_operator_table(found))
+  for title, value in figures["ratios"].items():
+    print(f"{title:44} {value:6.2f}")
+  if figures["floor"]:
+    print(
+      f"floor: {figures['floor']['gflop']:.1f} GFLOP at"
+      f" {figures['floor']['gemm_gflop_per_s']:.0f} GFLOP/s, {figures['floor']['ms']:.1f} ms"
+    )
+  for note in figures["notes"]:
+    print(f"Note: {note}")
+
+
+def _latency_table(figures: Mapping[str, Any]) -> rich.table.Table:
+  subject, headline = figures["subject"], figures["headline"]
+  title = (
+    f"{subject['network']}, one image of {subject['height']}x{subject['width']},"
+    f" {figures['provider']}, ms (headline {headline})"
+  )
+  table = rich.table.Table(title=title)
+  table.add_column("")
+  table.add_column("copies")
+  columns = (*PERCENTILES, "mean", "queries/s", "queries", "peak MiB", "equal labels, %")
+  for name in columns:
+    table.add_column(name, justify="right")
+  for name, found in figures["candidates"].items():
+    kind = inference_candidates.KINDS[name]
+    if "latency_ms" not in found:
+      table.add_row(kind.title, "not there")
+      continue
+    for way, values in found["latency_ms"].items():
+      is_first = way == "host"
+      table.add_row(
+        kind.title if is_first else "",
+        "host" if is_first else "none",
+        *(f"{values[name]:.2f}" for name in (*PERCENTILES, "mean")),
+        f"{values['queries_per_s']:.1f}",
+        str(values["queries"]),
+        f"{found['peak_resident_mb']:.0f}" if is_first else "",
+        f"{100 * found['equal_labels']:.3f}" if is_first else "",
+      )
+  return table
+
+
+def _operator_table(found: Mapping[str, Any]) -> rich.table.Table:
+  profile = found["profile"]
+  placed = ", ".join(f"{count} on {name}" for name, count in profile["nodes"].items())
+  table = rich.table.Table(title=f"{found['title']}, where the time goes (nodes: {placed})")
+  for name in ("operator", "nodes", "ms", "share, %"):
+    table.add_column(name, justify="left" if name == "operator" else "right")
+  for name, values in list(profile["operators"].items())[:6]:
+    share = f"{100 * values['share']:.1f}"
+    table.add_row(name, str(values["nodes"]), f"{values['ms']:.2f}", share)
+  return table
+
+
+def machine() -> dict[str, Any]:
+  """The processor, and what of its vector instructions matters here."""
+  about: dict[str, Any] = {"machine": timing.machine(), "cpu": "", "instructions": []}
+  try:
+    with open("/proc/cpuinfo") as file:
+      lines = (line.partition(":") for line in file)
+      values = {key.strip(): value.strip() for key, _, value in lines}
+  except OSError:  # no Linux
+    return about
+  about["cpu"] = values.get("model name", "")
+  has = values.get("flags", "").split()
+  about["instructions"] = [flag for flag in _FLAGS if flag in has]
+  return about
+
+
+def busy_seconds() -> float | None:
+  """Processor seconds that this machine has spent on anything; None off Linux."""
+  try:
+    with open("/proc/stat") as file:
+      user, nice, system, _, _, *interrupts = map(int, file.readline().split()[1:9])
+  except OSError:
+    return None
+  return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,48 @@
+"""An ONNX file under OpenVINO on the CPU, for inference.py.
+
+Runs in an environment of its own (requirements-openvino.txt); see latency.py for what it
+answers. Its argument is JSON: {"model", "images", "threads", "provider"}.
+"""
+
+import latency
+import openvino
+
+
+def make(spec):
+  if spec["provider"] != "cpu":
+    raise latency.Missing("OpenVINO computes on Intel's devices and on CPUs.")
+  options = {
+    "PERFORMANCE_HINT": "LATENCY",
+    # Where the CPU has bfloat16, OpenVINO would take it for a float32 file.
+    "INFERENCE_PRECISION_HINT": "f32",
+  }
+  if spec["threads"]:
+    options["INFERENCE_NUM_THREADS"] = spec["threads"]
+  model = openvino.Core().compile_model(spec["model"], "CPU", options)
+  labels = next(o for o in model.outputs if "labels" in o.names)
+  batches = latency.batches(spec["images"])
+  # One a way: what one of them keeps of its last query, the other does not see.
+  copying, in_place = model.create_infer_request(), model.create_infer_request()
+  resident = [openvino.Tensor(batch, shared_memory=True) for batch in batches]
+
+  def on_host(i):
+    return copying.infer({"image": batches[i]})[labels]
+
+  def stay(i):
+    in_place.set_tensor("image", resident[i])
+    in_place.infer()
+    return in_place.get_tensor("labels")
+
+  about = {
+    "versions": {"openvino": openvino.__version__},
+    "threads": model.get_property("INFERENCE_NUM_THREADS"),
+  }
+  ways = {
+    "host": latency.Way(on_host),
+    "resident": latency.Way(stay, lambda tensor: tensor.data),
+  }
+  return latency.Candidate(about, ways, len(batches))
+
+
+if __name__ == "__main__":
+  latency.run(make)
