@@ -220,8 +220,8 @@ class Segmenter:
         f" {_COPY}"
       )
     differing = np.mean(labels != golden)
-    # Other devices and narrow numbers round in another order, which turns near ties; kernels
-    # of int8 saturate differently from processor to processor.
+    # Other devices and narrow numbers round in another order, which turns near ties; int8
+    # saturates differently from processor to processor.
     exact = self.provider == "cpu" and precision == "float32"
     allowed = 2e-2 if precision == "int8" else 1e-4 if exact else 1e-3
     if differing > allowed:
