@@ -2,15 +2,15 @@
 
   python -m benchmarks.inference [--workdir=RUN] [--provider=cpu] [--json=FILE]
 
-Each of them runs in a process of its own and is asked in turn, in rounds, so that the
-machine's drifts hit all alike; what does not give the Keras network's labels is not timed
-(float16 and int8 excepted: their share of equal labels is told). Without a run: the full
-ERFNet encoder with 19 classes and random weights at 512x1024, which costs the same time as
-a trained one. PyTorch and OpenVINO have environments of their own, made at the first run
-(or name Pythons that have them: --peer_python, --openvino_python).
+Each runs in a process of its own and is asked in turn, in rounds, so that the machine's
+drifts hit all alike. What does not give the Keras network's labels is not timed; float16
+and int8 are, with their share of equal labels. Without a run: the full ERFNet encoder with
+19 classes and random weights at 512x1024, which takes as long as a trained one. OpenVINO
+and PyTorch have environments of their own, made at the first run (or name Pythons that have
+them: --openvino_python, --peer_python).
 
-"host" is from a numpy image to a numpy label map. Without copies both stay where the
-library computes: resident tensors, and buffers bound beforehand.
+With host copies a query goes from a numpy image to a numpy label map; without, both stay
+where the library computes, in resident tensors and in buffers that were bound before.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ import json
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -32,62 +30,215 @@ from benchmarks import (
   inference_candidates,
   inference_files,
   inference_report,
+  inference_rounds,
   inference_subject,
   inference_worker,
   timing,
 )
 from benchmarks.peers import latency
 from export import backends
+from export import contract as contract_lib
 from tfdam import config as config_lib
 from tfdam import models, runtime
-from tfdam.training import progress
 
-_WORKDIR = flags.DEFINE_string(
-  "workdir", "", "Run folder whose network is timed. Default: random weights."
+_WORKDIR = flags.DEFINE_string("workdir", "", "Run whose network is timed.")
+_NETWORK = flags.DEFINE_enum(
+  "network", "erfnet", list(models.MODELS), "Without a run: which one, at random."
 )
-_NETWORK = flags.DEFINE_enum("network", "erfnet", list(models.MODELS), "Without a run.")
 _HEIGHT = flags.DEFINE_integer(
-  "height", 0, "Of the image, without a run. Default: 512, or 28 of a digit.", lower_bound=0
+  "height", 0, "Without a run: of images. Default: 512, or 28 of digits.", lower_bound=0
 )
-_WIDTH = flags.DEFINE_integer("width", 0, "Default: 1024, or 28.", lower_bound=0)
+_WIDTH = flags.DEFINE_integer(
+  "width", 0, "Without a run: of images. Default: 1024, or 28.", lower_bound=0
+)
 _CANDIDATES = flags.DEFINE_list(
   "candidates", list(inference_candidates.KINDS), "What is timed."
 )
 _PROVIDER = flags.DEFINE_enum(
-  "provider", "cpu", inference_worker.PROVIDERS, "What computes; Keras takes the GPU too."
+  "provider", "cpu", inference_worker.PROVIDERS, "What computes."
 )
 _THREADS = flags.DEFINE_integer(
   "threads", 0, "Of each on the CPU; 0: as many as it takes by itself.", lower_bound=0
 )
 _QUERIES = flags.DEFINE_integer("queries", 1_000, "Enough of each.", lower_bound=1)
-_SECONDS = flags.DEFINE_float("seconds", 60.0, "Enough of each as well.", lower_bound=0.0)
+_SECONDS = flags.DEFINE_float("seconds", 60.0, "Enough as well.", lower_bound=0.0)
 _MLPERF_LIKE = flags.DEFINE_bool(
   "mlperf_like", False,
-  "At least 1,024 queries and at least 60 s of each, with host copies; p90 counts.",
+  "Each with host copies, at least 1,024 queries and at least 60 s; the p90 counts.",
 )  # fmt: skip
-_OPENVINO_PYTHON = flags.DEFINE_string(
-  "openvino_python", "", "A Python that has OpenVINO."
-)
+_OPENVINO_PYTHON = flags.DEFINE_string("openvino_python", "", "A Python that has OpenVINO.")
 
 _SEEDS = {"weights": 0, "images": 1, "order": 2}
-_NUM_IMAGES = 4
-# Before the first round and before each later one: others had the caches meanwhile.
-_FIRST_WARM_UP, _WARM_UP = 10, 2
-# Of all processor time, to be spent by other processes, before figures are called disturbed.
-_DISTURBED = 0.05
+# A classification has one label an image to compare.
+_NUM_IMAGES = {"segmentation": 4, "classification": 64}
+
+
+class _Task(NamedTuple):
+  """What all candidates do, and the files that they read.
+
+  Attributes:
+    reference: the Keras network's labels of the images, integers [N, H, W] or [N].
+    images: {layout: file}.
+    image_source: what the images show.
+    weights: file.
+  """
+
+  subject: inference_subject.Subject
+  files: inference_files.Files
+  reference: np.ndarray
+  images: dict[str, str]
+  image_source: str
+  weights: str
+
+  def spec(self, name: str) -> dict[str, Any]:
+    """What a candidate's process is told.
+
+    Raises:
+      config.UserError: there is no file for it, and none can be made.
+    """
+    shared = {
+      "images": self.images["nhwc"], "threads": _THREADS.value, "provider": _PROVIDER.value,
+    }  # fmt: skip
+    if name == "gemm":
+      return shared
+    if name == "keras":
+      return {**shared, **self.subject.spec()}
+    if name == "torch":
+      inference_files.check_yardstick(self.subject)
+      return {**shared, "model": self.weights}
+    if name == "saved_model":
+      return {**shared, "model": self.files.path(name)}
+    file = "onnx_float32" if name == "openvino" else name
+    arranged = self.images[self.subject.contract.layout]
+    return {**shared, "images": arranged, "model": self.files.path(file)}
 
 
 def main(argv: list[str]) -> None:
   _check_flags(argv)
   with contextlib.ExitStack() as stack:
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tfdam-inference-"))
-    bench = _Bench(folder)
-    workers = bench.start(stack)
-    figures = bench.measure(workers)
+    task = _prepare(folder)
+    workers, found = _start(task, stack)
+    for name, worker in workers.items():
+      if name in inference_candidates.KINDS:
+        found[name]["equal_labels"] = inference_candidates.check_labels(
+          name, worker, task.reference, _PROVIDER.value
+        )
+    timed = inference_rounds.measure(
+      workers, _ways(), _budget(), timing.ROUNDS.value, _SEEDS["order"]
+    )
+    figures = _figures(task, found, timed)
   inference_report.show(figures)
   if timing.JSON.value:
     with open(runtime.resolve_path(timing.JSON.value), "w") as file:
       json.dump(figures, file, indent=2)
+
+
+def _check_flags(argv: list[str]) -> None:
+  if len(argv) > 1:
+    raise config_lib.UserError(f"'{argv[1]}' is no flag. --help lists them.")
+  known = tuple(inference_candidates.KINDS)
+  for name in _CANDIDATES.value:
+    if name not in known:
+      raise config_lib.UserError(
+        f"'{name}' is no candidate ({', '.join(known)}).{config_lib.nearest(name, known)}"
+        " Set --candidates."
+      )
+
+
+def _ways() -> tuple[str, ...]:
+  return ("host",) if _MLPERF_LIKE.value else ("host", "resident")
+
+
+def _budget() -> inference_rounds.Budget:
+  queries, seconds = _QUERIES.value, _SECONDS.value
+  if not _MLPERF_LIKE.value:
+    return inference_rounds.Budget(queries, seconds, needs_both=False)
+  return inference_rounds.Budget(max(queries, 1_024), max(seconds, 60.0), needs_both=True)
+
+
+def _prepare(folder: str) -> _Task:
+  """Builds the network; exported files are made when candidates ask for them."""
+  tf.get_logger().setLevel("ERROR")  # what it tells of its own savers
+  ready: dict[str, str] = {}
+  if _WORKDIR.value:
+    subject, ready = inference_subject.of_run(runtime.resolve_path(_WORKDIR.value))
+  else:
+    subject = inference_subject.random(
+      _NETWORK.value, _HEIGHT.value, _WIDTH.value, _SEEDS["weights"]
+    )
+  logging.info("inference: building %s.", subject.config.model.name)
+  network = subject.network()
+  count = _NUM_IMAGES[subject.contract.task]
+  images, source = inference_subject.images(subject, count, _SEEDS["images"])
+  paths = {layout: os.path.join(folder, f"{layout}.npy") for layout in contract_lib.LAYOUTS}
+  for layout, path in paths.items():
+    np.save(path, backends.arranged(images, layout))
+  weights = os.path.join(folder, "weights.npz")
+  inference_files.save_weights(network, weights)
+  reference = inference_subject.reference_labels(subject, network, images)
+  files = inference_files.Files(subject, network, folder, ready)
+  return _Task(subject, files, reference, paths, source, weights)
+
+
+def _start(
+  task: _Task, stack: contextlib.ExitStack
+) -> tuple[inference_rounds.Workers, dict[str, dict[str, Any]]]:
+  """Starts all processes side by side, with the one that measures the machine's limit.
+
+  Returns:
+    Those that run; and {name: what it is, or why it is not there}, of all.
+  """
+  pythons = {"openvino": _OPENVINO_PYTHON.value, "torch": timing.PEER_PYTHON.value}
+  workers: dict[str, inference_candidates.Worker] = {}
+  found: dict[str, dict[str, Any]] = {}
+  for name in (*_CANDIDATES.value, "gemm"):
+    found[name] = {"title": inference_candidates.title(name)}
+    try:
+      spec = task.spec(name)
+      workers[name] = inference_candidates.start(name, spec, pythons.get(name, ""))
+      stack.callback(workers[name].close)
+    except config_lib.UserError as error:  # no file for it
+      found[name]["missing"] = str(error)
+    except latency.MissingError as error:
+      found[name]["missing"] = inference_candidates.explained(name, error)
+  for name, worker in list(workers.items()):
+    logging.info("inference: starting %s.", worker.title)
+    try:
+      found[name].update(worker.about())
+    except latency.MissingError as error:
+      found[name]["missing"] = inference_candidates.explained(name, error)
+      del workers[name]
+  return workers, found
+
+
+def _figures(
+  task: _Task, found: dict[str, dict[str, Any]], timed: inference_rounds.Timed
+) -> dict[str, Any]:
+  """Everything that is printed and written, as JSON can hold it."""
+  headline = "p90" if _MLPERF_LIKE.value else "p50"
+  for name, more in timed.candidates.items():
+    found[name].update(more)
+  limit = found.pop("gemm")
+  contract = task.subject.contract
+  floor: dict[str, Any] = {}
+  if "missing" not in limit:
+    macs = inference_report.macs_by_operator(task.files.float32())
+    floor = inference_report.floor(macs, timed.gflop_per_s)
+  figures = {
+    "subject": {
+      "network": contract.network, "height": contract.height, "width": contract.width,
+      "classes": len(contract.classes), "stage": contract.stage, "step": contract.step,
+      "weights": "of a run" if task.subject.workdir else "random",
+      "images": task.image_source, "int8_calibrated_on": task.files.calibration,
+    },
+    "provider": _PROVIDER.value, "threads_asked_for": _THREADS.value, "seeds": _SEEDS,
+    "mlperf_like": _MLPERF_LIKE.value, "headline": headline, "rounds": timed.num_rounds,
+    "candidates": found, "floor": floor,
+    "ratios": inference_report.ratios(found, floor.get("ms", 0.0), headline),
+    "machine": inference_report.machine(), "others_cpu_share": timed.others_cpu_share,
+  }  # fmt: skip
+  return {**figures, "notes": inference_report.notes(figures)}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -39,13 +40,13 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-  "keras": Kind("Keras, tf.function", "keras"),
+  "keras": Kind("Keras tf.function", "keras"),
   "saved_model": Kind("SavedModel", "saved_model"),
   "onnx_float32": Kind("ONNX Runtime float32", "onnx"),
   "onnx_float16": Kind("ONNX Runtime float16", "onnx", is_exact=False),
   "onnx_int8": Kind("ONNX Runtime int8", "onnx", is_exact=False),
   "openvino": Kind("OpenVINO float32", "openvino_onnx.py"),
-  "torch": Kind("PyTorch, eager", "erfnet_forward_torch.py"),
+  "torch": Kind("PyTorch eager", "erfnet_forward_torch.py"),
 }
 # {candidate: the flag that names a Python with its requirements}.
 _PYTHON_FLAGS = {"openvino": "--openvino_python", "torch": "--peer_python"}
@@ -58,7 +59,7 @@ class Worker:
     """Starts it, and does not wait.
 
     Raises:
-      latency.Missing: there is no such program.
+      latency.MissingError: there is no such program.
     """
     self.title = title
     self._errors = tempfile.TemporaryFile("w+", errors="replace")
@@ -69,7 +70,7 @@ class Worker:
       )  # fmt: skip
     except OSError as error:
       self._errors.close()
-      raise latency.Missing(f"{command[0]}: {error.strerror}") from error
+      raise latency.MissingError(f"{command[0]}: {error.strerror}") from error
     assert self._process.stdin
     assert self._process.stdout
     self._requests, self._answers = self._process.stdin, self._process.stdout
@@ -78,39 +79,45 @@ class Worker:
     """What it is, once it has started; to be asked first, once.
 
     Raises:
-      latency.Missing: it cannot be had here.
+      latency.MissingError: it cannot be had here.
       config.UserError: it failed.
     """
     return self._answer()["about"]
 
   def ask(self, do: str, **details: Any) -> dict[str, Any]:
-    """The answer to a request; raises as `about`."""
-    try:
+    """The answer to a request.
+
+    Raises:
+      config.UserError: it failed, or has ended.
+    """
+    with contextlib.suppress(BrokenPipeError):  # its end is told below
       self._requests.write(json.dumps({"do": do, **details}) + "\n")
       self._requests.flush()
-    except BrokenPipeError:
-      pass  # its end is told below
-    return self._answer()
+    try:
+      return self._answer()
+    except latency.MissingError as error:
+      raise config_lib.UserError(f"{self.title}: {error}.") from error
 
   def close(self) -> int:
     """Ends it; returns its exit status."""
-    self._process.communicate()
     try:
-      return self._process.wait(_SECONDS_TO_END)
+      self._process.communicate(timeout=_SECONDS_TO_END)
     except subprocess.TimeoutExpired:
       self._process.kill()
-      return self._process.wait()
-    finally:
-      self._errors.close()
+      self._process.communicate()
+    self._errors.close()
+    return self._process.returncode
 
   def _answer(self) -> dict[str, Any]:
     line = self._answers.readline()
     if not line:
       status = self._process.wait()
-      raise latency.Missing(f"its process ended with status {status}{self._last_words()}")
+      raise latency.MissingError(
+        f"its process ended with status {status}{self._last_words()}"
+      )
     answer = json.loads(line)
     if "missing" in answer:
-      raise latency.Missing(answer["missing"])
+      raise latency.MissingError(answer["missing"])
     if "error" in answer:
       raise config_lib.UserError(f"{self.title} fails: {answer['error']}")
     return answer
@@ -131,32 +138,37 @@ def start(name: str, spec: Mapping[str, Any], python: str = "") -> Worker:
     python: of a peer; empty: an environment of its own, made at the first use.
 
   Raises:
-    latency.Missing: a peer's environment cannot be made.
+    latency.MissingError: a peer's environment cannot be made.
   """
-  kind = KINDS.get(name, Kind("matrix product", name))
-  text = json.dumps({"kind": kind.worker, **spec})
+  worker = KINDS[name].worker if name in KINDS else name
+  text = json.dumps({"kind": worker, **spec})
   if name not in _PYTHON_FLAGS:
     module = "benchmarks.inference_worker"
-    return Worker(kind.title, [sys.executable, "-m", module, text])
-  script = os.path.join(_HERE, "peers", kind.worker)
-  return Worker(kind.title, [python or _environment(name), script, text])
+    return Worker(title(name), [sys.executable, "-m", module, text])
+  script = os.path.join(_HERE, "peers", worker)
+  return Worker(title(name), [python or _environment(name), script, text])
+
+
+def title(name: str) -> str:
+  return KINDS[name].title if name in KINDS else "matrix product"
 
 
 def _environment(name: str) -> str:
   try:
     return peers.python(name)
   except (OSError, subprocess.SubprocessError) as error:
-    raise latency.Missing(f"its environment cannot be made ({error})") from error
+    raise latency.MissingError(f"its environment cannot be made ({error})") from error
 
 
-def remedy(name: str) -> str:
-  """What to do about a candidate that is not there."""
-  if name not in _PYTHON_FLAGS:
-    return "python -m tfdam.doctor shows what this Python has."
-  return (
-    f"Set {_PYTHON_FLAGS[name]} to a Python that has"
-    f" benchmarks/peers/requirements-{name}.txt."
-  )
+def explained(name: str, error: latency.MissingError) -> str:
+  """Why a candidate is not there, and what to do about it."""
+  remedy = "python -m tfdam.doctor shows what this Python has."
+  if name in _PYTHON_FLAGS:
+    remedy = (
+      f"Leave {_PYTHON_FLAGS[name]} out, or set it to a Python with what"
+      f" benchmarks/peers/requirements-{name}.txt names."
+    )
+  return f"{str(error).rstrip('.')}. {remedy}"
 
 
 def agreement(labels: np.ndarray, reference: np.ndarray) -> float:
@@ -166,9 +178,7 @@ def agreement(labels: np.ndarray, reference: np.ndarray) -> float:
   return float(np.mean(labels.astype(np.int64) == reference))
 
 
-def check_labels(
-  name: str, worker: Worker, reference: np.ndarray, provider: str
-) -> float:
+def check_labels(name: str, worker: Worker, reference: np.ndarray, provider: str) -> float:
   """Labels all images in both ways and compares.
 
   Args:

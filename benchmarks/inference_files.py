@@ -70,11 +70,11 @@ class Files:
     return {
       "saved_model": self._saved_model,
       "onnx_float32": lambda path: _save(self._converted(), path),
-      "onnx_float16": lambda path: _save(reduce.to_float16(self.plain()), path),
+      "onnx_float16": lambda path: _save(reduce.to_float16(self.float32()), path),
       "onnx_int8": lambda path: _save(self._quantized(), path),
     }
 
-  def plain(self) -> onnx.ModelProto:
+  def float32(self) -> onnx.ModelProto:
     """The float32 ONNX file."""
     path = self.path("onnx_float32")
     import onnx
@@ -97,9 +97,9 @@ class Files:
       # Few: the ranges of noise are as good or as bad with more of it.
       noise = inference_subject.random_images(subject.contract, 4, seed=1)
       samples = samples_lib.Samples(len(noise), lambda i: noise[i], None)
-      self.calibration = "random images, so its labels mean little"
+      self.calibration = inference_subject.RANDOM_IMAGES
     indices = samples.spread(_CALIBRATION_IMAGES)
-    return reduce.to_int8(self.plain(), subject.contract, samples, indices)
+    return reduce.to_int8(self.float32(), subject.contract, samples, indices)
 
 
 def _save(model: onnx.ModelProto, path: str) -> None:
@@ -107,8 +107,8 @@ def _save(model: onnx.ModelProto, path: str) -> None:
     file.write(model.SerializeToString())
 
 
-def save_torch_weights(network: tf.keras.Model, path: str) -> None:
-  """Writes the weights of an ERFNet as peers/erfnet_forward_torch.py reads them."""
+def save_weights(network: tf.keras.Model, path: str) -> None:
+  """Writes {"layer/variable": array}, as peers/erfnet_forward_torch.py reads them."""
   arrays: dict[str, Any] = {}
   for variable in network.variables:
     *_, layer, name = variable.name.split(":")[0].split("/")
@@ -117,17 +117,13 @@ def save_torch_weights(network: tf.keras.Model, path: str) -> None:
     np.savez(file, **arrays)
 
 
-def refusal(subject: inference_subject.Subject) -> str:
-  """Why PyTorch has no yardstick for this network; empty if it has one."""
+def check_yardstick(subject: inference_subject.Subject) -> None:
+  """Raises config.UserError if peers/erfnet_forward_torch.py has not this network."""
   data, contract = subject.config.data, subject.contract
   if subject.config.model.name != "erfnet":
-    return f"the yardstick has ERFNet alone, not {subject.config.model.name}"
-  if (data.height, data.width, data.channels) != (
-    contract.height, contract.width, contract.channels,
-  ) and not contract.dynamic_size:  # fmt: skip
-    return "the yardstick does not resize images"
-  return ""
-
-
-def error_line(error: config_lib.UserError) -> str:
-  return str(error).splitlines()[0]
+    raise config_lib.UserError(
+      f"PyTorch's script has ERFNet alone, not {subject.config.model.name}."
+    )
+  trained = (data.height, data.width, data.channels)
+  if trained != (contract.height, contract.width, contract.channels):
+    raise config_lib.UserError(f"PyTorch's script resizes no images to {trained}.")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import collections
 import math
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import rich.table
 
-from benchmarks import inference_candidates, timing
+from benchmarks import inference_candidates, inference_subject, timing
 from tfdam.training import report
 
 if TYPE_CHECKING:
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
 NOT_MLPERF = (
   "These figures are no MLPerf result. They follow the form of its single-stream scenario"
-  " (one query after another, at least 60 s and 1,024 queries, the 90th percentile), but its"
-  " load generator, models, data sets, accuracy checks and review had no part in them."
+  " (one query after another, at least 60 s and 1,024 queries, the 90th percentile), but"
+  " its load generator, models, data sets, accuracy checks and review had no part in them."
 )
 # {title: (the slower one, the faster one)}.
 _RATIOS = {
@@ -31,6 +30,10 @@ _RATIOS = {
   "int8 times as fast as float32": ("onnx_float32", "onnx_int8"),
   "float16 times as fast as float32": ("onnx_float32", "onnx_float16"),
 }
+_QUERIES_OF_P999 = 1_000
+# Of the processor time, by others, before figures are called disturbed.
+_DISTURBED = 0.05
+# Of /proc/cpuinfo: what matters to float32, bfloat16 and int8.
 _FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8")
 
 
@@ -64,7 +67,7 @@ def summary(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
 
 
 def macs_by_operator(model: onnx.ModelProto) -> dict[str, int]:
-  """Multiplications and additions, a pair each, that label one image: matrix products alone.
+  """Multiplications and additions, a pair each, of an image's matrix products.
 
   Args:
     model: an exported file; a free batch counts as one image.
@@ -108,7 +111,9 @@ def floor(macs: Mapping[str, int], gflop_per_s: Sequence[float]) -> dict[str, An
   }  # fmt: skip
 
 
-def ratios(candidates: Mapping[str, Any], floor_ms: float, headline: str) -> dict[str, float]:
+def ratios(
+  candidates: Mapping[str, Any], floor_ms: float, headline: str
+) -> dict[str, float]:
   """Ratios with host copies, and shares of the floor of what computes in float32.
 
   Args:
@@ -142,10 +147,8 @@ def show(figures: Mapping[str, Any]) -> None:
   for title, value in figures["ratios"].items():
     print(f"{title:44} {value:6.2f}")
   if figures["floor"]:
-    print(
-      f"floor: {figures['floor']['gflop']:.1f} GFLOP at"
-      f" {figures['floor']['gemm_gflop_per_s']:.0f} GFLOP/s, {figures['floor']['ms']:.1f} ms"
-    )
+    gflop, rate, ms = (figures["floor"][key] for key in ("gflop", "gemm_gflop_per_s", "ms"))
+    print(f"floor: {gflop:.3g} GFLOP at {rate:.0f} GFLOP/s, {ms:.3g} ms")
   for note in figures["notes"]:
     print(f"Note: {note}")
 
@@ -157,40 +160,72 @@ def _latency_table(figures: Mapping[str, Any]) -> rich.table.Table:
     f" {figures['provider']}, ms (headline {headline})"
   )
   table = rich.table.Table(title=title)
-  table.add_column("")
-  table.add_column("copies")
-  columns = (*PERCENTILES, "mean", "queries/s", "queries", "peak MiB", "equal labels, %")
-  for name in columns:
+  table.add_column("", no_wrap=True)
+  for name in (*PERCENTILES, "mean", "queries/s", "queries", "peak MiB", "equal, %"):
     table.add_column(name, justify="right")
-  for name, found in figures["candidates"].items():
-    kind = inference_candidates.KINDS[name]
+  for found in figures["candidates"].values():
     if "latency_ms" not in found:
-      table.add_row(kind.title, "not there")
+      table.add_row(found["title"], "not there")
       continue
+    about = (f"{found['peak_resident_mb']:.0f}", f"{100 * found['equal_labels']:.3f}")
     for way, values in found["latency_ms"].items():
       is_first = way == "host"
       table.add_row(
-        kind.title if is_first else "",
-        "host" if is_first else "none",
-        *(f"{values[name]:.2f}" for name in (*PERCENTILES, "mean")),
+        found["title"] if is_first else "  without copies",
+        *(_shown_ms(values[name]) for name in (*PERCENTILES, "mean")),
         f"{values['queries_per_s']:.1f}",
-        str(values["queries"]),
-        f"{found['peak_resident_mb']:.0f}" if is_first else "",
-        f"{100 * found['equal_labels']:.3f}" if is_first else "",
+        f"{values['queries']:,}",
+        *(about if is_first else ("", "")),
       )
+  table.caption = "equal: labels that are the Keras network's"
   return table
+
+
+def _shown_ms(value: float) -> str:
+  return f"{value:.1f}" if value >= 100 else f"{value:.2f}"
 
 
 def _operator_table(found: Mapping[str, Any]) -> rich.table.Table:
   profile = found["profile"]
   placed = ", ".join(f"{count} on {name}" for name, count in profile["nodes"].items())
-  table = rich.table.Table(title=f"{found['title']}, where the time goes (nodes: {placed})")
+  title = f"{found['title']}, where the time goes (nodes: {placed})"
+  table = rich.table.Table(title=title, min_width=len(title))
   for name in ("operator", "nodes", "ms", "share, %"):
     table.add_column(name, justify="left" if name == "operator" else "right")
   for name, values in list(profile["operators"].items())[:6]:
     share = f"{100 * values['share']:.1f}"
     table.add_row(name, str(values["nodes"]), f"{values['ms']:.2f}", share)
   return table
+
+
+def notes(figures: Mapping[str, Any]) -> list[str]:
+  """What a reader of the figures has to know."""
+  found = []
+  if figures["subject"]["weights"] == "random":
+    found.append(
+      "the weights are random: times are a trained network's, shares of equal labels not."
+    )
+  if figures["subject"]["int8_calibrated_on"] == inference_subject.RANDOM_IMAGES:
+    found.append(
+      "int8 was calibrated on random images: its time is right, its labels are not."
+    )
+  for about in figures["candidates"].values():
+    if "missing" in about:
+      found.append(f"{about['title']} is not there: {about['missing']}")
+  timed = [
+    v for c in figures["candidates"].values() for v in c.get("latency_ms", {}).values()
+  ]
+  if any(values["queries"] < _QUERIES_OF_P999 for values in timed):
+    found.append("the p99.9 of fewer than 1,000 queries is the slowest one.")
+  share = figures["others_cpu_share"]
+  if share is None or share > _DISTURBED:
+    shown = "an unknown share" if share is None else f"{100 * share:.0f} %"
+    found.append(
+      f"{shown} of the processor time went to other programs: the figures are disturbed."
+    )
+  if figures["mlperf_like"]:
+    found.append(NOT_MLPERF)
+  return found
 
 
 def machine() -> dict[str, Any]:
@@ -206,13 +241,3 @@ def machine() -> dict[str, Any]:
   has = values.get("flags", "").split()
   about["instructions"] = [flag for flag in _FLAGS if flag in has]
   return about
-
-
-def busy_seconds() -> float | None:
-  """Processor seconds that this machine has spent on anything; None off Linux."""
-  try:
-    with open("/proc/stat") as file:
-      user, nice, system, _, _, *interrupts = map(int, file.readline().split()[1:9])
-  except OSError:
-    return None
-  return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")

@@ -20,6 +20,7 @@ from tfdam import config as config_lib
 from tfdam import runtime
 from tfdam.training import players, run_folder
 
+RANDOM_IMAGES = "random images"
 _DIGITS = ("lenet", "lenet_bn")
 
 
@@ -125,8 +126,8 @@ def _contract(config: config_lib.Config, folder: run_folder.RunFolder):
   finished = [s for s in contract_lib.STAGES if s in results.get("stages", {})]
   if not finished:
     raise config_lib.UserError(
-      f"{folder.path} has finished no stage. Let the run end, or leave --workdir out: random"
-      " weights take as long."
+      f"{folder.path} has finished no stage. Let the run end, or leave --workdir out:"
+      " random weights take as long."
     )
   data = config.data
   return contract_lib.Contract(
@@ -146,7 +147,7 @@ def images(subject: Subject, count: int, seed: int) -> tuple[np.ndarray, str]:
   """
   samples = samples_of(subject, "test")
   if samples is None:
-    return random_images(subject.contract, count, seed), "random images"
+    return random_images(subject.contract, count, seed), RANDOM_IMAGES
   chosen = [samples.read_image(i) for i in samples.spread(count)]
   title = f"test images of {subject.config.data.target}"
   return np.stack([chosen[i % len(chosen)] for i in range(count)]), title

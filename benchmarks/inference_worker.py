@@ -121,23 +121,20 @@ def _tensorflow(spec: Mapping[str, Any]):
   """TensorFlow with the asked-for threads, on the asked-for device."""
   import tensorflow as tf
 
-  for use in (
-    tf.config.threading.set_intra_op_parallelism_threads,
-    tf.config.threading.set_inter_op_parallelism_threads,
-  ):
-    use(spec["threads"])  # 0: its own choice
+  if spec["threads"]:
+    tf.config.threading.set_intra_op_parallelism_threads(spec["threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(spec["threads"])
   gpus = tf.config.list_physical_devices("GPU")
   if spec["provider"] == "cpu":
-    tf.config.set_visible_devices([], "GPU")
-  elif not gpus:
-    raise latency.Missing(
-      f"TensorFlow sees no GPU ({tf.sysconfig.get_build_info().get('cuda_version', 'no')}"
-      " CUDA is what it was built with)."
-    )
-  else:
-    for gpu in gpus:
-      tf.config.experimental.set_memory_growth(gpu, True)
-    tf.config.experimental.enable_tensor_float_32_execution(False)
+    if gpus:
+      tf.config.set_visible_devices([], "GPU")
+    return tf
+  if not gpus:
+    raise latency.MissingError("TensorFlow sees no GPU")
+  for gpu in gpus:
+    tf.config.experimental.set_memory_growth(gpu, True)
+  # Float32 in full, as in the files.
+  tf.config.experimental.enable_tensor_float_32_execution(False)
   return tf
 
 
@@ -169,7 +166,7 @@ def _session(spec: Mapping[str, Any], profile_prefix: str = ""):
   """A session on the asked-for provider, never on the CPU in its stead.
 
   Raises:
-    latency.Missing: the provider does not start, or cannot compute this file.
+    latency.MissingError: the provider does not start, or cannot compute this file.
   """
   import onnxruntime as ort
 
@@ -188,9 +185,9 @@ def _session(spec: Mapping[str, Any], profile_prefix: str = ""):
   try:
     session = ort.InferenceSession(spec["model"], options, wanted, enable_fallback=0)
   except Exception as error:  # ONNX Runtime's errors have no class in common
-    raise latency.Missing(str(error).splitlines()[0]) from error
+    raise latency.MissingError(str(error).splitlines()[0]) from error
   if session.get_providers()[0] != wanted[0][0]:
-    raise latency.Missing(f"ONNX Runtime took {session.get_providers()[0]} instead.")
+    raise latency.MissingError(f"ONNX Runtime took {session.get_providers()[0]} instead")
   return session
 
 

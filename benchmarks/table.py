@@ -90,7 +90,9 @@ def _rows(run: Mapping[str, Any]) -> Iterable[tuple[Row, Scores]]:
     yield (pair, recipe, method, "last step"), run["last_step"]
     yield (pair, recipe, method, "average"), run["stages"][last]
   else:
-    yield (pair, recipe, method, "last step"), run["stages"][last]
+    # Earlier files of `best` have its moving average alone.
+    weights = "average" if recipe == "best" else "last step"
+    yield (pair, recipe, method, weights), run["stages"][last]
   # The plain LeNet's own stages are rows of their own; other methods' are another network.
   if method == "gam" and recipe != "paper":
     for stage in earlier:

@@ -19,7 +19,7 @@ _DILATIONS = (2, 4, 8, 16)
 
 def encoder(weights):
   """The network with these weights, {"block01_conv3x3/kernel": array}, for inference."""
-  blocks = []
+  blocks: list[nn.Module] = []
   num_downsamplers = num_dilated = 0
   for number in itertools.count(1):
     name = f"block{number:02d}"
@@ -67,7 +67,7 @@ def make(spec):
     torch.set_num_threads(spec["threads"])
   is_cpu = spec["provider"] == "cpu"
   if not is_cpu and not torch.cuda.is_available():
-    raise latency.Missing("PyTorch sees no GPU.")
+    raise latency.MissingError("PyTorch sees no GPU")
   # Float32 in full, as in the files.
   torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
   device = torch.device("cpu" if is_cpu else "cuda")

@@ -5,7 +5,8 @@ on standard input, its answer a line on standard output:
 
   {"do": "label", "way": W, "file": F}   {}, and the labels of all images are in F (.npy)
   {"do": "time", "way": W, "warm_up": N, "queries": N, "seconds": S, "both": B, "seed": [N]}
-                                         {"ms": [one for each query after the warm-up]}
+                                         {"ms": [one for each query after the warm-up],
+                                          "seconds": their sum with what lies between}
   {"do": "usage"}                        {"peak_resident_mb": M, "cpu_seconds": S}
 
 The first line says what it is, {"about": {...}}, or that it cannot be had here,
@@ -27,7 +28,7 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 
 
-class Missing(Exception):
+class MissingError(Exception):
   """This way of labelling cannot be had here; the message says why."""
 
 
@@ -104,7 +105,7 @@ def _answer(respond: Callable[[], Mapping[str, Any]], answers: TextIO) -> None:
   answer: Mapping[str, Any]
   try:
     answer = respond()
-  except (ImportError, Missing) as error:
+  except (ImportError, MissingError) as error:
     answer = {"missing": str(error)}
   except Exception as error:  # whatever it is, the benchmark says it
     traceback.print_exc()
@@ -123,14 +124,14 @@ def _respond(candidate: Candidate, request: Mapping[str, Any]) -> Mapping[str, A
     return {"peak_resident_mb": peak_resident_mb(), "cpu_seconds": cpu_seconds}
   way = candidate.ways[request["way"]]
   if what == "time":
-    return {"ms": _time(way, candidate.num_images, request)}
+    return _time(way, candidate.num_images, request)
   labels = [way.read(way.query(i)).copy() for i in range(candidate.num_images)]
   np.save(request["file"], np.concatenate(labels))
   return {}
 
 
-def _time(way: Way, num_images: int, request: Mapping[str, Any]) -> list[float]:
-  """Milliseconds of each query, until there are enough of them."""
+def _time(way: Way, num_images: int, request: Mapping[str, Any]) -> dict[str, Any]:
+  """Asks until there are enough queries, or it took long enough, or both."""
   order = np.random.default_rng(request["seed"])
 
   def query() -> float:
@@ -148,7 +149,7 @@ def _time(way: Way, num_images: int, request: Mapping[str, Any]) -> list[float]:
     latencies_ms.append(query())
     seconds = time.perf_counter() - start
     if needs((len(latencies_ms) >= request["queries"], seconds >= request["seconds"])):
-      return latencies_ms
+      return {"ms": latencies_ms, "seconds": seconds}
 
 
 def peak_resident_mb() -> float:

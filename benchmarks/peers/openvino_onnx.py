@@ -10,7 +10,7 @@ import openvino
 
 def make(spec):
   if spec["provider"] != "cpu":
-    raise latency.Missing("OpenVINO computes on Intel's devices and on CPUs.")
+    raise latency.MissingError("OpenVINO computes on the CPU, and on Intel's other devices")
   options = {
     "PERFORMANCE_HINT": "LATENCY",
     # Where the CPU has bfloat16, OpenVINO would take it for a float32 file.

@@ -12,7 +12,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from export import contract as contract_lib
 from export import serving_files, to_saved_model
-from tests.conformance import export_test
+from tests import exported
 from tests.export import c_api
 
 
@@ -20,7 +20,7 @@ from tests.export import c_api
 def served(tmp_path_factory):
   """A small ERFNet's contract, module, and the folder of its models."""
   folder = tmp_path_factory.mktemp("saved_model")
-  inference, contract = export_test.make("erfnet")
+  inference, contract = exported.make("erfnet")
   to_saved_model.write(inference, contract, str(folder / "net" / "1"))
   serving_files.write_configs(contract, str(folder))
   return contract, inference, folder
