@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,9 @@ def _tf2onnx():
       " one of these."
     ) from error
   tf2onnx.logging.set_level(tf2onnx.logging.WARNING)
+  # Else it copies graph and weights before each of its optimisers (VGG16's take more than
+  # 20 GB then), and goes on where one of them fails.
+  os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
   return tf2onnx
 
 
