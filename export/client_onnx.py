@@ -29,6 +29,10 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+# Read at the import: ONNX Runtime 1.31 would keep a device's number in its cache and report
+# to its makers.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 import numpy as np
 import onnxruntime as ort
 

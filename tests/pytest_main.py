@@ -1,4 +1,4 @@
-"""Runs one test file under Bazel and leaves the counts where Bazel looks for them."""
+"""Runs test files under Bazel and leaves the counts where Bazel looks for them."""
 
 import os
 import sys

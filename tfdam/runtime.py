@@ -61,13 +61,18 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
 
 
 def set_environment() -> None:
-  """Sets what TensorFlow reads when it is imported, where the user has not."""
+  """Sets what TensorFlow and ONNX Runtime read when they are imported.
+
+  What the user has set stays.
+  """
   # Its C++ log opens every start with three errors about CUDA factories that mean nothing;
   # real errors come as exceptions as well.
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   # By itself it takes oneDNN on CPUs with AVX-512 VNNI alone. With AVX2, LeNet trains 1.7
   # times as fast with it, and dilated convolutions have gradients only there.
   os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+  # ONNX Runtime 1.31 would keep a device's number in its cache and report to its makers.
+  os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def start(options: config_lib.Runtime, seed: int):

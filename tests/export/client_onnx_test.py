@@ -820,3 +820,15 @@ def test_the_command_ends_with_status_2_and_a_bare_message(run, tmp_path):
   assert done.stderr.startswith("Error: ")
   assert "Traceback" not in done.stderr
   assert "has 5 bytes" in done.stderr
+
+
+def test_onnx_runtime_keeps_no_number_of_the_device(tmp_path):
+  home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+  environment = {**os.environ, **home}
+  environment.pop("ORT_DISABLE_TELEMETRY", None)
+  done = subprocess.run(
+    [sys.executable, client_onnx.__file__, f"--model={tmp_path}", "--image=none.png"],
+    env=environment, capture_output=True, text=True, timeout=120,
+  )  # fmt: skip
+  assert done.returncode == 2
+  assert not list(tmp_path.rglob("*"))
