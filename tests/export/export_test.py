@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from absl.testing import flagsaver
 
-from export import parity, pipeline, publish, run, to_onnx
+from export import backends, parity, pipeline, publish, run, to_onnx
 from tests import runs, synthetic
 from tfdam import config as config_lib
 
@@ -44,6 +44,24 @@ def digit_run(tmp_path_factory):
 def workdir(street_run, tmp_path):
   """A copy that a test may export from."""
   return shutil.copytree(street_run, tmp_path / "run")
+
+
+@pytest.fixture(autouse=True)
+def no_stranger(request, monkeypatch):
+  """A process of its own imports TensorFlow anew: two tests do it, for the others."""
+  if "stranger" in request.fixturenames:
+    return
+
+  def in_this_process(folder, images):
+    run_session = backends.of_session(folder)
+    return [run_session(image) for image in images]
+
+  monkeypatch.setattr(backends, "by_a_stranger", in_this_process)
+
+
+@pytest.fixture
+def stranger():
+  """Asks for the process that cannot import tfdam."""
 
 
 def export(workdir, **options):
@@ -80,7 +98,7 @@ def session(path):
   return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def test_one_command_leaves_both_formats_and_says_what_to_type_next(workdir):
+def test_one_command_leaves_both_formats_and_says_what_to_type_next(workdir, stranger):
   manifest, printed = export(workdir)
   assert manifest["model"]["stage"] == "adapted"
   assert manifest["model"]["classes"] == ["sky", "road", "building", "car"]
@@ -208,7 +226,7 @@ def test_a_metric_that_drops_too_far_publishes_nothing(workdir, monkeypatch):
   assert not files(place(workdir))
 
 
-def test_digits_export_with_the_references_of_both_worlds(digit_run, tmp_path):
+def test_digits_export_with_the_references_of_both_worlds(digit_run, tmp_path, stranger):
   workdir = shutil.copytree(digit_run, tmp_path / "run")
   manifest, _ = export(workdir)
   assert manifest["outputs"]["labels"] == {"dtype": "int32", "shape": [1]}
