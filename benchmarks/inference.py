@@ -7,7 +7,7 @@ drifts hit all alike. What does not give the Keras network's labels is not timed
 and int8 are, with their share of equal labels. Without a run: the full ERFNet encoder with
 19 classes and random weights at 512x1024, which takes as long as a trained one. OpenVINO
 and PyTorch have environments of their own, made at the first run (or name Pythons that have
-them: --openvino_python, --peer_python).
+them: --openvino_python, --peer_python). A quarter of an hour; --seconds=15 is a first look.
 
 With host copies a query goes from a numpy image to a numpy label map; without, both stay
 where the library computes, in resident tensors and in buffers that were bound before.
@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import tempfile
 from typing import Any, NamedTuple
@@ -112,18 +113,25 @@ class _Task(NamedTuple):
     arranged = self.images[self.subject.contract.layout]
     return {**shared, "images": arranged, "model": self.files.path(file)}
 
+  def macs(self) -> dict[str, int]:
+    """Multiplications and additions of one image by operator; empty if unknown."""
+    try:
+      model = self.files.float32()
+    except config_lib.UserError:  # there is no converter
+      return {}
+    shape = np.load(self.images[self.subject.contract.layout], mmap_mode="r").shape
+    return inference_report.macs_by_operator(model, (1, *shape[1:]))
+
 
 def main(argv: list[str]) -> None:
   _check_flags(argv)
+  # As with Ctrl-C, the processes end and the folder goes.
+  signal.signal(signal.SIGTERM, lambda *_: sys.exit("Error: terminated."))
   with contextlib.ExitStack() as stack:
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tfdam-inference-"))
     task = _prepare(folder)
     workers, found = _start(task, stack)
-    for name, worker in workers.items():
-      if name in inference_candidates.KINDS:
-        found[name]["equal_labels"] = inference_candidates.check_labels(
-          name, worker, task.reference, _PROVIDER.value
-        )
+    _compare(workers, found, task.reference)
     timed = inference_rounds.measure(
       workers, _ways(), _budget(), timing.ROUNDS.value, _SEEDS["order"]
     )
@@ -144,6 +152,9 @@ def _check_flags(argv: list[str]) -> None:
         f"'{name}' is no candidate ({', '.join(known)}).{config_lib.nearest(name, known)}"
         " Set --candidates."
       )
+  folder = os.path.dirname(runtime.resolve_path(timing.JSON.value or "here"))
+  if not os.path.isdir(folder):  # said now, not after all has been measured
+    raise config_lib.UserError(f"--json: there is no folder {folder}. Make it.")
 
 
 def _ways() -> tuple[str, ...]:
@@ -212,6 +223,27 @@ def _start(
   return workers, found
 
 
+def _compare(
+  workers: inference_rounds.Workers,
+  found: dict[str, dict[str, Any]],
+  reference: np.ndarray,
+) -> None:
+  """Notes the share of equal labels of each, before any is timed.
+
+  Raises:
+    config.UserError: one computes something else, or there is none.
+  """
+  names = [name for name in workers if name in inference_candidates.KINDS]
+  if not names:
+    reasons = "; ".join(about.get("missing", "") for about in found.values())
+    raise config_lib.UserError(f"None of --candidates can be had here: {reasons}")
+  logging.info("inference: comparing labels.")
+  for name in names:
+    found[name]["equal_labels"] = inference_candidates.check_labels(
+      name, workers[name], reference, _PROVIDER.value
+    )
+
+
 def _figures(
   task: _Task, found: dict[str, dict[str, Any]], timed: inference_rounds.Timed
 ) -> dict[str, Any]:
@@ -219,12 +251,9 @@ def _figures(
   headline = "p90" if _MLPERF_LIKE.value else "p50"
   for name, more in timed.candidates.items():
     found[name].update(more)
-  limit = found.pop("gemm")
+  del found["gemm"]
   contract = task.subject.contract
-  floor: dict[str, Any] = {}
-  if "missing" not in limit:
-    macs = inference_report.macs_by_operator(task.files.float32())
-    floor = inference_report.floor(macs, timed.gflop_per_s)
+  floor = inference_report.floor(task.macs(), timed.gflop_per_s)
   figures = {
     "subject": {
       "network": contract.network, "height": contract.height, "width": contract.width,

@@ -112,21 +112,21 @@ class Worker:
     line = self._answers.readline()
     if not line:
       status = self._process.wait()
-      raise latency.MissingError(
-        f"its process ended with status {status}{self._last_words()}"
-      )
+      said = [line.strip() for line in self._said().split("\n") if line.strip()]
+      last = f" ({said[-1]})" if said else ""
+      raise latency.MissingError(f"its process ended with status {status}{last}")
     answer = json.loads(line)
     if "missing" in answer:
       raise latency.MissingError(answer["missing"])
     if "error" in answer:
+      sys.stderr.write(self._said())  # with the traceback
       raise config_lib.UserError(f"{self.title} fails: {answer['error']}")
     return answer
 
-  def _last_words(self) -> str:
+  def _said(self) -> str:
+    """What it wrote to its standard error."""
     self._errors.seek(0)
-    lines = self._errors.read().split("\n")
-    said = [line for line in lines if line.strip()]
-    return f" ({said[-1].strip()})" if said else ""
+    return self._errors.read()
 
 
 def start(name: str, spec: Mapping[str, Any], python: str = "") -> Worker:

@@ -66,20 +66,25 @@ def summary(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
   }  # fmt: skip
 
 
-def macs_by_operator(model: onnx.ModelProto) -> dict[str, int]:
+def macs_by_operator(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, int]:
   """Multiplications and additions, a pair each, of an image's matrix products.
 
   Args:
-    model: an exported file; a free batch counts as one image.
+    model: an exported file.
+    shape: of the image, which may be free in the file.
 
   Returns:
-    {operator: pairs}.
+    {operator: pairs}; empty if shapes inside depend on what only a run would tell.
   """
   import onnx
 
-  graph = onnx.shape_inference.infer_shapes(model).graph
+  fixed = onnx.ModelProto()
+  fixed.CopyFrom(model)
+  for dimension, size in zip(fixed.graph.input[0].type.tensor_type.shape.dim, shape):
+    dimension.dim_value = size
+  graph = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
   shapes = {
-    value.name: [d.dim_value or 1 for d in value.type.tensor_type.shape.dim]
+    value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
     for value in (*graph.value_info, *graph.output, *graph.input)
   }
   shapes.update({weights.name: list(weights.dims) for weights in graph.initializer})
@@ -92,17 +97,19 @@ def macs_by_operator(model: onnx.ModelProto) -> dict[str, int]:
     side = node.input[0] if node.op_type == "ConvTranspose" else node.output[0]
     is_transposed = any(a.name == "transB" and a.i for a in node.attribute)
     each = math.prod(kernel[1:]) if "Conv" in node.op_type or is_transposed else kernel[-2]
-    macs[node.op_type] += math.prod(shapes[side]) * each
-  return dict(macs)
+    macs[node.op_type] += math.prod(shapes.get(side, [0])) * each
+  return dict(macs) if all(macs.values()) else {}
 
 
 def floor(macs: Mapping[str, int], gflop_per_s: Sequence[float]) -> dict[str, Any]:
-  """What no float32 implementation without tricks can go below.
+  """What no float32 implementation without tricks can go below; empty if it is unknown.
 
   Args:
     macs: by operator.
     gflop_per_s: of a large matrix product, by round.
   """
+  if not macs or not gflop_per_s:
+    return {}
   rate = timing.medians({"rate": list(gflop_per_s)})["rate"]
   flops = 2 * sum(macs.values())
   return {
@@ -143,7 +150,10 @@ def show(figures: Mapping[str, Any]) -> None:
   report.console().print(_latency_table(figures))
   for found in figures["candidates"].values():
     if "profile" in found:
-      report.console().print(_operator_table(found))
+      nodes = found["profile"]["nodes"]
+      placed = ", ".join(f"{count} nodes on {name}" for name, count in nodes.items())
+      print(f"{found['title']}, {placed}; where the time goes:")
+      report.console().print(_operator_table(found["profile"]))
   for title, value in figures["ratios"].items():
     print(f"{title:44} {value:6.2f}")
   if figures["floor"]:
@@ -185,11 +195,8 @@ def _shown_ms(value: float) -> str:
   return f"{value:.1f}" if value >= 100 else f"{value:.2f}"
 
 
-def _operator_table(found: Mapping[str, Any]) -> rich.table.Table:
-  profile = found["profile"]
-  placed = ", ".join(f"{count} on {name}" for name, count in profile["nodes"].items())
-  title = f"{found['title']}, where the time goes (nodes: {placed})"
-  table = rich.table.Table(title=title, min_width=len(title))
+def _operator_table(profile: Mapping[str, Any]) -> rich.table.Table:
+  table = rich.table.Table()
   for name in ("operator", "nodes", "ms", "share, %"):
     table.add_column(name, justify="left" if name == "operator" else "right")
   for name, values in list(profile["operators"].items())[:6]:
@@ -216,7 +223,9 @@ def notes(figures: Mapping[str, Any]) -> list[str]:
     v for c in figures["candidates"].values() for v in c.get("latency_ms", {}).values()
   ]
   if any(values["queries"] < _QUERIES_OF_P999 for values in timed):
-    found.append("the p99.9 of fewer than 1,000 queries is the slowest one.")
+    found.append(
+      "the p99.9 of fewer than 1,000 queries, or p99 of 100, is the slowest one."
+    )
   share = figures["others_cpu_share"]
   if share is None or share > _DISTURBED:
     shown = "an unknown share" if share is None else f"{100 * share:.0f} %"

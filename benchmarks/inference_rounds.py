@@ -9,12 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from absl import logging
+
 from benchmarks import inference_candidates, inference_report
 from tfdam.training import progress
 
 Workers = dict[str, inference_candidates.Worker]
 # Before the first round, and before each later one: others had the caches meanwhile.
-_FIRST_WARM_UP, _WARM_UP = 10, 2
+_FIRST_WARM_UP, _WARM_UP = 5, 2
 
 
 class Budget(NamedTuple):
@@ -94,6 +96,7 @@ def measure(
     others = (_busy_seconds() or 0.0) - busy - (_own_seconds(workers) - ours)
     every = (time.perf_counter() - start) * (os.cpu_count() or 1)
     share = max(0.0, others / every)
+  logging.info("inference: profiling.")
   found = {}
   for name, worker in candidates.items():
     found[name] = {

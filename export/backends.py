@@ -39,11 +39,13 @@ for name in ("tfdam", "export", "configs", "keras"):
   sys.modules[name] = None
 import numpy as np
 import tensorflow as tf
-model, images, answers, signature, key = sys.argv[1:]
-run = tf.saved_model.load(model).signatures[signature]
+model, images, answers, key, served, scores = sys.argv[1:]
+signatures = tf.saved_model.load(model).signatures
 found = {}
 for name, image in np.load(images).items():
-  for output, value in run(**{key: tf.constant(image[np.newaxis])}).items():
+  batch = {key: tf.constant(image[np.newaxis])}
+  outputs = {**signatures[scores](**batch), **signatures[served](**batch)}
+  for output, value in outputs.items():
     found[name + "/" + output] = value.numpy()[0]
 np.savez(answers, **found)
 """
@@ -72,14 +74,17 @@ def of_session(folder: str) -> Backend:
   session = tf.compat.v1.Session(graph=graph)
   with graph.as_default():
     loaded = tf.compat.v1.saved_model.load(session, ["serve"], folder)
-  signature = loaded.signature_def[contract_lib.SCORES]
-  fetches = [
-    signature.outputs[name].name for name in (contract_lib.LABELS, "logits")
-  ]  # fmt: skip
-  fed = signature.inputs[contract_lib.INPUT].name
+  # Labels as they are served, logits from beside them.
+  wanted = (
+    (contract_lib.SERVING_DEFAULT, contract_lib.LABELS), (contract_lib.SCORES, "logits")
+  )  # fmt: skip
+  signatures = [loaded.signature_def[name] for name, _ in wanted]
+  fetches = [s.outputs[output].name for s, (_, output) in zip(signatures, wanted)]
+  fed = [s.inputs[contract_lib.INPUT].name for s in signatures]
 
   def run(image: np.ndarray) -> Answer:
-    labels, logits = session.run(fetches, {fed: image[np.newaxis]})
+    batch = image[np.newaxis]
+    labels, logits = session.run(fetches, {name: batch for name in fed})
     return Answer(labels[0], logits[0])
 
   return run
@@ -94,7 +99,10 @@ def by_a_stranger(folder: str, images: Sequence[np.ndarray]) -> list[Answer]:
   with tempfile.TemporaryDirectory() as place:
     asked, answered = (os.path.join(place, f"{name}.npz") for name in ("in", "out"))
     np.savez(asked, **{str(i): image for i, image in enumerate(images)})
-    arguments = (folder, asked, answered, contract_lib.SCORES, contract_lib.INPUT)
+    arguments = (
+      folder, asked, answered, contract_lib.INPUT, contract_lib.SERVING_DEFAULT,
+      contract_lib.SCORES,
+    )  # fmt: skip
     done = subprocess.run(
       [sys.executable, "-c", _STRANGER, *arguments],
       capture_output=True, text=True, cwd=place, check=False,
@@ -123,6 +131,18 @@ def of_onnx(model: onnx.ModelProto, contract: contract_lib.Contract) -> Backend:
     seen.SerializeToString(), options, providers=["CPUExecutionProvider"]
   )
   return _onnx_backend(session.run, contract, scores, axis)
+
+
+def answer_of_file(path: str, image: np.ndarray) -> np.ndarray:
+  """The labels that an ONNX file as it lies there gives, on the CPU.
+
+  Args:
+    image: uint8, in the file's own layout, with its batch.
+  """
+  import onnxruntime
+
+  session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+  return session.run([contract_lib.LABELS], {contract_lib.INPUT: image})[0]
 
 
 def of_reference(model: onnx.ModelProto, contract: contract_lib.Contract) -> Backend:

@@ -125,7 +125,7 @@ def _arranged(batch, size: Sequence[int | None], channels: int, layout: str) -> 
 
 def served_name(name: str) -> str:
   """A run's name as the name of a served model, which becomes a folder and a URL."""
-  return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._") or "tfdam"
+  return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._")[:100] or "tfdam"
 
 
 def config_digest(folder: run_folder.RunFolder) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -11,11 +12,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from absl import logging
+
 from tfdam import config as config_lib
 
 MANIFEST = "export.json"
 # Raised when readers of an older manifest could not make sense of a new one.
 FORMAT = 1
+LOCK = ".lock"
 _STAGING = ".staging-"
 
 
@@ -33,39 +37,63 @@ def staging(folder: str) -> Iterator[str]:
     os.makedirs(folder, exist_ok=True)
     place = tempfile.mkdtemp(prefix=_STAGING, dir=folder)
   except OSError as error:
-    raise config_lib.UserError(
-      f"Cannot write to {folder} ({error.strerror}): the export lies in the run folder."
-      " Make it writable, or set --workdir to a copy of it."
-    ) from error
+    raise config_lib.UserError(_unwritable(folder, error)) from error
   try:
     yield place
   finally:
     shutil.rmtree(place, ignore_errors=True)
 
 
-def sweep(folder: str) -> None:
-  """Removes what exports that were killed left in staging."""
-  for name in os.listdir(folder) if os.path.isdir(folder) else ():
-    if name.startswith(_STAGING):
+@contextlib.contextmanager
+def alone(folder: str) -> Iterator[None]:
+  """Keeps a second export out, which would sweep away what the first has in staging.
+
+  Raises:
+    config.UserError: another export runs there, or nothing can be written.
+  """
+  try:
+    os.makedirs(folder, exist_ok=True)
+    lock = open(os.path.join(folder, LOCK), "w")
+  except OSError as error:
+    raise config_lib.UserError(_unwritable(folder, error)) from error
+  with lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise config_lib.UserError(
+        f"Another export runs in {folder}. Wait for it, or set another --workdir."
+      ) from error
+    except OSError:
+      logging.warning("%s takes no locks: let no second export run there.", folder)
+    yield
+
+
+def _unwritable(folder: str, error: OSError) -> str:
+  return (
+    f"Cannot write to {folder} ({error.strerror}): the export lies in the run folder. Make"
+    " it writable, or set --workdir to a copy of it."
+  )
+
+
+def sweep(folder: str, staged: str) -> None:
+  """Removes what exports that were killed left beside `staged`."""
+  for name in os.listdir(folder):
+    if name.startswith(_STAGING) and name != os.path.basename(staged):
       shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
-def move(staged: str, folder: str) -> list[str]:
+def move(staged: str, folder: str) -> None:
   """Renames staged files and version folders into place; never over a version.
 
   Args:
     staged: what `staging` gave.
     folder: the export's.
-
-  Returns:
-    Paths of all files, relative to `folder`, sorted.
   """
-  moved = []
   for source, _, names in list(os.walk(staged)):
     relative = os.path.relpath(source, staged)
-    if os.path.basename(source).isdecimal():  # a version appears in one move
+    parts = relative.split(os.sep)  # saved_model/<name>/<version>
+    if len(parts) == 3 and parts[0] == "saved_model":  # appears in one move
       os.makedirs(os.path.dirname(os.path.join(folder, relative)), exist_ok=True)
-      moved += _files_below(source, staged)
       os.rename(source, os.path.join(folder, relative))
       continue
     if not os.path.isdir(source):  # below a version that has gone
@@ -73,22 +101,17 @@ def move(staged: str, folder: str) -> list[str]:
     os.makedirs(os.path.join(folder, relative), exist_ok=True)
     for name in names:
       os.replace(os.path.join(source, name), os.path.join(folder, relative, name))
-      moved.append(os.path.normpath(os.path.join(relative, name)))
-  return sorted(moved)
 
 
-def _files_below(folder: str, base: str) -> list[str]:
-  return [
-    os.path.relpath(os.path.join(place, name), base)
+def digests(folder: str) -> dict[str, dict[str, Any]]:
+  """{file: {"sha256", "bytes"}} of all files below a folder, relative to it, sorted."""
+  files = [
+    os.path.relpath(os.path.join(place, name), folder)
     for place, _, names in os.walk(folder)
     for name in names
   ]
-
-
-def digests(folder: str, files: list[str]) -> dict[str, dict[str, Any]]:
-  """{file: {"sha256", "bytes"}} of files below a folder."""
   found = {}
-  for name in files:
+  for name in sorted(files):
     path = os.path.join(folder, name)
     digest = hashlib.sha256()
     with open(path, "rb") as file:
@@ -102,7 +125,7 @@ def write_manifest(folder: str, manifest: Mapping[str, Any]) -> None:
   """Writes export.json in one move."""
   partial = os.path.join(folder, f"{MANIFEST}.partial")
   with open(partial, "w") as file:
-    json.dump(manifest, file, indent=2)
+    json.dump(manifest, file, indent=2, allow_nan=False)
     file.write("\n")
     file.flush()
     os.fsync(file.fileno())

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import shlex
 
 from absl import flags
 
@@ -64,7 +66,9 @@ _DATA_ROOT = flags.DEFINE_string(
 
 
 def main(argv: list[str]) -> None:
-  if len(argv) > 1 or not _WORKDIR.value:
+  if len(argv) > 1:
+    raise config_lib.UserError(f"'{argv[1]}' is no flag. --help lists the flags.")
+  if not _WORKDIR.value:
     raise config_lib.UserError(
       "Which run? Set --workdir to a run folder, such as runs/streets-gam."
     )
@@ -72,6 +76,11 @@ def main(argv: list[str]) -> None:
   folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
   config = folder.read_config()
   results = folder.read_json("results.json") or {}
+  if results and not {"task", "classes", "stages"} <= set(results):
+    raise config_lib.UserError(
+      f"{folder.join('results.json')} has no task, classes or stages: it is damaged or of"
+      " another program. Train again, in a new --workdir."
+    )
   stage = _stage(results, folder)
   root_set = dataclasses.replace(config.data, root=_DATA_ROOT.value or config.data.root)
   config = dataclasses.replace(config, data=root_set)
@@ -110,6 +119,17 @@ def _check_flags() -> None:
       f"{config_lib.nearest(_STAGE.value, contract_lib.STAGES)} Set --stage."
     )
   contract_lib.parse_extra_outputs(_OUTPUTS.value)
+  if not math.isfinite(_MAX_METRIC_DROP.value):
+    raise config_lib.UserError(
+      f"--max_metric_drop is {_MAX_METRIC_DROP.value}; expected points, such as 1.0."
+    )
+  for flag in (_LAYOUT, _LABEL_DTYPE, _DYNAMIC_BATCH):
+    if flag.value != flag.default and "onnx" not in _FORMATS.value:
+      raise config_lib.UserError(
+        f"--{flag.name} is {flag.value}, which is for ONNX alone (SavedModels take any"
+        " number of images, nhwc, and give int32), and --formats has no onnx. Set"
+        f" --formats=onnx or leave --{flag.name} out."
+      )
   if _PRECISION.value != "float32" and "onnx" not in _FORMATS.value:
     raise config_lib.UserError(
       f"--precision is {_PRECISION.value}, which ONNX alone has; --formats is"
@@ -148,7 +168,7 @@ def _contract(config, folder, results, stage: str, step: int) -> contract_lib.Co
       " set --height and --width for images of another size."
     )
   classes = tuple(results["classes"])
-  if _LABEL_DTYPE.value == "uint8" and len(classes) > 256:
+  if _LABEL_DTYPE.value == "uint8" and len(classes) > 255:
     raise config_lib.UserError(
       f"--label_dtype is uint8, which cannot name {len(classes)} classes. Set"
       " --label_dtype=int32."
@@ -179,7 +199,8 @@ def _print(manifest: dict, folder: run_folder.RunFolder) -> None:
   place = report.shown_path(folder.join("export"))
   print(f"Exported to {place}; what it was compared on is in {publish.MANIFEST}.")
   if "onnx" in manifest:
-    print(f"Next: {runtime.command('export.client_onnx', f'--model={place} --image=...')}")
+    arguments = f"--model={shlex.quote(place)} --image=..."
+    print(f"Next: {runtime.command('export.client_onnx', arguments)}")
 
 
 def run() -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 import tensorflow as tf
 
 from export import contract as contract_lib
@@ -67,6 +68,7 @@ def convert(function, contract: contract_lib.Contract) -> onnx.ModelProto:
   )
   _name_axes(model, contract)
   _write_pads_out(model)
+  _mend_resizes(model)
   check(model, contract)
   return model
 
@@ -126,6 +128,54 @@ def _write_pads_out(model: onnx.ModelProto) -> None:
     kept = [a for a in node.attribute if a.name not in ("auto_pad", "pads")]
     node.ClearField("attribute")
     node.attribute.extend([*kept, onnx.helper.make_attribute("pads", pads)])
+
+
+def _mend_resizes(model: onnx.ModelProto) -> None:
+  """Rounds factors up where they miss the size, and leaves empty inputs out.
+
+  In float32, 376 rows times 512 / 376 are 511.99997, and runtimes make 511 of them. An
+  empty region of interest is what float16's converter and ONNX's evaluator stumble on.
+  """
+  import onnx
+
+  graph = model.graph
+  constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+  for node in graph.node:
+    if node.op_type != "Resize":
+      continue
+    inputs = [
+      "" if name in constants and not constants[name].size else name for name in node.input
+    ]
+    if inputs[2] in constants:
+      # Again for each: the shapes behind a resize are wrong until it is mended.
+      inferred = onnx.shape_inference.infer_shapes(model).graph
+      sizes = next(
+        [d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*inferred.value_info, *inferred.input)
+        if value.name == inputs[0]
+      )
+      factors = [_reaching(*pair) for pair in zip(sizes, constants[inputs[2]])]
+      inputs[2] = f"{node.name}__factors"
+      graph.initializer.append(
+        onnx.numpy_helper.from_array(np.array(factors, np.float32), inputs[2])
+      )
+    node.ClearField("input")
+    node.input.extend(inputs)
+  used = {name for node in graph.node for name in node.input}
+  kept = [tensor for tensor in graph.initializer if tensor.name in used]
+  graph.ClearField("initializer")
+  graph.initializer.extend(kept)
+
+
+def _reaching(size: int, factor: np.float32) -> np.float32:
+  """The factor, or the next one whose product is not below the whole number it is for.
+
+  Args:
+    size: pixels; 0 where it may vary.
+  """
+  while size * float(factor) < round(size * float(factor)):
+    factor = np.nextafter(factor, np.float32(np.inf))
+  return factor
 
 
 def describe(model: onnx.ModelProto, properties: Mapping[str, object]) -> None:

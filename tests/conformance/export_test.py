@@ -52,6 +52,7 @@ def test_batch_norms_and_paddings_are_folded(name):
   model = to_onnx.convert(module.traced(inference, contract, 1), contract)
   kinds = to_onnx.operators(model)
   assert "BatchNormalization" not in kinds
+  assert kinds["Pad"] == (name == "fcn8s")  # which pads its images by 100
   assert kinds["Transpose"] <= 2
   assert len(model.graph.output) == 1
 
@@ -89,6 +90,10 @@ def test_images_of_any_size_and_number(name):
 def test_what_tf2onnx_does_not_know_is_not_let_through():
   inference, contract = exported.make("lenet")
   model = to_onnx.convert(module.traced(inference, contract, 1), contract)
-  model.graph.node[0].op_type = "Erfc"
-  with pytest.raises(to_onnx.config_lib.UserError, match=r"no valid ONNX|holds Erfc"):
+  relu = next(node for node in model.graph.node if node.op_type == "Relu")
+  relu.op_type = "Tanh"  # valid ONNX, and not in the list
+  with pytest.raises(to_onnx.config_lib.UserError, match="holds Tanh"):
+    to_onnx.check(model, contract)
+  relu.op_type = "Erfc"
+  with pytest.raises(to_onnx.config_lib.UserError, match="no valid ONNX"):
     to_onnx.check(model, contract)

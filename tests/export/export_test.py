@@ -91,6 +91,7 @@ def files(folder):
     ).read()
     for base, _, names in os.walk(folder)
     for name in names
+    if name != publish.LOCK
   }
 
 
@@ -198,6 +199,20 @@ def test_a_dynamic_file_takes_any_batch_and_size(workdir):
     np.testing.assert_array_equal(labels, logits.argmax(-1))
 
 
+@pytest.mark.parametrize("size", [(41, 57), (376, 1241)])
+def test_sizes_whose_factors_round_down_lose_no_row(workdir, size):
+  """376 rows times 32 / 376 are 31.999998 in float32."""
+  manifest, _ = export(workdir, formats=["onnx"], height=size[0], width=size[1])
+  assert manifest["outputs"]["labels"]["shape"] == [1, *size]
+
+
+def test_float16_of_any_batch_and_size(workdir):
+  export(
+    workdir, formats=["onnx"], precision="float16", dynamic_batch=True,
+    dynamic_size=True, max_metric_drop=20.0,
+  )  # fmt: skip
+
+
 @pytest.mark.parametrize("precision", ["float16", "int8"])
 def test_a_file_of_fewer_bits_lies_beside_the_float32_one(workdir, precision):
   manifest, printed = export(
@@ -279,7 +294,32 @@ def test_what_a_killed_export_left_is_swept_away(workdir):
   os.makedirs(left)
   open(os.path.join(left, "model.onnx"), "w").close()
   export(workdir, formats=["onnx"])
-  assert not [name for name in os.listdir(place(workdir)) if name.startswith(".")]
+  assert [name for name in os.listdir(place(workdir)) if name.startswith(".")] == [".lock"]
+
+
+def test_a_second_export_at_the_same_time_is_refused(workdir):
+  with publish.alone(place(workdir)):
+    assert "Another export runs in" in refused(workdir)
+
+
+def test_a_name_that_is_a_number_is_no_version(workdir):
+  manifest, _ = export(workdir, formats=["saved_model"], name="2024")
+  assert manifest["saved_model"]["folder"] == "saved_model/2024/1"
+  assert os.path.isfile(place(workdir, "saved_model", "2024", "1", "saved_model.pb"))
+
+
+def test_the_reference_scores_what_evaluation_scores(workdir):
+  """Nothing else ties the exported function to the network that was evaluated."""
+  with open(os.path.join(workdir, "results.json")) as file:
+    scores = json.load(file)["stages"]["adapted"]["test"]
+  with flagsaver.flagsaver(workdir=str(workdir), metric_images=0, formats=["onnx"]):
+    with contextlib.redirect_stdout(io.StringIO()):
+      run.main([""])
+  with open(place(workdir, publish.MANIFEST)) as file:
+    parity_found = json.load(file)["parity"]
+  for title in ("keras", "ONNX Runtime"):
+    assert parity_found[title]["metric"]["num_images"] == scores["num_images"]
+    assert abs(parity_found[title]["metric"]["miou"] - scores["miou"]) < 1e-4
 
 
 def test_a_run_without_a_finished_stage_is_refused(workdir):
@@ -305,6 +345,8 @@ def test_a_run_without_a_finished_stage_is_refused(workdir):
     ({"formats": []}, "--formats is empty"),
     ({"outputs": ["logit"]}, "Did you mean 'logits'?"),
     ({"formats": ["saved_model"], "precision": "int8"}, "which ONNX alone has"),
+    ({"formats": ["saved_model"], "layout": "nchw"}, "--layout is nchw, which is for ONNX"),
+    ({"max_metric_drop": float("nan")}, "expected points, such as 1.0"),
   ],
 )
 def test_a_wrong_word_is_answered_before_anything_starts(workdir, options, words):

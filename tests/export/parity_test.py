@@ -1,0 +1,61 @@
+"""Gates: what passes, and what must not."""
+
+import numpy as np
+import pytest
+
+from export import backends, parity
+
+_PASSES = {
+  "relative_logit_difference": 1e-6, "label_agreement": 1.0, "worst_image": "a",
+  "metric": {"miou": 0.5, "num_images": 4},
+}  # fmt: skip
+
+
+def answer(*scores):
+  scores = np.array([scores], np.float32)
+  return backends.Answer(scores.argmax(-1), scores)
+
+
+def test_the_largest_share_of_the_largest_logit_counts():
+  reference = {"a": answer(1.0, 4.0), "b": answer(10.0, 0.0)}
+  found = parity.compare(reference, {"a": answer(1.0, 3.0), "b": answer(8.0, 0.0)})
+  assert found["logit_difference"] == 2.0
+  assert found["relative_logit_difference"] == 0.25
+  assert (found["worst_image"], found["label_agreement"]) == ("a", 1.0)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("place", ["a", "b"])
+def test_a_number_that_is_none_passes_no_gate_wherever_it_stands(wrong, place):
+  reference = {name: answer(1.0, 2.0) for name in "ab"}
+  answers = {**reference, place: answer(wrong, 2.0)}
+  found = parity.compare(reference, answers)
+  for gates in (parity.FLOAT32, parity.reduced(0.5, has_metric=True)):
+    with pytest.raises(parity.GateFailed, match="a logit differs"):
+      parity.check("file", gates, found, None)
+
+
+@pytest.mark.parametrize(
+  ("changes", "words"),
+  [
+    ({"relative_logit_difference": 2e-4}, "a logit differs by 0.0002"),
+    ({"label_agreement": 0.9998}, "99.980 % of the labels"),
+    ({"metric": {"miou": 0.4998}}, "0.02 points"),
+    ({"metric": {"miou": 0.5002}}, "-0.02 points"),
+    ({"metric": {"miou": np.nan}}, "nan"),
+  ],
+)
+def test_float32_must_be_the_same(changes, words):
+  reference = {"miou": 0.5, "num_images": 4}
+  parity.check("file", parity.FLOAT32, _PASSES, reference)
+  with pytest.raises(parity.GateFailed, match=words):
+    parity.check("file", parity.FLOAT32, {**_PASSES, **changes}, reference)
+
+
+def test_fewer_bits_may_cost_what_the_flag_allows_and_may_gain():
+  reference = {"miou": 0.5, "num_images": 4}
+  gates = parity.reduced(0.01, has_metric=True)
+  for miou in (0.491, 0.6):
+    parity.check("file", gates, {**_PASSES, "metric": {"miou": miou}}, reference)
+  with pytest.raises(parity.GateFailed, match="--max_metric_drop"):
+    parity.check("file", gates, {**_PASSES, "metric": {"miou": 0.489}}, reference)
