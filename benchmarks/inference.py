@@ -1,6 +1,6 @@
 """How long it takes to label one image: Keras, its exports, and other systems, in turn.
 
-  python -m benchmarks.inference [--workdir=RUN] [--provider=cpu] [--json=FILE]
+  python -m benchmarks.inference [--run=RUN] [--provider=cpu] [--json=FILE]
 
 Each runs in a process of its own and is asked in turn, in rounds, so that the machine's
 drifts hit all alike. What does not give the Keras network's labels is not timed; float16
@@ -42,15 +42,15 @@ from export import contract as contract_lib
 from tfdam import config as config_lib
 from tfdam import models, runtime
 
-_WORKDIR = flags.DEFINE_string("workdir", "", "Run whose network is timed.")
+_WORKDIR = flags.DEFINE_string("run", "", "Run whose network is timed.")
 _NETWORK = flags.DEFINE_enum(
   "network", "erfnet", list(models.MODELS), "Without a run: which one, at random."
 )
 _HEIGHT = flags.DEFINE_integer(
-  "height", 0, "Without a run: of images. Default: 512, or 28 of digits.", lower_bound=0
+  "image_height", 0, "Without a run. Default: 512, or 28 of digits.", lower_bound=0
 )
 _WIDTH = flags.DEFINE_integer(
-  "width", 0, "Without a run: of images. Default: 1024, or 28.", lower_bound=0
+  "image_width", 0, "Without a run. Default: 1024, or 28.", lower_bound=0
 )
 _CANDIDATES = flags.DEFINE_list(
   "candidates", list(inference_candidates.KINDS), "What is timed."

@@ -126,7 +126,7 @@ def _contract(config: config_lib.Config, folder: run_folder.RunFolder):
   finished = [s for s in contract_lib.STAGES if s in results.get("stages", {})]
   if not finished:
     raise config_lib.UserError(
-      f"{folder.path} has finished no stage. Let the run end, or leave --workdir out:"
+      f"{folder.path} has finished no stage. Let the run end, or leave --run out:"
       " random weights take as long."
     )
   data = config.data

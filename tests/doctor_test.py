@@ -555,7 +555,7 @@ def here(tmp_path_factory):
     environment.pop(name, None)
   path = home / "doctor.json"
   done = subprocess.run(
-    [sys.executable, "-m", "tfdam.doctor", f"--json={path}"], cwd=home,
+    [sys.executable, "-m", "tfdam.doctor", f"--report={path}"], cwd=home,
     env=environment, capture_output=True, text=True, timeout=500,
   )  # fmt: skip
   assert "Traceback" not in done.stderr

@@ -1,10 +1,10 @@
 """Says what works on this machine, and what to do about the rest.
 
 ./bazelw run //tfdam:doctor
-./bazelw run //tfdam:doctor -- --json=doctor.json
+./bazelw run //tfdam:doctor -- --report=doctor.json
 
 Changes nothing. The exit status is 0 if networks can be trained and exported to ONNX here,
-else 1. --json is for bug reports: it names neither the user nor the home folder.
+else 1. --report is for bug reports: it names neither the user nor the home folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tfdam.diagnosis import frameworks, packages, surroundings
 from tfdam.diagnosis import rows as rows_lib
 from tfdam.training import report
 
-_JSON = flags.DEFINE_string("json", "", "File that the table is written to, for others.")
+_JSON = flags.DEFINE_string("report", "", "File that the table is written to, for others.")
 
 _COLOURS = {
   rows_lib.OK: "green",
@@ -127,7 +127,7 @@ def write(path: str, rows: Sequence[rows_lib.Row]) -> None:
       file.write("\n")
   except OSError as error:
     raise config_lib.UserError(
-      f"{path} cannot be written ({error.strerror}). Set --json to another file."
+      f"{path} cannot be written ({error.strerror}). Set --report to another file."
     ) from error
 
 
