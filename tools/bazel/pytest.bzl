@@ -20,6 +20,8 @@ def pytest_tests(srcs, deps, data = [], slow = []):
         native.py_test(
             name = name,
             size = "large",
+            # A slow machine that does something else as well took 15 minutes for one.
+            timeout = "eternal",
             srcs = files + ["pytest_main.py"],
             args = ["$(rootpath {})".format(file) for file in files],
             data = files + data,
