@@ -81,18 +81,21 @@ def export(
   """
   # What TensorFlow tells of its own savers and loaders.
   tf.get_logger().setLevel("ERROR")
-  with publish.alone(folder), publish.staging(folder) as staged:
-    publish.sweep(folder, staged)
-    work = _Work(network, contract, config, options, staged)
-    if "saved_model" in options.formats:
-      work.saved_model(folder)
-    if "onnx" in options.formats:
-      work.onnx()
-    manifest = work.manifest(publish.digests(staged), publish.earlier(folder))
-    # Nothing but renames from here: a kill between them is a matter of microseconds, and
-    # the client would tell by the digests.
-    publish.move(staged, folder)
-    publish.write_manifest(folder, manifest)
+  try:
+    with publish.alone(folder), publish.staging(folder) as staged:
+      publish.sweep(folder, staged)
+      work = _Work(network, contract, config, options, staged)
+      if "saved_model" in options.formats:
+        work.saved_model(folder)
+      if "onnx" in options.formats:
+        work.onnx()
+      manifest = work.manifest(publish.digests(staged), publish.earlier(folder))
+      # Nothing but renames from here: a kill between them is a matter of microseconds, and
+      # the client would tell by the digests.
+      publish.move(staged, folder)
+      publish.write_manifest(folder, manifest)
+  except OSError as error:  # a full disk, or a folder where a file must be
+    raise config_lib.UserError(publish.unwritable(folder, error)) from error
   return manifest
 
 

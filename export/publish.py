@@ -37,7 +37,7 @@ def staging(folder: str) -> Iterator[str]:
     os.makedirs(folder, exist_ok=True)
     place = tempfile.mkdtemp(prefix=_STAGING, dir=folder)
   except OSError as error:
-    raise config_lib.UserError(_unwritable(folder, error)) from error
+    raise config_lib.UserError(unwritable(folder, error)) from error
   try:
     yield place
   finally:
@@ -55,7 +55,7 @@ def alone(folder: str) -> Iterator[None]:
     os.makedirs(folder, exist_ok=True)
     lock = open(os.path.join(folder, LOCK), "w")
   except OSError as error:
-    raise config_lib.UserError(_unwritable(folder, error)) from error
+    raise config_lib.UserError(unwritable(folder, error)) from error
   with lock:
     try:
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,10 +68,11 @@ def alone(folder: str) -> Iterator[None]:
     yield
 
 
-def _unwritable(folder: str, error: OSError) -> str:
+def unwritable(folder: str, error: OSError) -> str:
+  """What to say of a folder that cannot be written."""
   return (
-    f"Cannot write to {folder} ({error.strerror}): the export lies in the run folder. Make"
-    " it writable, or set --workdir to a copy of it."
+    f"Cannot write to {error.filename or folder} ({error.strerror}): the export lies in the"
+    " run folder. Make it writable, with room, or set --workdir to a copy of it."
   )
 
 

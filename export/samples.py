@@ -44,15 +44,19 @@ def load(
     config: of the run.
     root: folder of data sets.
     split: "test" with its labels, if there are any; or "train", without.
+
+  Raises:
+    config.UserError: a file is there and damaged.
   """
   options = dataclasses.replace(config.data, height=contract.height, width=contract.width)
   try:
-    found = _read(config, options, root, split)
+    data.check_files(options, root, scoring_only=True)
   except config_lib.UserError as error:
     logging.warning(
       "No real images of %s/%s: %s", options.target, split, str(error).splitlines()[0]
     )
     return None
+  found = _read(config, options, root, split)
   if isinstance(found, scenes_lib.Scenes):
     scenes = scenes_lib.at_size(found, options)
     return Samples(len(scenes), scenes.read_image, scenes.read_label)
@@ -62,7 +66,6 @@ def load(
 def _read(
   config: config_lib.Config, options: config_lib.Data, root: str, split: str
 ) -> scenes_lib.Split:
-  data.check_files(options, root, scoring_only=True)
   if split == "train":
     return data.load_training("target", False, options, root, config.seed)
   module, folder = data.locate(options.target, root)

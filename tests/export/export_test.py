@@ -369,6 +369,23 @@ def test_a_target_that_cannot_be_written_is_refused(workdir):
   assert "Cannot write to" in refused(workdir)
 
 
+def test_a_folder_where_a_file_must_be_is_named(workdir):
+  os.makedirs(place(workdir, "onnx", "model.onnx", "in the way"))
+  message = refused(workdir, formats=["onnx"])
+  assert "Cannot write to" in message
+  assert "model.onnx" in message
+  assert not os.path.exists(place(workdir, publish.MANIFEST))
+
+
+def test_a_damaged_test_file_is_no_absent_one(digit_run, tmp_path):
+  """Else a gate would be off in silence."""
+  workdir = shutil.copytree(digit_run, tmp_path / "run")
+  root = synthetic.write_all(tmp_path / "data")
+  with open(os.path.join(root, "usps", "zip.test.gz"), "r+b") as file:
+    file.truncate(500)
+  assert "truncated" in refused(workdir, formats=["onnx"], data_root=root)
+
+
 def test_a_damaged_checkpoint_is_refused(workdir):
   for base, _, names in os.walk(os.path.join(workdir, "checkpoints", "adapted")):
     for name in names:
