@@ -6,24 +6,13 @@ import numpy as np
 
 from export import contract as contract_lib
 from export import module
-from tests import synthetic
+from tests import networks, synthetic
 from tfdam.training import players
-
-_DIGITS = {"data__height": 28, "data__width": 28, "data__channels": 1}
-_STREETS = {"data__height": 64, "data__width": 96, "data__channels": 3}
-# Small ones; sizes are a sixteenth or less of the full networks'.
-SMALL = {
-  "lenet": _DIGITS,
-  "lenet_bn": _DIGITS,
-  "erfnet": {**_STREETS, "model__width": 0.25, "model__depth": 0.4},
-  "fcn8s": {**_STREETS, "model__width": 0.05},
-  "drn26": {**_STREETS, "model__width": 0.1},
-}
 
 
 def make(name, **changes):
   """A small network, its variables away from their initial values, and its contract."""
-  config = synthetic.small_config(model__name=name, **SMALL[name])
+  config = synthetic.small_config(model__name=name, **networks.SMALL[name])
   network = players.network(config, "net")
   rng = np.random.RandomState(0)
   for variable in network.variables:

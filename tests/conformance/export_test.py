@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from export import backends, module, parity, to_onnx, to_saved_model
-from tests import exported
+from tests import exported, networks
 from tfdam import models
 
 # What may stand in ERFNet's file, by the issue that asked for it: convolutions and what
@@ -27,7 +27,7 @@ def compared(inference, contract, backend):
 
 
 def test_every_network_has_a_small_one_here():
-  assert set(exported.SMALL) == set(models.MODELS)
+  assert set(networks.SMALL) == set(models.MODELS)
 
 
 @pytest.mark.parametrize("name", models.MODELS)

@@ -7,22 +7,12 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from tests import synthetic
+from tests import networks, synthetic
 from tfdam import models
 from tfdam.models import sites as sites_lib
 from tfdam.training import players
 
 _HELPERS = {"sites", "discriminators", "blocks", "conv_norm", "vgg16_weights"}
-# What each network is tried on: the size of an image, and options that make it small.
-_DIGITS = {"data__height": 28, "data__width": 28, "data__channels": 1}
-_STREETS = {"data__height": 64, "data__width": 96, "data__channels": 3}
-_SMALL = {
-  "lenet": _DIGITS,
-  "lenet_bn": _DIGITS,
-  "erfnet": {**_STREETS, "model__width": 0.25, "model__depth": 0.2},
-  "fcn8s": {**_STREETS, "model__width": 0.02},
-  "drn26": {**_STREETS, "model__width": 0.05},
-}
 
 
 class ModelsTest(tf.test.TestCase, parameterized.TestCase):
@@ -33,7 +23,7 @@ class ModelsTest(tf.test.TestCase, parameterized.TestCase):
 
   def make(self, name, size=None):
     """A small network, its variables away from their initial values, and images."""
-    config = synthetic.small_config(model__name=name, **_SMALL[name])
+    config = synthetic.small_config(model__name=name, **networks.SMALL[name])
     data = config.data
     size = size or (data.height, data.width)
     rng = np.random.RandomState(0)

@@ -1,0 +1,11 @@
+"""What each network of the registry is tried on: a size, and options that make it small."""
+
+_DIGITS = {"data__height": 28, "data__width": 28, "data__channels": 1}
+_STREETS = {"data__height": 64, "data__width": 96, "data__channels": 3}
+SMALL = {
+  "lenet": _DIGITS,
+  "lenet_bn": _DIGITS,
+  "erfnet": {**_STREETS, "model__width": 0.25, "model__depth": 0.4},
+  "fcn8s": {**_STREETS, "model__width": 0.05},
+  "drn26": {**_STREETS, "model__width": 0.1},
+}
