@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,10 +23,12 @@ class Answer(NamedTuple):
   Attributes:
     labels: integers [H, W], or [].
     scores: float32 [H, W, classes], or [classes]: the logits.
+    extra: {output: values shaped as the scores}, of the outputs beside the labels.
   """
 
   labels: np.ndarray
   scores: np.ndarray
+  extra: Mapping[str, np.ndarray] = {}
 
 
 # uint8 [H, W, C] -> Answer.
@@ -62,11 +64,12 @@ def of_function(function) -> Backend:
   return run
 
 
-def of_session(folder: str) -> Backend:
+def of_session(folder: str, extra_outputs: Sequence[str] = ()) -> Backend:
   """A SavedModel through the session loader, as TF Serving loads it.
 
   Args:
     folder: one version's.
+    extra_outputs: what it serves beside labels.
   """
   import tensorflow as tf
 
@@ -75,17 +78,19 @@ def of_session(folder: str) -> Backend:
   with graph.as_default():
     loaded = tf.compat.v1.saved_model.load(session, ["serve"], folder)
   # Labels as they are served, logits from beside them.
-  wanted = (
-    (contract_lib.SERVING_DEFAULT, contract_lib.LABELS), (contract_lib.SCORES, "logits")
-  )  # fmt: skip
-  signatures = [loaded.signature_def[name] for name, _ in wanted]
-  fetches = [s.outputs[output].name for s, (_, output) in zip(signatures, wanted)]
-  fed = [s.inputs[contract_lib.INPUT].name for s in signatures]
+  served = loaded.signature_def[contract_lib.SERVING_DEFAULT]
+  scores = loaded.signature_def[contract_lib.SCORES]
+  fetches = {
+    "labels": served.outputs[contract_lib.LABELS].name,
+    "scores": scores.outputs["logits"].name,
+    "extra": {name: served.outputs[name].name for name in extra_outputs},
+  }
+  fed = [signature.inputs[contract_lib.INPUT].name for signature in (served, scores)]
 
   def run(image: np.ndarray) -> Answer:
-    batch = image[np.newaxis]
-    labels, logits = session.run(fetches, {name: batch for name in fed})
-    return Answer(labels[0], logits[0])
+    found = session.run(fetches, {name: image[np.newaxis] for name in fed})
+    extra = {name: value[0] for name, value in found["extra"].items()}
+    return Answer(found["labels"][0], found["scores"][0], extra)
 
   return run
 
@@ -158,10 +163,18 @@ def of_reference(model: onnx.ModelProto, contract: contract_lib.Contract) -> Bac
 def _onnx_backend(
   run_graph, contract: contract_lib.Contract, scores: str, axis: int
 ) -> Backend:
+  # The scores may themselves be an output.
+  wanted = list(dict.fromkeys((contract_lib.LABELS, scores, *contract.extra_outputs)))
+
   def run(image: np.ndarray) -> Answer:
     fed = arranged(image[np.newaxis], contract.layout)
-    labels, found = run_graph([contract_lib.LABELS, scores], {contract_lib.INPUT: fed})
-    return Answer(labels[0], np.moveaxis(found, axis, -1)[0].astype(np.float32))
+    answers = run_graph(wanted, {contract_lib.INPUT: fed})
+    found = dict(zip(wanted, answers))
+    extra = {name: found[name][0] for name in contract.extra_outputs}
+    if contract.layout == "nchw" and contract.is_segmentation:
+      extra = {name: np.moveaxis(value, 0, -1) for name, value in extra.items()}
+    last = np.moveaxis(found[scores], axis, -1)[0].astype(np.float32)
+    return Answer(found[contract_lib.LABELS][0], last, extra)
 
   return run
 

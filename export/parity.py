@@ -36,20 +36,23 @@ class Gates:
   Attributes:
     logit_difference: largest difference of a logit, as a share of the largest logit.
     label_agreement: share of labels that must be the same.
+    extra_difference: by how much other outputs may differ from what they are of the file's
+      own logits, as a share of the largest value, or absolutely below 1.
     metric_drop: by how much the task's metric may be worse, a fraction. None: it is not
       asked for.
   """
 
   logit_difference: float
   label_agreement: float
+  extra_difference: float
   metric_drop: float | None
 
 
 # Sums in another order: about 1e-6. The metric may differ by 0.01 points either way.
-FLOAT32 = Gates(1e-4, 0.9999, 1e-4)
+FLOAT32 = Gates(1e-4, 0.9999, 1e-5, 1e-4)
 # Images that are resized inside: runtimes place the samples in float32, which between the
 # pixels of noise makes up to 1e-4.
-RESIZED = Gates(1e-3, 0.9999, 1e-4)
+RESIZED = Gates(1e-3, 0.9999, 1e-5, 1e-4)
 
 
 def reduced(max_metric_drop: float, has_metric: bool) -> Gates:
@@ -59,7 +62,8 @@ def reduced(max_metric_drop: float, has_metric: bool) -> Gates:
     max_metric_drop: a fraction.
     has_metric: else nine labels of ten must be the same.
   """
-  return Gates(np.inf, 0.0 if has_metric else 0.9, max_metric_drop)
+  # float16 resolves 1e-3, and a softmax in it ten times as much.
+  return Gates(np.inf, 0.0 if has_metric else 0.9, 1e-2, max_metric_drop)
 
 
 def probes(
@@ -118,7 +122,8 @@ def compare(
   Returns:
     "logit_difference": largest absolute difference; "relative_logit_difference": as a share
     of the largest logit of the same image; "label_agreement": share of equal labels;
-    "worst_image": the one with the largest share; "num_images".
+    "worst_image": the one with the largest share; "num_images"; "extra_difference": largest
+    of other outputs, if there are any.
   """
   largest, worst, worst_image = 0.0, 0.0, ""
   equal = total = 0
@@ -133,11 +138,28 @@ def compare(
     largest = float(np.maximum(largest, difference))  # keeps a nan
     equal += int(np.sum(found.labels == expected.labels))
     total += expected.labels.size
+  extra = [_extra_difference(answer) for answer in answers.values() if answer.extra]
   return {
     "logit_difference": largest, "relative_logit_difference": worst,
     "label_agreement": equal / total, "worst_image": worst_image,
-    "num_images": len(reference),
+    "num_images": len(reference), **({"extra_difference": max(extra)} if extra else {}),
   }  # fmt: skip
+
+
+def _extra_difference(answer: backends.Answer) -> float:
+  """How far outputs are from what they are of the logits; infinite in another shape."""
+  shifted = np.exp(answer.scores - answer.scores.max(axis=-1, keepdims=True))
+  expected = {
+    "logits": answer.scores,
+    "probabilities": shifted / shifted.sum(axis=-1, keepdims=True),
+  }
+  worst = 0.0
+  for name, value in answer.extra.items():
+    if value.shape != expected[name].shape or not np.all(np.isfinite(value)):
+      return np.inf
+    scale = max(1.0, float(np.max(np.abs(expected[name]))))
+    worst = max(worst, float(np.max(np.abs(value - expected[name]))) / scale)
+  return worst
 
 
 def metric(
@@ -186,6 +208,13 @@ def check(
       f"{what}: {100 * found['label_agreement']:.3f} % of the labels are the Keras"
       f" network's; expected at least {100 * gates.label_agreement:g} %. Nothing was"
       " exported. Report it with export's log."
+    )
+  extra = found.get("extra_difference", 0.0)
+  if not extra <= gates.extra_difference:
+    raise GateFailed(
+      f"{what}: logits or probabilities are {extra:.3g} from what its labels are taken of;"
+      f" expected at most {gates.extra_difference:g}. Nothing was exported. Leave them out"
+      " of --outputs, and report it with export's log."
     )
   if reference is None or gates.metric_drop is None:
     return

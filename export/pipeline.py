@@ -138,7 +138,8 @@ class _Work:
     os.makedirs(os.path.dirname(place))
     to_saved_model.write(self.module, self.contract, place)
     serving_files.write_configs(self.contract, base)
-    self._compare("SavedModel", backends.of_session(place), self.exact)
+    session = backends.of_session(place, self.contract.extra_outputs)
+    self._compare("SavedModel", session, self.exact)
     try:
       strangers = backends.by_a_stranger(place, list(self.probes.values()))
     except RuntimeError as error:
@@ -164,7 +165,7 @@ class _Work:
     if parity.has_reference(self.contract, to_onnx.operators(plain)):
       self._compare(
         "ONNX reference", backends.of_reference(plain, self.contract),
-        self.exact, scores=False,
+        self.exact, has_metric=False,
       )  # fmt: skip
     precision = self.options.precision
     if precision != "float32":
@@ -214,12 +215,12 @@ class _Work:
     title: str,
     backend: backends.Backend,
     gates: parity.Gates,
-    scores: bool = True,
+    has_metric: bool = True,
   ) -> None:
     """Runs a backend on the probes and the test images, and through its gates."""
     answers = {name: backend(image) for name, image in self.probes.items()}
     found = parity.compare(self.reference, answers)
-    if scores:
+    if has_metric:
       found.update(self._metric(backend, title))
     self._passed(title, found, gates)
 

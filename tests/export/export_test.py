@@ -206,6 +206,26 @@ def test_sizes_whose_factors_round_down_lose_no_row(workdir, size):
   assert manifest["outputs"]["labels"]["shape"] == [1, *size]
 
 
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+def test_logits_and_probabilities_are_compared_as_well(workdir, monkeypatch, layout):
+  outputs = ["labels", "logits", "probabilities"]
+  manifest, _ = export(workdir, layout=layout, outputs=outputs)
+  for title in ("SavedModel", "ONNX Runtime"):
+    assert manifest["parity"][title]["extra_difference"] <= 1e-5
+  convert = to_onnx.convert
+
+  def wrong(function, contract):
+    model = convert(function, contract)
+    softmax = next(node for node in model.graph.node if node.op_type == "Softmax")
+    softmax.op_type = "Relu"
+    softmax.ClearField("attribute")
+    return model
+
+  monkeypatch.setattr(to_onnx, "convert", wrong)
+  with pytest.raises(parity.GateFailed, match="logits or probabilities are"):
+    export(workdir, formats=["onnx"], layout=layout, outputs=outputs)
+
+
 def test_float16_of_any_batch_and_size(workdir):
   export(
     workdir, formats=["onnx"], precision="float16", dynamic_batch=True,

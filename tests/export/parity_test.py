@@ -52,6 +52,17 @@ def test_float32_must_be_the_same(changes, words):
     parity.check("file", parity.FLOAT32, {**_PASSES, **changes}, reference)
 
 
+def test_outputs_beside_the_labels_belong_to_their_logits():
+  scores = np.array([[0.0, 0.0]], np.float32)
+  right = backends.Answer(scores.argmax(-1), scores, {"probabilities": scores + 0.5})
+  found = parity.compare({"a": right}, {"a": right})
+  assert found["extra_difference"] == 0.0
+  for extra in (scores + 0.49, scores.T + 0.5, scores * np.nan):
+    found = parity.compare({"a": right}, {"a": right._replace(extra={"logits": extra})})
+    with pytest.raises(parity.GateFailed, match="logits or probabilities"):
+      parity.check("file", parity.FLOAT32, {**_PASSES, **found}, None)
+
+
 def test_fewer_bits_may_cost_what_the_flag_allows_and_may_gain():
   reference = {"miou": 0.5, "num_images": 4}
   gates = parity.reduced(0.01, has_metric=True)
