@@ -16,7 +16,7 @@ from export import contract as contract_lib
 from export import samples as samples_lib
 from tfdam import config as config_lib
 from tfdam.metrics import confusion
-from tfdam.training import evaluation, progress
+from tfdam.training import progress, report
 
 # ONNX's own evaluator is NumPy: for images of at most so many pixels.
 _REFERENCE_PIXELS = 4_096
@@ -183,7 +183,7 @@ def metric(
       matrix.add(labels, predicted.astype(np.int64), ignored=255)
       shown.update(done, {})
   value = matrix.scores()["miou"] if contract.is_segmentation else matrix.accuracy()
-  return {evaluation.HEADLINE[contract.task]: value, "num_images": len(indices)}
+  return {report.HEADLINE[contract.task]: value, "num_images": len(indices)}
 
 
 def check(

@@ -79,8 +79,6 @@ def export(
   Raises:
     config.UserError: a format cannot be written; parity.GateFailed: one is wrong.
   """
-  # What TensorFlow tells of its own savers and loaders.
-  tf.get_logger().setLevel("ERROR")
   try:
     with publish.alone(folder), publish.staging(folder) as staged:
       publish.sweep(folder, staged)
@@ -111,7 +109,8 @@ class _Work:
     self.module = module_lib.Inference(
       network, config.data, contract.is_segmentation, contract.dynamic_size
     )
-    is_resized = (contract.height, contract.width) != (
+    size = (contract.height, contract.width)
+    is_resized = not contract.dynamic_size and size != (
       config.data.height,
       config.data.width,
     )

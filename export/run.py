@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
 
   alone = config_lib.Runtime("none", num_replicas=1)  # float32, whatever trained it
   runtime.start(alone, config.seed)
-  runtime.keep_float32()
+  runtime.set_for_export()
   network, step = pipeline.restore(config, folder, stage)
   contract = _contract(config, folder, results, stage, step)
   options = pipeline.Options(

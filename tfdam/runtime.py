@@ -121,10 +121,12 @@ def start(options: config_lib.Runtime, seed: int):
   return tf.distribute.get_strategy()
 
 
-def keep_float32() -> None:
-  """Has GPUs compute float32 in full; TF32, their default, keeps 10 bits of a mantissa."""
+def set_for_export() -> None:
+  """Has what is compared computed in full, and savers and loaders say nothing of theirs."""
   import tensorflow as tf
 
+  tf.get_logger().setLevel("ERROR")
+  # TF32, the default of GPUs, keeps 10 bits of a mantissa.
   tf.config.experimental.enable_tensor_float_32_execution(False)
 
 

@@ -14,9 +14,6 @@ from tfdam.data import scenes as scenes_lib
 from tfdam.metrics import confusion
 from tfdam.training import progress
 
-# The score that a line of log and a curve show.
-HEADLINE = {"classification": "accuracy", "segmentation": "miou"}
-
 
 def score(
   model: tf.keras.Model, split: feeds.Split, config: config_lib.Config, title: str = ""

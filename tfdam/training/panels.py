@@ -21,9 +21,13 @@ _MARGIN = 14
 Column = tuple[str, Sequence[np.ndarray]]
 
 
-def write(path: str, columns: Sequence[Column], class_names: Sequence[str] = ()) -> None:
-  """Draws a panel into a PNG; see `draw`."""
-  drawing.save(Image.fromarray(draw(columns, class_names)), path)
+def write(
+  path: str, columns: Sequence[Column], class_names: Sequence[str] = ()
+) -> np.ndarray:
+  """Draws a panel into a PNG, and returns it; see `draw`."""
+  drawn = draw(columns, class_names)
+  drawing.save(Image.fromarray(drawn), path)
+  return drawn
 
 
 def draw(columns: Sequence[Column], class_names: Sequence[str] = ()) -> np.ndarray:

@@ -33,7 +33,7 @@ def draw(context: context_lib.Context, networks: Networks) -> None:
 
 
 def _draw_panels(context: context_lib.Context, networks: Networks) -> None:
-  """The same for TensorBoard."""
+  """Test scenes by every stage, as a file and for TensorBoard."""
   split = context.domains.scored["test"] or context.domains.target
   count = min(context.config.loop.num_panels, len(split))
   if not isinstance(split, scenes_lib.Scenes) or not count:
@@ -49,8 +49,7 @@ def _draw_panels(context: context_lib.Context, networks: Networks) -> None:
     maps = [evaluation.label_map(one, tuple(images.shape[1:3])) for one in logits]
     columns.append((report.STAGE_TITLES[stage], maps))
   path = context.folder.join("pictures", "panels.png")
-  panels.write(path, columns, split.class_names)
-  drawn = panels.draw(columns, split.class_names)
+  drawn = panels.write(path, columns, split.class_names)
   context.records.write_image("panels", 0, "panels", drawn)
 
 

@@ -14,6 +14,8 @@ from tfdam import runtime
 
 # What people call the stages.
 STAGE_TITLES = {"source_only": "source only", "gaussian": "Gaussian", "adapted": "adapted"}
+# The score of each task that a line of log and a curve show.
+HEADLINE = {"classification": "accuracy", "segmentation": "miou"}
 _SPLITS = ("test", "transductive")
 # {column: (split, score)} of a segmentation.
 _SEGMENTATION = {
@@ -73,7 +75,7 @@ def alarm_notes(results: Mapping) -> list[str]:
 
 def last_step_note(results: Mapping) -> list[str]:
   """What the last step itself scores, where the adapted network is a moving average."""
-  headline = {"classification": "accuracy", "segmentation": "miou"}[results["task"]]
+  headline = HEADLINE[results["task"]]
   shown = ", ".join(
     f"{split} {_percent(scores[headline], 2)} %"
     for split, scores in results.get("last_step", {}).items()

@@ -24,6 +24,7 @@ from tfdam.training import (
   pictures,
   players,
   records,
+  report,
   run_folder,
   workers,
 )
@@ -220,7 +221,7 @@ class Run:
       results["stages"][stage] = scores
     # Nothing on a worker beside the chief, if an earlier session scored this stage.
     scores = results["stages"].get(stage, {})
-    headline = evaluation.HEADLINE[self.task]
+    headline = report.HEADLINE[self.task]
     values = {f"metric/{split}_{headline}": s[headline] for split, s in scores.items()}
     if values and not self.records.has(stage, _EVALUATION):
       self.records.write(stage, step, values, _EVALUATION)
