@@ -41,6 +41,7 @@ class Contract:
     stage: whose network it is.
     step: of that stage.
     config_sha256: of the run's config.json.
+    weights_sha256: of the network's weights, as pipeline.weights_digest gives it.
     classes: names, in the order of the labels.
     height: of the images that it takes, pixels. They are resized inside if the network
       wants another size; labels have the images' size.
@@ -59,6 +60,7 @@ class Contract:
   stage: str
   step: int
   config_sha256: str
+  weights_sha256: str
   classes: tuple[str, ...]
   height: int
   width: int
@@ -102,8 +104,8 @@ class Contract:
       "model": {
         "name": self.name, "task": self.task, "network": self.network,
         "stage": self.stage, "step": self.step, "config_sha256": self.config_sha256,
-        "classes": list(self.classes), "palette": palette.colours(self.classes).tolist(),
-        "ignored": _IGNORED,
+        "weights_sha256": self.weights_sha256, "classes": list(self.classes),
+        "palette": palette.colours(self.classes).tolist(), "ignored": _IGNORED,
       },
       "input": {
         "name": INPUT, "dtype": "uint8", "layout": self.layout,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -59,6 +60,14 @@ def restore(
   network = players.network(config, "network")
   checkpoints.restore_model(network, place)
   return network, checkpoints.read_info(place)["step"]
+
+
+def weights_digest(network: tf.keras.Model) -> str:
+  """SHA-256 of all weights, in network order: which network a file was made of."""
+  digest = hashlib.sha256()
+  for variable in network.variables:
+    digest.update(np.ascontiguousarray(variable.numpy()))
+  return digest.hexdigest()
 
 
 def export(
@@ -245,6 +254,7 @@ class _Work:
       for name, value in {
         "version": tfdam.__version__,
         "config_sha256": model["config_sha256"],
+        "weights_sha256": model["weights_sha256"],
         "stage": model["stage"], "step": str(model["step"]), "network": model["network"],
         "task": model["task"], "precision": precision, "classes": model["classes"],
         "palette": model["palette"], "input": described["input"], "parity": found,

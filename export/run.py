@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
 import shlex
 
@@ -19,6 +20,18 @@ from tfdam import runtime
 from tfdam.training import report, run_folder
 
 FORMATS = ("saved_model", "onnx")
+# {format: (module that writes it, its package, what to do without it)}.
+_WRITERS = {
+  "saved_model": (
+    "tensorflow_serving", "tensorflow-serving-api",
+    "pip install -e .[serving], or set --formats=onnx",
+  ),
+  "onnx": (
+    "tf2onnx", "tf2onnx",
+    "its release for this TensorFlow wants Python 3.10 or 3.11, which TFDAM_PYTHON may"
+    " name; or set --formats=saved_model",
+  ),
+}  # fmt: skip
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
 _STAGE = flags.DEFINE_string(
@@ -73,6 +86,7 @@ def main(argv: list[str]) -> None:
       "Which run? Set --workdir to a run folder, such as runs/streets-gam."
     )
   _check_flags()
+  _check_packages()
   folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
   config = folder.read_config()
   results = folder.read_json("results.json") or {}
@@ -92,7 +106,8 @@ def main(argv: list[str]) -> None:
   runtime.start(alone, config.seed)
   runtime.set_for_export()
   network, step = pipeline.restore(config, folder, stage)
-  contract = _contract(config, folder, results, stage, step)
+  digest = pipeline.weights_digest(network)
+  contract = _contract(config, folder, results, stage, step, digest)
   options = pipeline.Options(
     formats=tuple(_FORMATS.value), precision=_PRECISION.value,
     max_metric_drop=_MAX_METRIC_DROP.value / 100, metric_images=_METRIC_IMAGES.value,
@@ -100,6 +115,16 @@ def main(argv: list[str]) -> None:
   )  # fmt: skip
   manifest = pipeline.export(network, contract, config, options, folder.join("export"))
   _print(manifest, folder)
+
+
+def _check_packages() -> None:
+  """Raises config.UserError if what writes a format is not installed."""
+  for name in _FORMATS.value:
+    module, package, remedy = _WRITERS[name]
+    if importlib.util.find_spec(module) is None:
+      raise config_lib.UserError(
+        f"--formats has {name}, which needs {package}, and it is not installed: {remedy}."
+      )
 
 
 def _check_flags() -> None:
@@ -158,7 +183,9 @@ def _stage(results: dict, folder: run_folder.RunFolder) -> str:
   )
 
 
-def _contract(config, folder, results, stage: str, step: int) -> contract_lib.Contract:
+def _contract(
+  config, folder, results, stage: str, step: int, weights_sha256: str
+) -> contract_lib.Contract:
   """What the flags ask for, checked against what the network can do."""
   data = config.data
   is_segmentation = results["task"] == "segmentation"
@@ -181,6 +208,7 @@ def _contract(config, folder, results, stage: str, step: int) -> contract_lib.Co
     stage=stage,
     step=step,
     config_sha256=contract_lib.config_digest(folder),
+    weights_sha256=weights_sha256,
     classes=classes,
     height=_HEIGHT.value or data.height,
     width=_WIDTH.value or data.width,

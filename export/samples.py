@@ -53,8 +53,9 @@ def load(
     data.check_files(options, root, scoring_only=True)
   except config_lib.UserError as error:
     logging.warning(
-      "No real images of %s/%s: %s", options.target, split, str(error).splitlines()[0]
-    )
+      "No real images of %s/%s in %s (--data_root, or $TFDAM_DATA): %s",
+      options.target, split, root, str(error).splitlines()[0],
+    )  # fmt: skip
     return None
   found = _read(config, options, root, split)
   if isinstance(found, scenes_lib.Scenes):

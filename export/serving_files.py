@@ -52,13 +52,17 @@ services:
       - --port=8500
       - --rest_api_port=8501
       - --model_config_file={mount}/{models}
-      - --enable_batching=true
-      - --batching_parameters_file={mount}/{batching}
+{batching}"""
+_WITH_BATCHING = f"""      - --enable_batching=true
+      - --batching_parameters_file={_MOUNT}/{BATCHING}
 """
 
 
 def write_configs(contract: contract_lib.Contract, folder: str) -> list[str]:
   """Writes what starts a server, beside the model's folder.
+
+  A server that batches puts requests together, whose images must have one size: for a
+  model of any size it is told not to.
 
   Returns:
     The files' names.
@@ -66,11 +70,13 @@ def write_configs(contract: contract_lib.Contract, folder: str) -> list[str]:
   allowed = "\n".join(f"allowed_batch_sizes: {size}" for size in BATCH_SIZES)
   texts = {
     MODELS: _MODELS.format(name=contract.name, mount=_MOUNT),
-    BATCHING: _BATCHING.format(largest=BATCH_SIZES[-1], allowed=allowed),
     COMPOSE: _COMPOSE.format(
-      name=contract.name, mount=_MOUNT, models=MODELS, batching=BATCHING
+      name=contract.name, mount=_MOUNT, models=MODELS,
+      batching="" if contract.dynamic_size else _WITH_BATCHING,
     ),
-  }
+  }  # fmt: skip
+  if not contract.dynamic_size:
+    texts[BATCHING] = _BATCHING.format(largest=BATCH_SIZES[-1], allowed=allowed)
   for name, text in texts.items():
     with open(os.path.join(folder, name), "w") as file:
       file.write(text)

@@ -22,7 +22,7 @@ def make(name, **changes):
   is_segmentation = name not in ("lenet", "lenet_bn")
   contract = contract_lib.Contract(
     name="net", task="segmentation" if is_segmentation else "classification",
-    network=name, stage="adapted", step=1, config_sha256="0" * 64,
+    network=name, stage="adapted", step=1, config_sha256="0" * 64, weights_sha256="1" * 64,
     classes=tuple(map(str, range(10))), height=config.data.height,
     width=config.data.width, channels=config.data.channels,
   )  # fmt: skip

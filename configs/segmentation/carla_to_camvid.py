@@ -12,4 +12,6 @@ def get_config(options: str | None = None):
     "carla_to_camvid", "carla", "camvid", recipes.CARLA_CAMVID, chosen["method"]
   )
   recipes.small(config)
+  if chosen["method"] != "supervised":
+    config.source.steps = 1_000  # fifty frames
   return config

@@ -105,9 +105,9 @@ def segmentation(
 
 def small(config: ml_collections.ConfigDict) -> None:
   """Scales a row down to what a machine without a GPU trains in minutes."""
-  config.data.update(height=144, width=192)
+  config.data.update(height=96, width=128)
   config.model.update(width=0.5)
-  config.source.update(steps=2_500, global_batch_size=8, learning_rate=1e-3)
+  config.source.update(steps=2_000, global_batch_size=8, learning_rate=1e-3)
   config.match.update(max_images=300, batch_size=20)
   if config.adapt.steps:
     config.adapt.update(
@@ -120,7 +120,7 @@ def small(config: ml_collections.ConfigDict) -> None:
       target_learning_rate=5e-5,
       discriminator_learning_rate=1e-3,
       drift_weight=0.05 if config.adapt.drift_weight else 0.0,
-      ema_momentum=0.98,
+      ema_momentum=0.99,
     )
   config.loop.update(eval_batch_size=20)
 

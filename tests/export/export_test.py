@@ -1,6 +1,7 @@
 """From a run folder to published files: `export.run` on small runs of both tasks."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -131,11 +132,16 @@ def test_the_moving_average_is_what_is_exported(workdir):
 
 
 def test_every_stage_can_be_exported(workdir):
+  digests = set()
   for stage in ("source_only", "gaussian", "adapted"):
     manifest, _ = export(workdir, stage=stage, formats=["onnx"])
     metadata = session(place(workdir, "onnx", "model.onnx")).get_modelmeta()
     assert manifest["model"]["stage"] == stage
     assert metadata.custom_metadata_map["tfdam.stage"] == stage
+    digest = manifest["model"]["weights_sha256"]
+    assert metadata.custom_metadata_map["tfdam.weights_sha256"] == digest
+    digests.add(digest)
+  assert len(digests) == 3
 
 
 def test_the_golden_pair_is_what_the_file_answers(workdir):
@@ -371,6 +377,26 @@ def test_a_run_without_a_finished_stage_is_refused(workdir):
 )
 def test_a_wrong_word_is_answered_before_anything_starts(workdir, options, words):
   assert words in refused(workdir, **options)
+  assert not os.path.exists(place(workdir))
+
+
+@pytest.mark.parametrize(
+  ("missing", "words"),
+  [
+    ("tf2onnx", ("needs tf2onnx", "TFDAM_PYTHON", "--formats=saved_model")),
+    ("tensorflow_serving", ("needs tensorflow-serving-api", "--formats=onnx")),
+  ],
+)
+def test_a_missing_package_is_told_before_anything_starts(
+  workdir, monkeypatch, missing, words
+):
+  find = importlib.util.find_spec
+  monkeypatch.setattr(
+    importlib.util, "find_spec", lambda name: None if name == missing else find(name)
+  )
+  message = refused(workdir)
+  for word in words:
+    assert word in message
   assert not os.path.exists(place(workdir))
 
 

@@ -163,3 +163,12 @@ def test_the_compose_file_mounts_what_is_there_and_says_it_was_not_run(served):
     assert any(argument.endswith(f"/models/{name}") for argument in command)
     assert (folder / name).is_file()
   assert contract.name in text
+
+
+def test_a_model_of_any_size_is_served_without_batching(tmp_path):
+  """A server puts requests together, and images of two sizes make no batch."""
+  _, contract = exported.make("erfnet", dynamic_size=True)
+  names = serving_files.write_configs(contract, str(tmp_path))
+  assert serving_files.BATCHING not in names
+  assert not (tmp_path / serving_files.BATCHING).exists()
+  assert "batching" not in (tmp_path / serving_files.COMPOSE).read_text()
