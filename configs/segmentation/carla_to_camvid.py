@@ -12,6 +12,9 @@ def get_config(options: str | None = None):
     "carla_to_camvid", "carla", "camvid", recipes.CARLA_CAMVID, chosen["method"]
   )
   recipes.small(config)
+  # Fifty frames of one street are soon learnt by heart.
   if chosen["method"] != "supervised":
-    config.source.steps = 1_000  # fifty frames
+    config.source.steps = 1_000
+  if config.adapt.steps:
+    config.adapt.update(steps=400, warmup_steps=100)
   return config

@@ -110,7 +110,8 @@ def ordered_batches(
   """
   read = feeds.feed(examples, options, labels=False)
   indices = tf.data.Dataset.range(len(examples)).batch(batch_size)
-  return indices.map(lambda chosen: read(chosen)["image"]).prefetch(1)
+  images = _plain(lambda chosen: read(chosen)["image"])
+  return indices.map(images).prefetch(1)
 
 
 def subset(examples: feeds.Split, limit: int, seed: int) -> feeds.Split:
@@ -125,7 +126,11 @@ def subset(examples: feeds.Split, limit: int, seed: int) -> feeds.Split:
 
 def _by_step(batch, start: int) -> tf.data.Dataset:
   steps = tf.data.Dataset.range(start, tf.int64.max)
-  return steps.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
+  return steps.map(_plain(batch), num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+# A batch branches on nothing but Python's values; AutoGraph would rewrite its source first.
+_plain = tf.autograph.experimental.do_not_convert
 
 
 def _changed(found, step, stream: str, augment: bool, config, share: Share):
@@ -142,7 +147,7 @@ def _changed(found, step, stream: str, augment: bool, config, share: Share):
   changes = config.augment if augment else None
   if crop == (data.height, data.width) and not data.flip and changes is None:
     return found
-  views = transforms.random_views(len(images), seed, data, crop, changes, **part)
+  views = transforms.random_views(images.shape[0], seed, data, crop, changes, **part)
   changed = {**found, "image": transforms.view_images(images, views, crop)}
   if changes is not None:
     changed["image"] = transforms.random_light(changed["image"], seed, changes, **part)

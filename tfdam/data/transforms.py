@@ -170,7 +170,7 @@ def random_light(
   """
   if not (changes.brightness or changes.contrast or changes.saturation):
     return images
-  count = len(images)
+  count = images.shape[0]
   other = seed + tf.constant([1, 0], seed.dtype)  # not the draws of the view
   draws = tf.random.stateless_uniform([count * num_parts, 3], other, -1.0, 1.0)
   draws = draws[part * count : (part + 1) * count, :, tf.newaxis, tf.newaxis, tf.newaxis]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,19 +15,23 @@ from tfdam.metrics import confusion
 from tfdam.training import progress
 
 
+Logits = Callable[[tf.Tensor], tf.Tensor]
+
+
 def score(
-  model: tf.keras.Model, split: feeds.Split, config: config_lib.Config, title: str = ""
+  logits: Logits, split: feeds.Split, config: config_lib.Config, title: str = ""
 ) -> dict[str, Any]:
   """Accuracies of images, or IoUs of pixels at the labels' own size; fractions 0 to 1.
 
   Args:
+    logits: what `compiled` returned.
     title: for the progress bar.
   """
   if not split.has_labels:
     raise ValueError("Images without labels cannot be scored.")
   matrix = confusion.Confusion(config.data.num_classes)
   with progress.bar(f"scoring {title}", 0, len(split), "images") as shown:
-    for done, predicted, labels in _predictions(model, split, config):
+    for done, predicted, labels in _predictions(logits, split, config):
       matrix.add(labels, predicted, ignored=scenes_lib.IGNORED)
       shown.update(done, {})
   if isinstance(split, scenes_lib.Scenes):
@@ -49,11 +53,32 @@ def score_splits(
   Args:
     scored: {"test": ..., "transductive": ...}; the latter is the split that was adapted to.
   """
+  logits = compiled(model, config.data)
   return {
-    name: score(model, split, config, name)
+    name: score(logits, split, config, name)
     for name, split in scored.items()
     if split is not None
   }
+
+
+def compiled(model: tf.keras.Model, options: config_lib.Data) -> Logits:
+  """The network in inference, traced once for any number of images.
+
+  Layer by layer it takes twice as long on a CPU.
+
+  Args:
+    options: `height`, `width` and `channels` of the images.
+
+  Returns:
+    float32 [B, H, W, C] -> float32 [B, classes] or [B, H, W, classes].
+  """
+  shape = [None, options.height, options.width, options.channels]
+
+  @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
+  def logits(images):
+    return model(images, training=False)["logits"]
+
+  return logits
 
 
 def label_map(logits: tf.Tensor, size: tuple[int, ...]) -> np.ndarray:
@@ -72,12 +97,12 @@ def label_map(logits: tf.Tensor, size: tuple[int, ...]) -> np.ndarray:
 
 
 def _predictions(
-  model: tf.keras.Model, split: feeds.Split, config: config_lib.Config
+  network: Logits, split: feeds.Split, config: config_lib.Config
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
   """Yields (images done, predictions, labels) over a split."""
   done = 0
   for images in pairs.ordered_batches(split, config.loop.eval_batch_size, config.data):
-    logits = model(images, training=False)["logits"]
+    logits = network(images)
     end = done + len(images)
     if isinstance(split, scenes_lib.Scenes):
       for i in range(done, end):

@@ -149,6 +149,9 @@ def compile_steps(step: Step, strategy: tf.distribute.Strategy):
   """
   names = tuple(step.metric_names)
 
+  # AutoGraph serves the loop below alone: steps branch on nothing but Python's values, and
+  # rewriting their source takes longer than tracing them.
+  @tf.autograph.experimental.do_not_convert
   def one_step(batch):
     metrics = step(batch)
     # One vector: across workers, each reduction costs a round trip.
