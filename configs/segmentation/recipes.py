@@ -115,11 +115,9 @@ def small(config: ml_collections.ConfigDict) -> None:
       global_batch_size=8,
       warmup_steps=150,
       discriminator_units=(64, 32),
-      # A few hundred steps instead of ten thousand: both players move faster, and the sum
-      # of squares over fewer weights needs no more than this to hold them.
+      # A few hundred steps instead of ten thousand: both players move faster.
       target_learning_rate=5e-5,
       discriminator_learning_rate=1e-3,
-      drift_weight=0.05 if config.adapt.drift_weight else 0.0,
       ema_momentum=0.99,
     )
   config.loop.update(eval_batch_size=20)

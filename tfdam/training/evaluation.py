@@ -14,7 +14,6 @@ from tfdam.data import scenes as scenes_lib
 from tfdam.metrics import confusion
 from tfdam.training import progress
 
-
 Logits = Callable[[tf.Tensor], tf.Tensor]
 
 
