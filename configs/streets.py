@@ -17,12 +17,12 @@ def get_config(options: str | None = None):
   recipes.small(config)
   config.data.update(height=96, width=160, source_limit=1_000, target_limit=300)
   config.model.update(depth=0.6)
-  config.source.update(steps=800)
+  config.source.update(steps=1_000)
   if config.adapt.steps:
     # The twelve blocks that are left of ERFNet's seventeen.
     is_adda = chosen["method"] in ("adda", "adda_drift")
     taps = "block12" if is_adda else "block03,block06,block09,block12"
-    config.adapt.update(steps=350, warmup_steps=80, taps=taps, ema_momentum=0.98)
+    config.adapt.update(steps=400, warmup_steps=100, taps=taps, ema_momentum=0.98)
     if config.adapt.drift_weight:
       # Two renderings of one world are closer than a real street: less holds them.
       config.adapt.drift_weight = 0.05
