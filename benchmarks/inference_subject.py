@@ -106,7 +106,8 @@ def of_run(path: str) -> tuple[Subject, dict[str, str]]:
   size = shape[1:3] if image["layout"] == "nhwc" else shape[2:4]
   contract = contract_lib.Contract(
     **{key: model[key] for key in ("name", "task", "network", "stage", "step")},
-    config_sha256=model["config_sha256"], classes=tuple(model["classes"]),
+    config_sha256=model["config_sha256"], weights_sha256=model.get("weights_sha256", ""),
+    classes=tuple(model["classes"]),
     height=size[0] or config.data.height, width=size[1] or config.data.width,
     channels=image["channels"], layout=image["layout"],
     label_dtype=outputs[contract_lib.LABELS]["dtype"],

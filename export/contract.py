@@ -41,7 +41,6 @@ class Contract:
     stage: whose network it is.
     step: of that stage.
     config_sha256: of the run's config.json.
-    weights_sha256: of the network's weights, as pipeline.weights_digest gives it.
     classes: names, in the order of the labels.
     height: of the images that it takes, pixels. They are resized inside if the network
       wants another size; labels have the images' size.
@@ -52,6 +51,7 @@ class Contract:
     extra_outputs: some of EXTRA_OUTPUTS.
     dynamic_batch: whether ONNX takes any number of images; SavedModels do.
     dynamic_size: whether it takes images of any size.
+    weights_sha256: of the network's weights, as pipeline.weights_digest gives it.
   """
 
   name: str
@@ -60,7 +60,6 @@ class Contract:
   stage: str
   step: int
   config_sha256: str
-  weights_sha256: str
   classes: tuple[str, ...]
   height: int
   width: int
@@ -70,6 +69,7 @@ class Contract:
   extra_outputs: tuple[str, ...] = ()
   dynamic_batch: bool = False
   dynamic_size: bool = False
+  weights_sha256: str = ""
 
   @property
   def is_segmentation(self) -> bool:

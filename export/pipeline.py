@@ -66,7 +66,7 @@ def weights_digest(network: tf.keras.Model) -> str:
   """SHA-256 of all weights, in network order: which network a file was made of."""
   digest = hashlib.sha256()
   for variable in network.variables:
-    digest.update(np.ascontiguousarray(variable.numpy()))
+    digest.update(variable.numpy().tobytes())
   return digest.hexdigest()
 
 
