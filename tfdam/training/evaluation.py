@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,18 +12,16 @@ from tfdam import config as config_lib
 from tfdam.data import feeds, pairs
 from tfdam.data import scenes as scenes_lib
 from tfdam.metrics import confusion
-from tfdam.training import progress
-
-Logits = Callable[[tf.Tensor], tf.Tensor]
+from tfdam.training import loop, progress
 
 
 def score(
-  logits: Logits, split: feeds.Split, config: config_lib.Config, title: str = ""
+  logits: loop.Logits, split: feeds.Split, config: config_lib.Config, title: str = ""
 ) -> dict[str, Any]:
   """Accuracies of images, or IoUs of pixels at the labels' own size; fractions 0 to 1.
 
   Args:
-    logits: what `compiled` returned.
+    logits: what `loop.compile_inference` returned.
     title: for the progress bar.
   """
   if not split.has_labels:
@@ -52,32 +50,12 @@ def score_splits(
   Args:
     scored: {"test": ..., "transductive": ...}; the latter is the split that was adapted to.
   """
-  logits = compiled(model, config.data)
+  logits = loop.compile_inference(model, config.data)
   return {
     name: score(logits, split, config, name)
     for name, split in scored.items()
     if split is not None
   }
-
-
-def compiled(model: tf.keras.Model, options: config_lib.Data) -> Logits:
-  """The network in inference, traced once for any number of images.
-
-  Layer by layer it takes twice as long on a CPU.
-
-  Args:
-    options: `height`, `width` and `channels` of the images.
-
-  Returns:
-    float32 [B, H, W, C] -> float32 [B, classes] or [B, H, W, classes].
-  """
-  shape = [None, options.height, options.width, options.channels]
-
-  @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
-  def logits(images):
-    return model(images, training=False)["logits"]
-
-  return logits
 
 
 def label_map(logits: tf.Tensor, size: tuple[int, ...]) -> np.ndarray:
@@ -96,7 +74,7 @@ def label_map(logits: tf.Tensor, size: tuple[int, ...]) -> np.ndarray:
 
 
 def _predictions(
-  network: Logits, split: feeds.Split, config: config_lib.Config
+  network: loop.Logits, split: feeds.Split, config: config_lib.Config
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
   """Yields (images done, predictions, labels) over a split."""
   done = 0

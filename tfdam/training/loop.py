@@ -25,6 +25,9 @@ _ADVICE = {
 }
 
 
+Logits = Callable[[tf.Tensor], tf.Tensor]
+
+
 class Step(Protocol):
   """One update on one replica; returns a float32 scalar for each name in metric_names."""
 
@@ -166,6 +169,26 @@ def compile_steps(step: Step, strategy: tf.distribute.Strategy):
     return dict(zip(names, tf.unstack(totals / tf.cast(count, tf.float32))))
 
   return many_steps
+
+
+def compile_inference(model: tf.keras.Model, options: config_lib.Data) -> Logits:
+  """Compiles the network in inference, once for any number of images.
+
+  Layer by layer it takes twice as long on a CPU.
+
+  Args:
+    options: `height`, `width` and `channels` of the images.
+
+  Returns:
+    float32 [B, H, W, C] -> float32 [B, classes] or [B, H, W, classes].
+  """
+  shape = [None, options.height, options.width, options.channels]
+
+  @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
+  def logits(images):
+    return model(images, training=False)["logits"]
+
+  return logits
 
 
 def _check_finite(means: dict[str, float], stage: str, first: int, last: int) -> None:
