@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.util
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +26,18 @@ EXTRA_OUTPUTS = ("logits", "probabilities")
 LAYOUTS = ("nhwc", "nchw")
 LABEL_DTYPES = ("int32", "uint8")
 PRECISIONS = ("float32", "float16", "int8")
+# {format: (module that writes it, its package, what to do without it)}.
+WRITERS = {
+  "saved_model": (
+    "tensorflow_serving", "tensorflow-serving-api",
+    "pip install -e .[serving], or set --formats=onnx",
+  ),
+  "onnx": (
+    "tf2onnx", "tf2onnx",
+    "its release for this TensorFlow wants Python 3.10 or 3.11, which TFDAM_PYTHON may"
+    " name; or set --formats=saved_model",
+  ),
+}  # fmt: skip
 STAGES = ("source_only", "gaussian", "adapted")
 # Value of a pixel without a class, for readers of the manifest; a network never gives it.
 _IGNORED = 255
@@ -123,6 +136,19 @@ class Contract:
 
 def _arranged(batch, size: Sequence[int | None], channels: int, layout: str) -> list:
   return [batch, *size, channels] if layout == "nhwc" else [batch, channels, *size]
+
+
+def check_writer(name: str) -> None:
+  """Raises config.UserError if what writes a format is not installed.
+
+  Args:
+    name: in WRITERS.
+  """
+  module, package, remedy = WRITERS[name]
+  if importlib.util.find_spec(module) is None:
+    raise config_lib.UserError(
+      f"The format {name} needs {package}, which is not installed: {remedy}."
+    )
 
 
 def served_name(name: str) -> str:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import math
 import shlex
 
@@ -19,19 +18,7 @@ from tfdam import config as config_lib
 from tfdam import runtime
 from tfdam.training import report, run_folder
 
-FORMATS = ("saved_model", "onnx")
-# {format: (module that writes it, its package, what to do without it)}.
-_WRITERS = {
-  "saved_model": (
-    "tensorflow_serving", "tensorflow-serving-api",
-    "pip install -e .[serving], or set --formats=onnx",
-  ),
-  "onnx": (
-    "tf2onnx", "tf2onnx",
-    "its release for this TensorFlow wants Python 3.10 or 3.11, which TFDAM_PYTHON may"
-    " name; or set --formats=saved_model",
-  ),
-}  # fmt: skip
+FORMATS = tuple(contract_lib.WRITERS)
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
 _STAGE = flags.DEFINE_string(
@@ -86,7 +73,8 @@ def main(argv: list[str]) -> None:
       "Which run? Set --workdir to a run folder, such as runs/streets-gam."
     )
   _check_flags()
-  _check_packages()
+  for name in _FORMATS.value:
+    contract_lib.check_writer(name)
   folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
   config = folder.read_config()
   results = folder.read_json("results.json") or {}
@@ -115,16 +103,6 @@ def main(argv: list[str]) -> None:
   )  # fmt: skip
   manifest = pipeline.export(network, contract, config, options, folder.join("export"))
   _print(manifest, folder)
-
-
-def _check_packages() -> None:
-  """Raises config.UserError if what writes a format is not installed."""
-  for name in _FORMATS.value:
-    module, package, remedy = _WRITERS[name]
-    if importlib.util.find_spec(module) is None:
-      raise config_lib.UserError(
-        f"--formats has {name}, which needs {package}, and it is not installed: {remedy}."
-      )
 
 
 def _check_flags() -> None:

@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image
 
 from export import contract as contract_lib
-from tfdam import config as config_lib
 
 WARM_UP = "tf_serving_warmup_requests"
 MODELS, BATCHING, COMPOSE = "models.config", "batching.config", "docker-compose.yml"
@@ -89,15 +88,10 @@ def write_warm_up(contract: contract_lib.Contract, path: str) -> None:
   Args:
     path: of the TFRecord file; its folder is made.
   """
+  contract_lib.check_writer("saved_model")
   import tensorflow as tf
+  from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-  try:
-    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
-  except ImportError as error:
-    raise config_lib.UserError(
-      f"Warm-up requests need tensorflow-serving-api, which cannot be imported ({error})."
-      " Install it (pip install -e .[serving]), or set --formats=onnx."
-    ) from error
   os.makedirs(os.path.dirname(path), exist_ok=True)
   with tf.io.TFRecordWriter(path) as writer:
     for size in BATCH_SIZES:

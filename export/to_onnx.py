@@ -74,14 +74,9 @@ def convert(function, contract: contract_lib.Contract) -> onnx.ModelProto:
 
 
 def _tf2onnx():
-  try:
-    import tf2onnx
-  except ImportError as error:
-    raise config_lib.UserError(
-      f"ONNX needs tf2onnx, which cannot be imported ({error}). Its release for this"
-      " TensorFlow wants Python 3.10 or 3.11. Set --formats=saved_model, or TFDAM_PYTHON to"
-      " one of these."
-    ) from error
+  contract_lib.check_writer("onnx")
+  import tf2onnx
+
   tf2onnx.logging.set_level(tf2onnx.logging.WARNING)
   # Else it copies graph and weights before each of its optimisers (VGG16's take more than
   # 20 GB then), and goes on where one of them fails.
