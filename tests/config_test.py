@@ -52,6 +52,8 @@ def test_defaults_are_valid_and_survive_json():
     ("adapt.cache_taps_mb", -1, "at least 0"),
     ("augment.scale", 1.0, "at most 0.9"),
     ("augment.rotation", -10.0, "at least 0.0"),
+    ("source.class_weight_offset", 0.5, "more than 1"),
+    ("source.class_weight_offset", 1.0, "more than 1"),
   ],
 )
 def test_a_value_out_of_bounds_names_its_flag(field, value, said):

@@ -59,8 +59,12 @@ def wait(process):
 
 
 @contextlib.contextmanager
-def two_workers(workdir, root, *flags):
-  """Yields both processes; none of them outlives the test."""
+def two_workers(workdir, root, *flags, of_second=()):
+  """Yields both processes; none of them outlives the test.
+
+  Args:
+    of_second: flags that the second worker alone is given.
+  """
   with contextlib.ExitStack() as held:
     sockets = [held.enter_context(socket.socket()) for _ in range(2)]
     for probe in sockets:
@@ -69,7 +73,8 @@ def two_workers(workdir, root, *flags):
   cluster = {"worker": addresses}
   tasks = [{"type": "worker", "index": index} for index in range(2)]
   started = [
-    start(workdir, root, {"cluster": cluster, "task": task}, *flags) for task in tasks
+    start(workdir, root, {"cluster": cluster, "task": task}, *flags, *own)
+    for task, own in zip(tasks, ((), of_second))
   ]
   try:
     yield started
@@ -150,6 +155,16 @@ def test_options_that_talk_between_replicas_agree_as_well(root, tmp_path):
       assert wait(worker) == 0, said(worker)
   execute_alone(tmp_path / "alone", root, *flags)
   assert_same_weights(tmp_path / "run", tmp_path / "alone", atol=1e-6)
+
+
+def test_workers_of_unlike_configs_do_not_train(root, tmp_path):
+  faster = ("--config.adapt.target_learning_rate=0.5",)
+  with two_workers(tmp_path / "run", root, of_second=faster) as workers:
+    for worker in workers:
+      assert wait(worker) == 2, said(worker)
+      assert re.search(r"worker:1 \(127.0.0.1:\d+\) was started with another", said(worker))
+  assert "adapt.target_learning_rate: 0.5 here, 0.0002 there" in said(workers[1])
+  assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_the_chief_alone_writes_and_prints(unbroken):

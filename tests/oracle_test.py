@@ -114,7 +114,7 @@ def street(monkeypatch):
     config = synthetic.small_config(data__classes="road,sky,car", data__num_classes=0)
     values = config_lib.default()
     values.data.update({"classes": config.data.classes, "num_classes": 0})
-    info = types.SimpleNamespace(INFO=types.SimpleNamespace(task="segmentation"))
+    info = types.SimpleNamespace(INFO=types.SimpleNamespace(task="segmentation", own=False))
     monkeypatch.setattr(oracle, "_CONFIG", types.SimpleNamespace(value=values))
     monkeypatch.setattr(oracle, "_MAX_IMAGES", types.SimpleNamespace(value=max_images))
     monkeypatch.setattr(data, "check_files", lambda *_: None)

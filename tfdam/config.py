@@ -328,6 +328,9 @@ _SECTIONS = {
 }
 
 
+_PER_MACHINE = ("data.root", "data.cache_mb", "source.cache", "match.memory_mb")
+
+
 def default() -> ml_collections.ConfigDict:
   """Returns the defaults for a configuration file to change; unknown fields raise."""
   return ml_collections.ConfigDict(dataclasses.asdict(Config())).lock()
@@ -364,6 +367,14 @@ def differences(config: Config, other: Config) -> dict[str, tuple[Any, Any]]:
     if field.metadata.get("affects_result") and value != other_value:
       found[name] = (value, other_value)
   return found
+
+
+def shared_fields(config: Config) -> dict[str, Any]:
+  """{dotted name: value} of what the workers of a run must have alike.
+
+  That is all but what is a machine's own: its folders and its memory.
+  """
+  return {name: value for name, _, value in _walk(config) if name not in _PER_MACHINE}
 
 
 def field_names() -> list[str]:
@@ -556,6 +567,13 @@ def _check_together(config: Config) -> None:
         f"adapt.{name} is 'matched' but match.enabled is False: there is no matched"
         f" network. Set --config.match.enabled=True or --config.adapt.{name}=source."
       )
+  offset = config.source.class_weight_offset
+  if 0 < offset <= 1:
+    raise UserError(
+      f"source.class_weight_offset is {offset}, which would give rare classes a weight"
+      " without bound, or below 0; expected 0 (all classes weigh the same) or more than 1,"
+      " such as 1.1. Set --config.source.class_weight_offset."
+    )
   _check_players(config.adapt)
 
 

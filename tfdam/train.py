@@ -38,6 +38,7 @@ def main(argv: list[str]) -> None:
   )
   folder.check(config)
   root = runtime.data_root(config.data)
+  data.task(config.data, root)
   data.check_files(config.data, root)
   source = data.load_training("source", True, config.data, root, config.seed)
   # Without labels: adaptation never sees them. Scoring gets its own copy.
@@ -45,7 +46,8 @@ def main(argv: list[str]) -> None:
   scored = data.load_scored(config.data, root, config.seed)
   read = {"source": source, "target": target, **scored}
   digests = {role: part.digests for role, part in read.items() if part}
-  notes = sorted({note for part in read.values() if part for note in part.notes})
+  notes = data.check_class_names(source, scored, config.data)
+  notes += sorted({note for part in read.values() if part for note in part.notes})
 
   # TensorFlow starts here: what is wrong with flags, folder or files has been said by now.
   from tfdam.training import context, stages, workers
@@ -60,6 +62,7 @@ def main(argv: list[str]) -> None:
     run.prepare()
     own.claim(config, digests, notes, stages.devices(strategy))
     workers.check_shared(strategy, own)
+    workers.check_same(strategy, own, config, digests)
     with signals.exit_at_once():
       results = run.execute()
   if not workers.is_chief(strategy):

@@ -2,7 +2,7 @@
 
 Argument after the config file's colon: a method, such as
 `configs/segmentation/gta5_to_cityscapes_erfnet.py:adda_drift`. Settings that the paper does
-not state are in tfdam/PAPER.md, "Segmentation".
+not state are in tfdam/PAPER.md, departures 17 to 28.
 """
 
 from __future__ import annotations

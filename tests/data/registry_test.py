@@ -1,14 +1,17 @@
 """Finding data sets, and saying what is missing."""
 
+import dataclasses
 import gzip
 import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests import street_folders, synthetic
 from tfdam import config as config_lib
 from tfdam import data
+from tfdam.data import examples
 
 
 def test_missing_folders_are_named_with_files_and_sources(tmp_path):
@@ -136,3 +139,49 @@ def test_an_own_street_set_needs_its_description(tmp_path):
     data.check_files(options, str(tmp_path))
   street_folders.write_own(tmp_path)
   data.check_files(options, str(tmp_path))
+
+
+def test_source_and_target_are_for_one_task(tmp_path):
+  root = str(tmp_path)
+  with pytest.raises(config_lib.UserError, match="usps is for classification"):
+    data.task(config_lib.Data(source="streets/sim", target="usps"), root)
+  # Images of one's own without labels suit either; with labels they are for one.
+  (tmp_path / "mine" / "train").mkdir(parents=True)
+  Image.new("RGB", (8, 8)).save(tmp_path / "mine" / "train" / "a.png")
+  mixed = config_lib.Data(source="streets/sim", target="folder:mine")
+  assert data.task(mixed, root) == "segmentation"
+  for name in ("a", "b"):
+    (tmp_path / "mine" / "train" / name).mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "mine" / "train" / name / "1.png")
+  os.remove(tmp_path / "mine" / "train" / "a.png")
+  with pytest.raises(config_lib.UserError, match="folder:mine is for classification"):
+    data.task(mixed, root)
+
+
+@pytest.mark.parametrize(
+  ("field", "value"), [("classes", "a,b"), ("crop_height", 20), ("flip", True)]
+)
+def test_what_is_of_scenes_is_refused_for_digits(field, value):
+  with pytest.raises(config_lib.UserError, match=f"--config.data.{field}="):
+    data.task(dataclasses.replace(config_lib.Data(), **{field: value}), "")
+
+
+def test_classes_of_other_names_are_refused():
+  options = config_lib.Data(source="folder:a", target="folder:b")
+
+  def notes(ours, theirs):
+    def split(names):
+      return examples.Examples(np.zeros((1, 8, 8, 1), np.uint8), np.zeros(1), {}, (), names)
+
+    scored = {"test": None, "transductive": split(theirs)}
+    return data.check_class_names(split(ours), scored, options)
+
+  assert notes(("cat", "dog"), ("cat", "dog")) == notes((), ("0", "1")) == []
+  assert (
+    "folder:b names its classes (one, two), folder:a numbers"
+    in notes((), ("one", "two"))[0]
+  )
+  with pytest.raises(config_lib.UserError, match="cat, dog in folder:a, cat, hound in"):
+    notes(("cat", "dog"), ("cat", "hound"))
+  unlabelled = {"test": None, "transductive": None}
+  assert data.check_class_names(None, unlabelled, options) == []

@@ -167,6 +167,30 @@ def test_a_target_needs_no_labels(tmp_path):
   assert "has no 'test' in 'splits'" in said_by(tmp_path, "test", labels=False)
 
 
+def test_two_images_with_one_label_are_named(tmp_path):
+  put(tmp_path, "train/front/1.png", "train/left/1.png", "labels/1.png")
+  describe(
+    tmp_path,
+    'images: "{split}/*/*.png"\nlabels: "labels/{name}.png"\nsplits: {train: train}\n'
+    "ids: {0: road, 1: sky, 2: car}",
+  )
+  assert "left/1.png have one label" in said_by(tmp_path)
+
+
+def test_other_rules_are_other_data(tmp_path):
+  folder = street_folders.write_own(tmp_path)
+  options = config_lib.Data(classes="road,sidewalk", num_classes=0)
+  unlabelled = load(folder, labels=False, options=options).digests
+  before = load(folder, options=options).digests
+  path = f"{folder}/dataset.yaml"
+  with open(path) as file:
+    text = file.read()
+  with open(path, "w") as file:
+    file.write(text.replace("0: road, 1: sidewalk", "1: road, 0: sidewalk"))
+  assert load(folder, labels=False, options=options).digests == unlabelled
+  assert load(folder, options=options).digests != before
+
+
 def test_a_split_none_of_whose_labels_is_there_is_unlabelled(tmp_path):
   folder = street_folders.write_own(tmp_path)
   os.rename(f"{folder}/labels/train", f"{folder}/elsewhere")

@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests import runs, synthetic
+from tfdam import config as config_lib
 from tfdam.training import stages
 
 # Everything that draws at random: crops, mirrors, dropout, light and moves.
@@ -45,6 +46,14 @@ class ScenesRunTest(tf.test.TestCase):
       # Six scenes of five columns: image, truth and three stages.
       self.assertGreater(panel.width, 5 * 48)
       self.assertGreater(panel.height, 6 * 32)
+
+  def test_what_compares_images_is_refused_before_the_first_step(self):
+    config = synthetic.scenes_config(
+      adapt__objective="joint_mmd", adapt__taps="block06", adapt__warmup_steps=0
+    )
+    with self.assertRaisesRegex(config_lib.UserError, "'joint_mmd', which compares images"):
+      self.run_config(config)
+    self.assertFalse(os.path.exists(self.path()))
 
   def test_a_run_cut_off_ends_with_the_same_bits(self):
     config = synthetic.scenes_config(loop__checkpoint_every=4, **_CHANCE)

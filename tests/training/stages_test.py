@@ -244,6 +244,7 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     ({"match__sites": ","}, "expected 'all' or some of conv1"),
     ({"data__height": 8, "data__width": 8}, "cannot take images of 8x8x1.*data.height"),
     ({"source__init_checkpoint": "/nowhere"}, "neither a run folder"),
+    ({"adapt__discriminator": "patch"}, "cannot judge tap 'fc3'"),
   )
   def test_what_does_not_fit_the_network_is_said_before_the_first_step(self, fields, said):
     config = synthetic.small_config(**fields)

@@ -6,6 +6,7 @@ Mostly a module has them; objects of a class may, where one module gives several
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from absl import logging
@@ -77,12 +78,31 @@ def locate(name: str, root: str):
 def task(options: config_lib.Data, root: str) -> str:
   """What a run does with images: "classification" or "segmentation".
 
+  Images of your own without labels suit either.
+
   Raises:
-    config.UserError: source and target are not for the same task, or no data sets.
+    config.UserError: source and target are not for the same task, or no data sets; a field
+      of segmentation is set for classification.
   """
-  tasks = {
-    name: locate(name, root)[0].INFO.task for name in (options.source, options.target)
-  }
+  found = _task(options, root)
+  if found == "classification":
+    for name in ("classes", "crop_height", "crop_width", "flip"):
+      value, default = getattr(options, name), getattr(config_lib.Data(), name)
+      if value != default:
+        raise config_lib.UserError(
+          f"data.{name} is {value!r}, but {options.source} is for classification, which has"
+          f" no use for it. Set --config.data.{name}={default!r}."
+        )
+  return found
+
+
+def _task(options: config_lib.Data, root: str) -> str:
+  tasks = {}
+  for name in (options.source, options.target):
+    module, folder_path = locate(name, root)
+    is_own_target = module.INFO.own and name != options.source
+    if not is_own_target or _has_any_labels(module, folder_path):
+      tasks[name] = module.INFO.task
   if len(set(tasks.values())) > 1:
     listing = ", ".join(f"{name} is for {of_set}" for name, of_set in tasks.items())
     raise config_lib.UserError(
@@ -90,6 +110,55 @@ def task(options: config_lib.Data, root: str) -> str:
       " --config.data.target."
     )
   return tasks[options.source]
+
+
+def _has_any_labels(module, folder_path: str) -> bool:
+  return os.path.isdir(folder_path) and any(
+    module.has_labels(folder_path, split) for split in examples.SPLITS
+  )
+
+
+def check_class_names(
+  source: scenes.Split, scored: Mapping[str, scenes.Split | None], options: config_lib.Data
+) -> list[str]:
+  """Notes for readers of the results on classes that may not be the same.
+
+  Args:
+    source: labelled.
+    scored: what `load_scored` returned.
+
+  Raises:
+    config.UserError: source and target name their classes differently: the positions of
+      the names are the labels, and would not mean the same.
+  """
+  target = next((split for split in scored.values() if split), None)
+  if target is None:
+    return []
+  ours, theirs = (_names(split.class_names) for split in (source, target))
+  if ours == theirs:
+    return []
+  if ours and theirs:
+    raise config_lib.UserError(
+      "The classes of source and target do not have the same names:"
+      f" {_shown(ours)} in {options.source}, {_shown(theirs)} in"
+      f" {options.target}. Names sort into labels: rename the class folders of one of them,"
+      " or set --config.data.source or --config.data.target."
+    )
+  named, numbered = options.source, options.target
+  if not ours:
+    named, numbered = numbered, named
+  names = _shown(ours or theirs)
+  return [f"{named} names its classes ({names}), {numbered} numbers them: not compared"]
+
+
+def _names(class_names: tuple[str, ...]) -> tuple[str, ...]:
+  """Nothing where the names are the labels themselves."""
+  numbers = tuple(str(i) for i in range(len(class_names)))
+  return () if class_names == numbers else class_names
+
+
+def _shown(names: tuple[str, ...]) -> str:
+  return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
 def check_files(options: config_lib.Data, root: str, scoring_only: bool = False) -> None:

@@ -71,7 +71,7 @@ def load(
       than the images; with on_bad_image=fail, a header that cannot be read; with
       require_canonical, another number of images than the official one.
   """
-  _check_crop(options)
+  check_crop(options)
   if not split.images:
     raise config_lib.UserError(
       f"{split.folder} has no {split.name} images; expected {split.expected}. Put them"
@@ -141,7 +141,8 @@ def last_part(paths: Sequence[str], divisor: int, title: str) -> tuple[list[str]
   return list(paths[-count:]) if paths else [], note
 
 
-def _check_crop(options: config_lib.Data) -> None:
+def check_crop(options: config_lib.Data) -> None:
+  """Raises config.UserError if crops are larger than the resized images."""
   for side in ("height", "width"):
     crop, whole = getattr(options, f"crop_{side}"), getattr(options, side)
     if crop > whole:
@@ -162,6 +163,14 @@ def _check_labels_exist(split: Split) -> None:
       f" ({len(missing):,} of {len(split.images):,} {split.name} images have none)."
       f" Expected {split.expected}. Put the label there or take the image away."
     )
+  owners: dict[str, str] = {}
+  for image, label in zip(split.images, split.labels):
+    if owners.setdefault(label, image) != image:
+      raise config_lib.UserError(
+        f"{owners[label]} and {image} have one label, {label}; expected one each"
+        f" ({split.expected}). Rename one of them, or tell them apart in"
+        " dataset.yaml ({folder})."
+      )
 
 
 def _check_headers(

@@ -5,7 +5,9 @@ The file's entries, with an example, are explained in scene_spec.py.
 
 from __future__ import annotations
 
+import dataclasses
 import glob
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 
@@ -72,7 +74,18 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
     [label or "" for _, label in files] if labels else None,
     f"{expected} ({spec.path})",
   )
-  return scene_files.load(described, read_label, class_names, options)
+  found = scene_files.load(described, read_label, class_names, options)
+  if not labels:
+    return found
+  # Files alone do not tell what their ids mean.
+  rules = {f"{split} label rules": _digest_rules(spec)}
+  return dataclasses.replace(found, digests={**found.digests, **rules})
+
+
+def _digest_rules(spec: scene_spec.Spec) -> str:
+  """MD5 of what turns a label file into classes."""
+  rules = (spec.ids, spec.colours, spec.channel, sorted(spec.ignored))
+  return hashlib.md5(repr(rules).encode(), usedforsecurity=False).hexdigest()
 
 
 def _label_reader(

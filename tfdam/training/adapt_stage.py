@@ -117,7 +117,7 @@ def _source_taps(
   num_shown = options.steps * options.global_batch_size
   begun = checkpoints.newest()
   is_over = begun and checkpoints_lib.is_finished(begun)
-  if needs_images or is_over or num_shown < len(images):
+  if needs_images or is_over or num_shown < len(images) or not options.cache_taps_mb:
     return None
   return source_taps_lib.compute(
     source,

@@ -27,9 +27,10 @@ def score(
   if not split.has_labels:
     raise ValueError("Images without labels cannot be scored.")
   matrix = confusion.Confusion(config.data.num_classes)
+  ignored = scenes_lib.IGNORED if isinstance(split, scenes_lib.Scenes) else None
   with progress.bar(f"scoring {title}", 0, len(split), "images") as shown:
     for done, predicted, labels in _predictions(logits, split, config):
-      matrix.add(labels, predicted, ignored=scenes_lib.IGNORED)
+      matrix.add(labels, predicted, ignored=ignored)
       shown.update(done, {})
   if isinstance(split, scenes_lib.Scenes):
     return {**matrix.scores(), "num_images": len(split)}

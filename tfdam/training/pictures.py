@@ -59,7 +59,8 @@ def _draw_activations(context: context_lib.Context, networks: Networks) -> None:
   on_source = watch_lib.probe(source, _probe_images(context.domains.source, config))
   target_images = _probe_images(context.domains.target, config)
   chosen = [tap for tap in config_lib.parse_taps(config.adapt.taps) if tap in source.TAPS]
-  for stage in {"source_only", list(networks)[-1]}:
+  # No set: workers read networks together, hence in one order.
+  for stage in dict.fromkeys(("source_only", list(networks)[-1])):
     on_target = watch_lib.probe(networks[stage], target_images)
     taps = {
       tap: (on_source.samples[tap].numpy(), on_target.samples[tap].numpy())

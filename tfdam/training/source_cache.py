@@ -31,11 +31,13 @@ from tfdam.training import checkpoints
 
 # What trains: a change in any of these files is another training.
 _CODE = (
-  "models/*.py", "data/pairs.py", "data/transforms.py", "data/subsets.py",
-  "training/loop.py", "training/optimizers.py", "training/source_step.py",
+  "models/*.py", "data/*.py", "data/streets/*.py", "training/loop.py",
+  "training/optimizers.py", "training/players.py", "training/replicas.py",
+  "training/source_step.py",
 )  # fmt: skip
 # Fields that are about the source but not about its weights, or of the target alone.
-_LEFT_OUT = {"data": ("root", "target", "target_limit", "target_skew", "on_bad_image"),
+_LEFT_OUT = {"data": ("root", "target", "target_limit", "target_skew", "on_bad_image",
+                      "cache_mb", "require_canonical"),
              "source": ("cache",)}  # fmt: skip
 
 

@@ -82,6 +82,7 @@ class Run:
       self.source = players.network(config, "source")
     if config.adapt.steps:
       players.tap_weights(config, self.source)
+      self._check_matcher()
     if config.match.enabled:
       gaussian_stage.choose_sites(self.source, config.match)
     # A run that has its own source checkpoint no longer needs the other run.
@@ -91,6 +92,20 @@ class Run:
         runtime.resolve_path(config.source.init_checkpoint)
       )
       checkpoints_lib.restore_model(self.source, place)
+
+  def _check_matcher(self) -> None:
+    """Raises config.UserError if adaptation could not begin after source training."""
+    config = self.config
+    if config.adapt.objective == "joint_mmd" and self.task == "segmentation":
+      raise config_lib.UserError(
+        "adapt.objective is 'joint_mmd', which compares images, but"
+        f" {config.data.source} has scenes with a label for each pixel. Set"
+        " --config.adapt.objective=least_squares."
+      )
+    if config.adapt.discriminator == "patch":
+      size = players.input_size(config.data)
+      images = tf.zeros([1, *size, config.data.channels])
+      players.discriminators(config, self.source(images)["taps"])
 
   def execute(self) -> dict[str, Any]:
     """Runs every stage that the config asks for; returns what results.json holds.

@@ -12,15 +12,18 @@ All that stands here does nothing, and costs nothing, with one worker.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfdam import cluster as cluster_lib
@@ -186,6 +189,48 @@ def check_shared(strategy: tf.distribute.Strategy, folder: run_folder.RunFolder)
         " that all workers share."
       )
     time.sleep(0.5)
+
+
+def check_same(
+  strategy: tf.distribute.Strategy,
+  folder: run_folder.RunFolder,
+  config: config_lib.Config,
+  digests: Mapping[str, Any],
+) -> None:
+  """Raises config.UserError on every worker if one has another config or other data.
+
+  Otherwise each would step by its own learning rate, or wait for a call that another does
+  not make, and only the chief's weights would be saved.
+
+  Args:
+    digests: {role: {file: MD5}} of what this worker reads.
+  """
+  team = cluster(strategy)
+  if team is None:
+    return
+  fields = config_lib.shared_fields(config)
+  trained_on = {role: digests.get(role) for role in ("source", "target")}
+  text = json.dumps([fields, trained_on], sort_keys=True)
+  own = zlib.crc32(text.encode())
+  differs = own != agree(strategy, own)
+  flags = tf.one_hot(team.index, len(team.addresses), dtype=tf.int64) * int(differs)
+  others = [team.describe(i) for i in np.flatnonzero(_sum(strategy, flags).numpy())]
+  if not others:
+    return
+  raise config_lib.UserError(
+    f"{', '.join(others)} was started with another config or other data than the chief."
+    f"{_unlike_chief(folder, config) if differs else ''} Start all workers with the same"
+    " command and the same data."
+  )
+
+
+def _unlike_chief(folder: run_folder.RunFolder, config: config_lib.Config) -> str:
+  """The fields in which this worker differs from config.json, as far as they are there."""
+  chief = run_folder.RunFolder(folder.shared_path).read_config()
+  there = config_lib.shared_fields(chief)
+  here = config_lib.shared_fields(config)
+  found = [f"{k}: {v!r} here, {there[k]!r} there" for k, v in here.items() if v != there[k]]
+  return f" {'; '.join(found)}." if found else " No field differs: the data does."
 
 
 @contextlib.contextmanager
