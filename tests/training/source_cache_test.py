@@ -55,6 +55,13 @@ class SourceCacheTest(tf.test.TestCase, parameterized.TestCase):
     self.execute("second", **fields)
     self.assertLen(self.entries(), 2)
 
+  def test_what_decides_no_weight_is_in_no_key(self):
+    def key(**fields):
+      return source_cache.key(synthetic.small_config(**fields), {"file": "md5"}, ["CPU:0"])
+
+    self.assertEqual(key(), key(data__cache_mb=1, data__require_canonical=True))
+    self.assertNotEqual(key(), key(data__source_limit=5))
+
   def test_off_shares_nothing(self):
     self.execute("first", source__cache="off")
     self.assertFalse(os.path.exists(self.cache))

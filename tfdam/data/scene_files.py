@@ -168,8 +168,8 @@ def _check_labels_exist(split: Split) -> None:
     if owners.setdefault(label, image) != image:
       raise config_lib.UserError(
         f"{owners[label]} and {image} have one label, {label}; expected one each"
-        f" ({split.expected}). Rename one of them, or tell them apart in"
-        " dataset.yaml ({folder})."
+        f" ({split.expected}). Rename one of them, or tell them apart by {{folder}} in the"
+        " 'labels' of a dataset.yaml."
       )
 
 

@@ -225,12 +225,15 @@ def check_same(
 
 
 def _unlike_chief(folder: run_folder.RunFolder, config: config_lib.Config) -> str:
-  """The fields in which this worker differs from config.json, as far as they are there."""
+  """The fields in which this worker differs from what the run began with."""
   chief = run_folder.RunFolder(folder.shared_path).read_config()
   there = config_lib.shared_fields(chief)
   here = config_lib.shared_fields(config)
   found = [f"{k}: {v!r} here, {there[k]!r} there" for k, v in here.items() if v != there[k]]
-  return f" {'; '.join(found)}." if found else " No field differs: the data does."
+  if found:
+    return f" {'; '.join(found)}."
+  # A resumed run's chief may have been given other `loop` fields than config.json has.
+  return " No field differs from config.json: the data does, or what the chief was given."
 
 
 @contextlib.contextmanager
