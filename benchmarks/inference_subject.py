@@ -38,7 +38,7 @@ class Subject(NamedTuple):
   def network(self) -> tf.keras.Model:
     """Built anew; the same weights at every call, in every process."""
     if not self.workdir:
-      return players.network(self.config, "network")
+      return players.network(self.config, "network", self.contract.stage)
     folder = run_folder.RunFolder(self.workdir)
     return pipeline.restore(self.config, folder, self.contract.stage)[0]
 

@@ -71,7 +71,8 @@ def main(argv: list[str]) -> None:
   del argv
   logging.set_verbosity(logging.WARNING)
   config = config_lib.resolve(streets.get_config())
-  source, target = (players.network(config, name) for name in ("source", "matched"))
+  source = players.network(config, "source")
+  target = players.network(config, "matched", "gaussian")
   size = players.input_size(config.data)
   options = dataclasses.replace(config.match, memory_mb=_BUDGET.value)
 

@@ -23,8 +23,9 @@ _HEADERS = {
     "|---|---|---|---|---|---|---|",
   ),
   "segmentation": (
-    "| method | seeds | mIoU | pixel accuracy | class accuracy | transductive mIoU |",
-    "|---|---|---|---|---|---|",
+    "| method | recipe | seeds | mIoU | pixel accuracy | class accuracy |"
+    " transductive mIoU |",
+    "|---|---|---|---|---|---|---|",
   ),
 }
 # The paper's Table 1, percent on the target.
@@ -49,7 +50,8 @@ _METHODS = (
   "source_only", "supervised", "gaussian", "adabn", "jan", "adda", "adda_drift",
   "gam_no_drift", "gam", "best",
 )  # fmt: skip
-_RECIPES = ("release", "paper", "best", "segmentation")
+_SCENES = ("segmentation", "by_image")
+_RECIPES = ("release", "paper", "best", *_SCENES)
 _WEIGHTS = ("", "last step", "average")
 Row = tuple[str, str, str, str]  # pair, recipe, method, weights
 Scores = Mapping[str, Mapping[str, Any]]
@@ -71,7 +73,7 @@ def markdown(results: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
       rows[row].setdefault(run["seed"], scores)
   tables: dict[str, list[str]] = {}
   for row in sorted(rows, key=_order):
-    is_scenes = row[1] == "segmentation"
+    is_scenes = row[1] in _SCENES
     header = _HEADERS["segmentation" if is_scenes else "classification"]
     lines = tables.setdefault(row[0], list(header))
     lines.append(_scenes_line(row, rows[row]) if is_scenes else _line(row, rows[row]))
@@ -84,7 +86,7 @@ def _rows(run: Mapping[str, Any]) -> Iterable[tuple[Row, Scores]]:
   pair = run["name"].partition("-")[0].replace("_to_", " to ")
   *earlier, last = run["stages"]
   recipe, method = run["recipe"], run["method"]
-  if recipe == "segmentation" or last != "adapted":
+  if recipe in _SCENES or last != "adapted":
     yield (pair, recipe, method, ""), run["stages"][last]
   elif "last_step" in run:
     yield (pair, recipe, method, "last step"), run["last_step"]
@@ -122,7 +124,7 @@ def _scenes_line(row: Row, by_seed: Mapping[int, Scores]) -> str:
   cells = [
     _cell([scores[split][name] for scores in by_seed.values()]) for split, name in columns
   ]
-  return f"| {row[2]} | {seeds} | {' | '.join(cells)} |"
+  return f"| {row[2]} | {row[1]} | {seeds} | {' | '.join(cells)} |"
 
 
 def _cell(fractions: list[float]) -> str:

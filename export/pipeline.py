@@ -57,7 +57,7 @@ def restore(
       f"{folder.path} holds no whole checkpoint of the end of stage {stage}. Let the run"
       " end, or set --stage."
     )
-  network = players.network(config, "network")
+  network = players.network(config, "network", stage)
   checkpoints.restore_model(network, place)
   return network, checkpoints.read_info(place)["step"]
 
@@ -123,7 +123,10 @@ class _Work:
       config.data.height,
       config.data.width,
     )
-    self.exact = parity.RESIZED if is_resized else parity.FLOAT32
+    is_by_image = config.match.image_moments > 0 and contract.stage != "source_only"
+    self.exact = parity.FLOAT32
+    if is_resized or is_by_image:
+      self.exact = parity.RESIZED if is_resized else parity.BY_IMAGE
     logging.info("export: the Keras network, what all else is compared with.")
     self.test = samples_lib.load(config, self.root, contract, "test")
     scored = self.test if self.test and self.test.read_label else None

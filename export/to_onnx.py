@@ -21,8 +21,8 @@ OPSET = 17
 # kernel for it in ONNX Runtime, in TensorRT, and in int8?
 _ALLOWED = frozenset({
   "Add", "ArgMax", "Cast", "Concat", "Conv", "ConvTranspose", "Div", "Flatten", "Gemm",
-  "MatMul", "MaxPool", "Mul", "Pad", "Relu", "Reshape", "Resize", "Slice", "Softmax",
-  "Squeeze", "Sub", "Transpose", "Unsqueeze",
+  "GlobalAveragePool", "MatMul", "MaxPool", "Mul", "Pad", "Reciprocal", "Relu", "Reshape",
+  "Resize", "Slice", "Softmax", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze",
 })  # fmt: skip
 # What images of any size, or any number of them, take besides.
 _ALLOWED_DYNAMIC = _ALLOWED | {

@@ -72,16 +72,21 @@ def test_scenes_have_a_table_of_their_own():
   }
   results = [
     {
-      "name": f"streets-{method}", "recipe": "segmentation", "method": method, "seed": 3,
+      "name": f"streets-{method}", "recipe": recipe, "method": method, "seed": 3,
       "stages": stages,
     }
-    for method in ("best", "gam")
+    for recipe, method in (
+      ("by_image", "gam"), ("segmentation", "best"), ("segmentation", "gam")
+    )
   ]  # fmt: skip
   assert table.markdown(results)["streets"][2:] == [
-    "| source_only | 3 | 10.00 | 70.00 | 40.00 | 30.00 |",
-    "| gaussian | 3 | 20.00 | 70.00 | 40.00 | 30.00 |",
-    "| gam | 3 | 25.00 | 70.00 | 40.00 | 30.00 |",
-    "| best | 3 | 25.00 | 70.00 | 40.00 | 30.00 |",
+    "| source_only | segmentation | 3 | 10.00 | 70.00 | 40.00 | 30.00 |",
+    "| gaussian | segmentation | 3 | 20.00 | 70.00 | 40.00 | 30.00 |",
+    "| gam | segmentation | 3 | 25.00 | 70.00 | 40.00 | 30.00 |",
+    "| best | segmentation | 3 | 25.00 | 70.00 | 40.00 | 30.00 |",
+    "| source_only | by_image | 3 | 10.00 | 70.00 | 40.00 | 30.00 |",
+    "| gaussian | by_image | 3 | 20.00 | 70.00 | 40.00 | 30.00 |",
+    "| gam | by_image | 3 | 25.00 | 70.00 | 40.00 | 30.00 |",
   ]
 
 

@@ -84,6 +84,15 @@ def test_an_integer_stands_for_a_float_but_not_the_reverse():
     config_lib.resolve(values)
 
 
+@pytest.mark.parametrize(
+  ("field", "value"),
+  [("match.enabled", False), ("match.method", "adabn"), ("adapt.batch_norm", "train")],
+)
+def test_moments_of_images_need_moving_ones_to_mix_with(field, value):
+  with pytest.raises(config_lib.UserError, match=f"image_moments is 0.5, but {field} is"):
+    resolve(**{"match.image_moments": 0.5, field: value})
+
+
 @pytest.mark.parametrize("field", ["adapt.init", "adapt.drift_anchor"])
 def test_a_matched_start_needs_matching(field):
   with pytest.raises(config_lib.UserError, match="match.enabled"):

@@ -10,10 +10,12 @@ from tests import networks, synthetic
 from tfdam.training import players
 
 
-def make(name, **changes):
+def make(name, image_moments=0.0, **changes):
   """A small network, its variables away from their initial values, and its contract."""
-  config = synthetic.small_config(model__name=name, **networks.SMALL[name])
-  network = players.network(config, "net")
+  config = synthetic.small_config(
+    model__name=name, match__image_moments=image_moments, **networks.SMALL[name]
+  )
+  network = players.network(config, "net", "adapted")
   rng = np.random.RandomState(0)
   for variable in network.variables:
     # Also gammas, betas and moments, which would otherwise fold into nothing.

@@ -151,6 +151,11 @@ class Match:
   # gaussian: scale and shift give each site the source's moments; adabn: batch norms take
   # the target's moving mean and variance, other sites stay (Sec. 4.1).
   method: str = _field("gaussian", choices=("gaussian", "adabn"))
+  # The share that each image's own mean and variance (over its locations) have in what the
+  # batch norms of the matched and the adapted network normalise by; moving moments have
+  # the rest. 0: nothing is added to the network; above, inference computes them. 1 divides
+  # an image without contrast by its rounding: export may refuse it.
+  image_moments: float = _field(0.0, low=0.0, high=1.0)
   # Sites to match, in network order: "all", or names separated by commas.
   sites: str = _field("all")
   # Calibration images taken from each training split; 0: all of them.
@@ -574,7 +579,24 @@ def _check_together(config: Config) -> None:
       " without bound, or below 0; expected 0 (all classes weigh the same) or more than 1,"
       " such as 1.1. Set --config.source.class_weight_offset."
     )
+  _check_image_moments(config)
   _check_players(config.adapt)
+
+
+def _check_image_moments(config: Config) -> None:
+  """Refuses what `match.image_moments` would contradict."""
+  contradictions = {
+    "match.enabled": ("True", not config.match.enabled),
+    "match.method": ("gaussian", config.match.method != "gaussian"),
+    "adapt.batch_norm": ("matched", config.adapt.batch_norm != "matched"),
+  }
+  for name, (wanted, contradicts) in contradictions.items():
+    if config.match.image_moments and contradicts:
+      raise UserError(
+        f"match.image_moments is {config.match.image_moments}, but {name} is"
+        f" {_get(config, name)!r}, which leaves batch norms no moments to mix with. Set"
+        f" --config.match.image_moments=0 or --config.{name}={wanted}."
+      )
 
 
 def _check_players(options: Adapt) -> None:

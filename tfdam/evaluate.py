@@ -48,7 +48,6 @@ def main(argv: list[str]) -> None:
 
   alone = config_lib.Runtime("none", num_replicas=1, precision=config.runtime.precision)
   runtime.start(alone, config.seed)
-  network = players.network(config, "network")
   found = {}
   for stage in stages.STAGES if _STAGE.value == "all" else (_STAGE.value,):
     place = checkpoints.newest(folder.checkpoints(stage))
@@ -57,6 +56,7 @@ def main(argv: list[str]) -> None:
     info = checkpoints.read_info(place)
     if info["step"] < info["total"]:
       logging.warning("%s stands at step %d of %d.", stage, info["step"], info["total"])
+    network = players.network(config, "network", stage)
     checkpoints.restore_model(network, place)
     with feeds.failures_explained():
       found[stage] = evaluation.score_splits(network, scored, config)

@@ -7,11 +7,13 @@ from tfdam import config as config_lib
 
 
 def get_config(options: str | None = None):
-  chosen = config_lib.parse_options(options, method=recipes.METHODS)
+  chosen = config_lib.parse_options(options, recipe=recipes.RECIPES, method=recipes.METHODS)
   config = recipes.segmentation(
     "carla_to_camvid", "carla", "camvid", recipes.CARLA_CAMVID, chosen["method"]
   )
   recipes.small(config)
+  if chosen["recipe"] == "by_image":
+    recipes.by_image(config)
   # Fifty frames of one street are soon learnt by heart.
   if chosen["method"] != "supervised":
     config.source.steps = 1_000

@@ -7,9 +7,11 @@ from tfdam import config as config_lib
 
 
 def get_config(options: str | None = None):
-  chosen = config_lib.parse_options(options, method=recipes.METHODS)
+  chosen = config_lib.parse_options(options, recipe=recipes.RECIPES, method=recipes.METHODS)
   config = recipes.segmentation(
     "streets_to_camvid", "streets/sim", "camvid", recipes.CAMVID, chosen["method"]
   )
   recipes.small(config)
+  if chosen["recipe"] == "by_image":
+    recipes.by_image(config)
   return config

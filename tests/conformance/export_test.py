@@ -8,6 +8,7 @@ import tensorflow as tf
 from export import backends, module, parity, to_onnx, to_saved_model
 from tests import exported, networks
 from tfdam import models
+from tfdam.models import conv_norm
 
 # What may stand in ERFNet's file, by the issue that asked for it: convolutions and what
 # lies between them, one enlargement, one choice of the likeliest class.
@@ -73,9 +74,32 @@ def test_erfnet_is_convolutions_and_little_else():
   assert kinds["Resize"] == kinds["ArgMax"] == 1
 
 
-@pytest.mark.parametrize("name", ["erfnet", "fcn8s", "drn26"])
-def test_images_of_any_size_and_number(name):
-  inference, contract = exported.make(name, dynamic_size=True, dynamic_batch=True)
+@pytest.mark.parametrize("name", ["erfnet", "drn26"])
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_norms_that_look_at_each_image_go_along(name, share, tmp_path):
+  inference, contract = exported.make(name, image_moments=share)
+  saved = str(tmp_path / "1")
+  to_saved_model.write(inference, contract, saved)
+  model = to_onnx.convert(module.traced(inference, contract, 1), contract)
+  norms = sum(isinstance(v, conv_norm.BatchNorm) for v in inference.network.submodules)
+  # A mean and a variance each; the operators that move channels do not multiply.
+  assert to_onnx.operators(model)["GlobalAveragePool"] == 2 * norms
+  assert to_onnx.operators(model)["Transpose"] <= 2
+  for backend in (backends.of_session(saved), backends.of_onnx(model, contract)):
+    parity.check(name, parity.BY_IMAGE, compared(inference, contract, backend), None)
+  plain, _ = exported.make(name)
+  images = parity.probes(contract, None)["random 0"][None]
+  assert not np.allclose(
+    inference.network(images / 255.0)["logits"], plain.network(images / 255.0)["logits"]
+  )
+
+
+@pytest.mark.parametrize(
+  ("name", "share"),
+  [("erfnet", 0.0), ("fcn8s", 0.0), ("drn26", 0.0), ("erfnet", 0.7), ("drn26", 0.7)],
+)
+def test_images_of_any_size_and_number(name, share):
+  inference, contract = exported.make(name, share, dynamic_size=True, dynamic_batch=True)
   model = to_onnx.convert(module.traced(inference, contract, None), contract)
   session = onnxruntime.InferenceSession(
     model.SerializeToString(), providers=["CPUExecutionProvider"]

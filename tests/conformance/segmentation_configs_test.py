@@ -46,6 +46,23 @@ class SegmentationConfigsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(method == "supervised", config.data.source == config.data.target)
     self.assertEqual(method == "adabn", config.match.method == "adabn")
 
+  @parameterized.product(
+    path=["streets_to_camvid", "carla_to_camvid"], method=recipes.METHODS
+  )
+  def test_batch_norms_look_at_images_where_moments_are_matched(self, path, method):
+    path = f"configs/segmentation/{path}.py"
+    by_image, plain = (
+      config_lib.resolve(runs.load_config(path, f"{recipe},{method}"))
+      for recipe in recipes.RECIPES
+    )
+    differing = config_lib.differences(by_image, plain)
+    if method in ("adabn", "source_only", "supervised"):
+      self.assertEqual(by_image, plain)
+    else:
+      self.assertEqual(differing, {"match.image_moments": (0.7, 0.0)})
+      self.assertEqual((by_image.recipe, plain.recipe), recipes.RECIPES)
+      self.assertNotEqual(by_image.name, plain.name)
+
   def test_synthia_has_its_two_sets_of_classes(self):
     for option, count in (("16", 16), ("13", 13)):
       values = runs.load_config("configs/segmentation/synthia_to_cityscapes.py", option)

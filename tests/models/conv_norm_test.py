@@ -121,7 +121,39 @@ class ConvNormTest(tf.test.TestCase):
     self.assertAllEqual(pair(x), expected)
 
 
-class BatchNormTest(tf.test.TestCase):
+class BatchNormTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters(0.0, 0.3, 1.0)
+  def test_each_image_takes_its_share_in_inference(self, share):
+    x = images(3, 6, 5, 3) * [1.0, 2.0, 3.0] + [5.0, -4.0, 3.0]
+    pair = conv_norm.ConvNorm(conv_norm.Conv(4, 3), conv_norm.BatchNorm(), "pair")
+    pair(x), randomise(pair.conv, 1), randomise(pair.norm, 2)
+    pair.norm.image_share = share
+    convolved = pair.conv(x).numpy().astype(np.float64)
+    norm = {v.name.split("/")[-1][:-2]: v.numpy() for v in pair.norm.weights}
+    expected = []
+    for image in convolved:  # by itself: no other image of the batch counts
+      mean = share * image.mean((0, 1)) + (1 - share) * norm["moving_mean"]
+      variance = share * image.var((0, 1)) + (1 - share) * norm["moving_variance"]
+      normed = (image - mean) / np.sqrt(variance + pair.norm.epsilon)
+      expected.append(normed * norm["gamma"] + norm["beta"])
+    # float32 values of order 100, of deviations of order 10.
+    self.assertAllClose(pair(x), expected, atol=1e-4)
+    trained = pair(x, training=True)
+    pair.norm.image_share = 0.0
+    self.assertAllEqual(trained, pair(x, training=True))
+
+  def test_half_precision_keeps_an_images_moments_in_float32(self):
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    self.addCleanup(tf.keras.mixed_precision.set_global_policy, "float32")
+    norm = conv_norm.BatchNorm()
+    x = tf.cast(images(2, 40, 40, 2) * 300.0, tf.float16)  # squares beyond float16
+    norm(x)
+    norm.image_share = 1.0
+    found = norm(x)
+    self.assertEqual(found.dtype, tf.float16)
+    deviation = tf.math.reduce_std(tf.cast(found, tf.float32), [1, 2])
+    self.assertAllClose(deviation, tf.ones([2, 2]), atol=1e-3)
+
   def test_two_replicas_are_one(self):
     """Outputs, gradients and moving moments of halves of a batch, far from zero."""
     x = images(4, 3, 5, 2) + 100.0

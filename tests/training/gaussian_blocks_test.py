@@ -39,12 +39,12 @@ class GaussianBlocksTest(tf.test.TestCase, parameterized.TestCase):
     shifted = tf.image.resize(coarse[2:], [32, 48]) * [0.4, 0.6, 0.8] + [0.3, 0.1, 0.0]
     self.target_images = tf.split(shifted, [3, 1])
 
-  def network(self, name):
+  def network(self, name, image_moments=0.0, stage="gaussian"):
     config = synthetic.small_config(
       model__name=name, data__height=32, data__width=48, data__channels=3,
-      data__num_classes=5, **_SMALL[name],
+      data__num_classes=5, match__image_moments=image_moments, **_SMALL[name],
     )  # fmt: skip
-    model = players.network(config, "net")
+    model = players.network(config, "net", stage)
     rng = np.random.RandomState(1)
     for variable in model.variables:
       if "score" in variable.name and not np.any(variable):
@@ -58,9 +58,12 @@ class GaussianBlocksTest(tf.test.TestCase, parameterized.TestCase):
       source, target, self.source_images, self.target_images, config_lib.Match(**options)
     )
 
-  @parameterized.parameters(*[(name,) for name in _SMALL])
-  def test_every_site_ends_with_the_source_moments(self, name):
-    source, target = self.network(name), self.network(name)
+  @parameterized.parameters(
+    *[(name, 0.0) for name in _SMALL], ("erfnet", 1.0), ("drn26", 0.7)
+  )
+  def test_every_site_ends_with_the_source_moments(self, name, image_moments):
+    source = self.network(name)
+    target = self.network(name, image_moments)
     before = moments(target, self.target_images)
     records = self.match(source, target, max_scale=1e4)
     wanted = moments(source, self.source_images)

@@ -1,5 +1,6 @@
 """Whole runs on small drawn scenes."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -8,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from export import pipeline
 from tests import runs, synthetic
 from tfdam import config as config_lib
-from tfdam.training import stages
+from tfdam.training import evaluation, run_folder, stages
 
 # Everything that draws at random: crops, mirrors, dropout, light and moves.
 _CHANCE = {
@@ -55,8 +57,33 @@ class ScenesRunTest(tf.test.TestCase):
       self.run_config(config)
     self.assertFalse(os.path.exists(self.path()))
 
+  def test_norms_that_look_at_each_image_belong_to_the_matched_networks(self):
+    config = synthetic.scenes_config(match__image_moments=1.0, adapt__ema_momentum=0.5)
+    results = self.run_config(config)
+    scored = runs.scenes_domains(config).scored
+    images = tf.random.stateless_uniform([2, 32, 48, 3], [0, 0])
+    folder = run_folder.RunFolder(self.path())
+    plain = dataclasses.replace(config, match=config_lib.Match())
+    for stage in stages.STAGES:
+      # As the exporter restores it, and evaluate does.
+      network, _ = pipeline.restore(config, folder, stage)
+      again = evaluation.score_splits(network, scored, config)
+      self.assertEqual(again, results["stages"][stage])
+      without, _ = pipeline.restore(plain, folder, stage)
+      logits, others = network(images)["logits"], without(images)["logits"]
+      self.assertEqual(np.allclose(logits, others, rtol=1e-3), stage == "source_only")
+
+  def test_norms_that_look_at_each_image_are_refused_where_there_are_none(self):
+    config = synthetic.scenes_config(match__image_moments=1.0)
+    config = dataclasses.replace(config, model=config_lib.Model("fcn8s", width=0.05))
+    with self.assertRaisesRegex(config_lib.UserError, "fcn8s has no batch norms of maps"):
+      self.run_config(config)
+    self.assertFalse(os.path.exists(self.path()))
+
   def test_a_run_cut_off_ends_with_the_same_bits(self):
-    config = synthetic.scenes_config(loop__checkpoint_every=4, **_CHANCE)
+    config = synthetic.scenes_config(
+      loop__checkpoint_every=4, match__image_moments=0.7, **_CHANCE
+    )
     whole = self.run_config(config, "whole")
     self.run_config(config, "cut")
     # As if killed in step 9 of source training, and again in step 9 of adaptation.

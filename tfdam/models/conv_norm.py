@@ -53,9 +53,17 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
   Keras' `synchronized=True` takes the variance as a difference of large numbers and leaves
   out the factor n / (n - 1) that moving variances have on one replica, which would make the
   number of replicas matter.
+
+  Attributes:
+    image_share: in inference, the share that each image's own moments have in what it is
+      normalised by, 0 to 1; moving moments have the rest. Set before the network is traced.
   """
 
+  image_share = 0.0
+
   def call(self, inputs, training=False):
+    if self.image_share and not training:
+      return self._by_image(inputs)
     replica = tf.distribute.get_replica_context()
     is_shared = replica is not None and replica.num_replicas_in_sync > 1
     if not (training and self.trainable and is_shared):
@@ -79,12 +87,36 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
     scale = self.gamma * tf.math.rsqrt(variance + self.epsilon)
     return tf.cast((x - mean) * scale + self.beta, inputs.dtype)
 
+  def _by_image(self, inputs):
+    """Normalises [B, H, W, channels] by moments over each image's locations.
+
+    Schneider et al., "Improving robustness against common corruptions by covariate shift
+    adaptation", 2020, with one image as the sample: means and variances are mixed.
+    """
+    x = tf.cast(inputs, self.gamma.dtype)  # moments need float32
+    mean = tf.reduce_mean(x, [1, 2], keepdims=True)
+    variance = tf.reduce_mean(tf.math.squared_difference(x, mean), [1, 2], keepdims=True)
+    share = self.image_share
+    mean = share * mean + (1.0 - share) * self.moving_mean
+    variance = share * variance + (1.0 - share) * self.moving_variance
+    scale = self.gamma * tf.math.rsqrt(variance + self.epsilon)
+    return tf.cast(x * scale + (self.beta - mean * scale), inputs.dtype)
+
+
+def normalise_by_image(model: tf.keras.Model, share: float) -> int:
+  """Sets `image_share` of every BatchNorm in the model; returns how many there are."""
+  norms = [layer for layer in model.submodules if isinstance(layer, BatchNorm)]
+  for norm in norms:
+    norm.image_share = share
+  return len(norms)
+
 
 class ConvNorm(tf.keras.layers.Layer):
   """A convolution and the batch norm after it.
 
   In inference the norm is folded into kernel and bias at every call: no pass over the
-  activations is spent on it, and gradients reach all four of its and their variables.
+  activations is spent on it, and gradients reach all four of its and their variables. A
+  norm that looks at each image (`image_share`) stays a layer.
 
   Call arguments:
     x: float [B, H, W, channels].
@@ -106,8 +138,8 @@ class ConvNorm(tf.keras.layers.Layer):
     super().build(input_shape)
 
   def call(self, x, training=False):
-    if training:
-      return self.norm(self.conv(x), training=True)
+    if training or self.norm.image_share:
+      return self.norm(self.conv(x), training=training)
     return folded(self.conv, x, *scale_and_shift(self.norm))
 
 

@@ -93,10 +93,10 @@ class _Downsampler(blocks.Block):
 
   def _before(self, state, training):
     x = state["output"]
-    if training:
+    if training or self.norm.image_share:
       convolved = self.conv(x)
       pooled = tf.cast(_pool(x), convolved.dtype)
-      x = self.norm(tf.concat([convolved, pooled], axis=-1), training=True)
+      x = self.norm(tf.concat([convolved, pooled], axis=-1), training=training)
       return {**state, "output": x}
     scale, shift = conv_norm.scale_and_shift(self.norm)
     count = self.conv.filters

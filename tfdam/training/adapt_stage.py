@@ -53,13 +53,15 @@ def adapt(
   workers.announce(context.strategy, "adapted")
   networks = {"source": source, "matched": matched}
   with context.strategy.scope():
-    target = players.network(config, "target")
+    target = players.network(config, "target", "adapted")
     target.set_weights(networks[options.init].get_weights())
     size = players.input_size(config.data)
     taps = target(tf.zeros([1, *size, config.data.channels]))["taps"]
     discriminators = players.discriminators(config, taps)
     optimizers = players.adapt_optimizers(options, target, discriminators)
-    averaged = players.network(config, "averaged") if options.ema_momentum else target
+    averaged = target
+    if options.ema_momentum:
+      averaged = players.network(config, "averaged", "adapted")
   anchor = networks[options.drift_anchor]
   # Pair before freezing: a frozen network has no trainable variables.
   weight_pairs = drift.pair_weights(anchor.trainable_variables, target.trainable_variables)

@@ -14,20 +14,25 @@ import tensorflow as tf
 from tfdam import config as config_lib
 from tfdam import matching, models
 from tfdam.matching import adversarial, drift
+from tfdam.models import conv_norm
 from tfdam.training import adapt_step, checkpoints, joint_step, loop
 from tfdam.training import optimizers as optimizers_lib
 
 Models = Mapping[str, tf.keras.Model]
 
 
-def network(config: config_lib.Config, name: str) -> tf.keras.Model:
+def network(
+  config: config_lib.Config, name: str, stage: str = "source_only"
+) -> tf.keras.Model:
   """Builds the config's network with all its variables; the same weights at every call.
 
   Args:
     name: its role; "source" alone starts from `model.weights`.
+    stage: which one it belongs to: after "source_only", `match.image_moments` counts.
 
   Raises:
-    config.UserError: no such network, or one that cannot take images of this size.
+    config.UserError: no such network, one that cannot take images of this size, or one
+      without the batch norms that `match.image_moments` is about.
   """
   if config.model.name not in models.MODELS:
     raise config_lib.UserError(
@@ -39,6 +44,13 @@ def network(config: config_lib.Config, name: str) -> tf.keras.Model:
   if name != "source":
     options.pop("weights", None)  # the others take the source network's
   model = kind(config.data.num_classes, config.seed, name=name, **options)
+  share = config.match.image_moments
+  num_norms = conv_norm.normalise_by_image(model, share if stage != "source_only" else 0.0)
+  if share and not num_norms:
+    raise config_lib.UserError(
+      f"match.image_moments is {share}, but {config.model.name} has no batch norms of maps."
+      " Set --config.match.image_moments=0 or --config.model.name=erfnet."
+    )
   data = config.data
   height, width = input_size(data)
   try:

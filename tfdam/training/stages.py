@@ -197,7 +197,7 @@ class Run:
     config, options = self.config, self.config.match
     workers.announce(self.strategy, "gaussian")
     with self.strategy.scope():
-      matched = players.network(config, "matched")
+      matched = players.network(config, "matched", "gaussian")
     checkpoints = self.context.checkpoints("gaussian", {"model": matched})
     if checkpoints.restore() is not None:
       return matched
