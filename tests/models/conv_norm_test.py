@@ -154,9 +154,10 @@ class BatchNormTest(tf.test.TestCase, parameterized.TestCase):
     deviation = tf.math.reduce_std(tf.cast(found, tf.float32), [1, 2])
     self.assertAllClose(deviation, tf.ones([2, 2]), atol=1e-3)
 
-  def test_two_replicas_are_one(self):
+  @parameterized.parameters([(4, 3, 5, 2)], [(6, 2)])
+  def test_two_replicas_are_one(self, shape):
     """Outputs, gradients and moving moments of halves of a batch, far from zero."""
-    x = images(4, 3, 5, 2) + 100.0
+    x = images(*shape) + 100.0
 
     def step(norm, values):
       with tf.GradientTape() as tape:

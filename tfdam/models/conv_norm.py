@@ -55,14 +55,14 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
   number of replicas matter.
 
   Attributes:
-    image_share: in inference, the share that each image's own moments have in what it is
-      normalised by, 0 to 1; moving moments have the rest. Set before the network is traced.
+    image_share: in inference, the share that each image's own moments have in what its maps
+      are normalised by, 0 to 1; moving moments have the rest. Set before tracing.
   """
 
   image_share = 0.0
 
   def call(self, inputs, training=False):
-    if self.image_share and not training:
+    if self.image_share and not training and inputs.shape.rank == 4:
       return self._by_image(inputs)
     replica = tf.distribute.get_replica_context()
     is_shared = replica is not None and replica.num_replicas_in_sync > 1
@@ -78,10 +78,11 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
     mean = batch_mean(x)
     variance = batch_mean(tf.math.squared_difference(x, mean))
     count = tf.cast(tf.size(x) // x.shape[-1] * replica.num_replicas_in_sync, x.dtype)
-    sample_variance = variance * count / tf.maximum(count - 1.0, 1.0)
+    # Keras estimates a population's variance from maps, and takes the batch's without them.
+    bessel = count / tf.maximum(count - 1.0, 1.0) if x.shape.rank == 4 else 1.0
     for moving, value in (
       (self.moving_mean, mean),
-      (self.moving_variance, sample_variance),
+      (self.moving_variance, variance * bessel),
     ):
       moving.assign_sub((moving - tf.stop_gradient(value)) * (1.0 - self.momentum))
     scale = self.gamma * tf.math.rsqrt(variance + self.epsilon)

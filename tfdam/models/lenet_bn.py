@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfdam.models import lenet
+from tfdam.models import conv_norm, lenet
 
 
 class LeNetBN(lenet.LeNet):
@@ -16,7 +16,7 @@ class LeNetBN(lenet.LeNet):
 
   def __init__(self, num_classes: int, seed: int = 0, name: str = "lenet_bn"):
     super().__init__(num_classes, seed, name)
-    norm = tf.keras.layers.BatchNormalization
+    norm = conv_norm.BatchNorm
     self.bn1, self.bn2, self.bn3 = norm(name="bn1"), norm(name="bn2"), norm(name="bn3")
 
   def affine1(self, x, training):
