@@ -2,6 +2,7 @@
 
 import os
 import threading
+from unittest import mock
 
 import tensorflow as tf
 from absl.testing import parameterized
@@ -61,6 +62,21 @@ class SourceCacheTest(tf.test.TestCase, parameterized.TestCase):
 
     self.assertEqual(key(), key(data__cache_mb=1, data__require_canonical=True))
     self.assertNotEqual(key(), key(data__source_limit=5))
+
+  def test_a_file_of_weights_counts_by_its_content(self):
+    """And by its path from where the user stands, as Bazel starts programs elsewhere."""
+
+    def key(name):
+      config = synthetic.small_config(model__weights=name)
+      return source_cache.key(config, {}, ["CPU:0"])
+
+    here = {"BUILD_WORKING_DIRECTORY": self.folder}
+    for name, content in (("a.h5", b"one"), ("b.h5", b"one"), ("c.h5", b"two")):
+      with open(os.path.join(self.folder, name), "wb") as file:
+        file.write(content)
+    with mock.patch.dict(os.environ, here):
+      self.assertEqual(key("a.h5"), key("b.h5"))
+      self.assertNotEqual(key("a.h5"), key("c.h5"))
 
   def test_off_shares_nothing(self):
     self.execute("first", source__cache="off")

@@ -1,5 +1,6 @@
 """Whole runs on small drawn digits: what they write, and what they never read."""
 
+import dataclasses
 import glob
 import json
 import os
@@ -42,6 +43,21 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertGreater(timing["source_steps_per_s"], 0)
     self.assertGreater(timing["adapt_steps_per_s"], 0)
     self.assertGreater(timing["seconds"], 0)
+
+  def test_what_training_started_from_is_not_needed_to_go_on(self):
+    config = synthetic.small_config(adapt__steps=0, match__enabled=False)
+    runs.execute(config, self.root, self.path())
+    model = dataclasses.replace(config.model, weights="gone.h5")
+    config = dataclasses.replace(config, model=model)
+    domains = runs.domains(config, self.root)
+
+    def prepare(name):
+      folder = run_folder.RunFolder(self.path(name))
+      stages.Run(config, domains, folder, tf.distribute.get_strategy()).prepare()
+
+    prepare("run")
+    with self.assertRaisesRegex(config_lib.UserError, "gone.h5"):
+      prepare("another")
 
   def test_target_labels_are_never_opened_during_adaptation(self):
     """USPS to MNIST with the target's label files gone: the same weights to the bit."""

@@ -189,7 +189,7 @@ def check_files(options: config_lib.Data, root: str, scoring_only: bool = False)
       + "\nPut them there"
       + (f" (tfdam.download {' '.join(official)} fetches them)" if official else "")
       + ", or name another folder with the environment variable TFDAM_DATA or"
-      " --config.data.root."
+      " --config.data.root (--data_root of evaluate and export)."
     )
 
 

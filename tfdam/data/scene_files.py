@@ -75,7 +75,8 @@ def load(
   if not split.images:
     raise config_lib.UserError(
       f"{split.folder} has no {split.name} images; expected {split.expected}. Put them"
-      f" there ({split.info.where}), or set --config.data.root to the folder above it."
+      f" there ({split.info.where}), or set --config.data.root (--data_root of evaluate and"
+      " export) to the folder above it."
     )
   if split.name in split.info.sizes:
     notes = (

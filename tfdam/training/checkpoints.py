@@ -53,7 +53,7 @@ class Checkpoints:
     os.makedirs(partial)
     tf.train.Checkpoint(**self.objects).write(os.path.join(partial, _PREFIX))
     digests = {
-      name: _sha256(os.path.join(partial, name)) for name in sorted(os.listdir(partial))
+      name: file_digest(os.path.join(partial, name)) for name in sorted(os.listdir(partial))
     }
     with open(os.path.join(partial, _INFO), "w") as file:
       json.dump({"step": step, **info, "sha256": digests}, file, indent=2)
@@ -149,12 +149,13 @@ def find_damage(place: str) -> str | None:
     path = os.path.join(place, name)
     if not os.path.isfile(path):
       return f"{name} is missing"
-    if _sha256(path) != digest:
+    if file_digest(path) != digest:
       return f"{name} was changed or cut off"
   return None
 
 
-def _sha256(path: str) -> str:
+def file_digest(path: str) -> str:
+  """The file's SHA-256."""
   digest = hashlib.sha256()
   with open(path, "rb") as file:
     while block := file.read(1 << 20):

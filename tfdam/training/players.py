@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam import matching, models
+from tfdam import matching, models, runtime
 from tfdam.matching import adversarial, drift
 from tfdam.models import conv_norm
 from tfdam.training import adapt_step, checkpoints, joint_step, loop
@@ -27,7 +27,7 @@ def network(
   """Builds the config's network with all its variables; the same weights at every call.
 
   Args:
-    name: its role; "source" alone starts from `model.weights`.
+    name: its role; "source" alone starts from `model.weights`, if that is set.
     stage: which one it belongs to: after "source_only", `match.image_moments` counts.
 
   Raises:
@@ -41,8 +41,8 @@ def network(
     )
   kind = models.MODELS[config.model.name]
   options = _model_options(config.model, kind)
-  if name != "source":
-    options.pop("weights", None)  # the others take the source network's
+  if "weights" in options:  # the others take the source network's
+    options["weights"] = weights_path(config.model) if name == "source" else ""
   model = kind(config.data.num_classes, config.seed, name=name, **options)
   share = config.match.image_moments
   num_norms = conv_norm.normalise_by_image(model, share if stage != "source_only" else 0.0)
@@ -62,6 +62,12 @@ def network(
       " (or the crop's)."
     ) from error
   return model
+
+
+def weights_path(options: config_lib.Model) -> str:
+  """`model.weights`, absolute if it is a file."""
+  weights = options.weights
+  return runtime.resolve_path(weights) if weights not in ("", "imagenet") else weights
 
 
 def input_size(options: config_lib.Data) -> tuple[int, int]:

@@ -27,7 +27,7 @@ from absl import logging
 
 from tfdam import config as config_lib
 from tfdam import runtime
-from tfdam.training import checkpoints
+from tfdam.training import checkpoints, players
 
 # What trains: a change in any of these files is another training.
 _CODE = (
@@ -61,6 +61,9 @@ def key(
   for name, left_out in _LEFT_OUT.items():
     fields = dataclasses.asdict(getattr(config, name))
     sections[name] = {k: v for k, v in fields.items() if k not in left_out}
+  weights = players.weights_path(config.model)
+  if os.path.isfile(weights):
+    sections["model"]["weights"] = checkpoints.file_digest(weights)
   if config.source.augment:
     sections["augment"] = dataclasses.asdict(config.augment)
   decides = {

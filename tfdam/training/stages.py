@@ -6,6 +6,7 @@ where the newest whole checkpoint stands.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -78,15 +79,16 @@ class Run:
       runtime.check_batch(
         "adapt.global_batch_size", config.adapt.global_batch_size, replicas
       )
+    # A run that has its own source checkpoint no longer needs what it started from.
+    begun = self.context.checkpoints("source_only", {}).newest()
+    first = dataclasses.replace(config.model, weights="" if begun else config.model.weights)
     with self.strategy.scope():
-      self.source = players.network(config, "source")
+      self.source = players.network(dataclasses.replace(config, model=first), "source")
     if config.adapt.steps:
       players.tap_weights(config, self.source)
       self._check_matcher()
     if config.match.enabled:
       gaussian_stage.choose_sites(self.source, config.match)
-    # A run that has its own source checkpoint no longer needs the other run.
-    begun = self.context.checkpoints("source_only", {}).newest()
     if config.source.init_checkpoint and not begun:
       place = players.initial_checkpoint(
         runtime.resolve_path(config.source.init_checkpoint)
