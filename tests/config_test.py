@@ -93,6 +93,15 @@ def test_moments_of_images_need_moving_ones_to_mix_with(field, value):
     resolve(**{"match.image_moments": 0.5, field: value})
 
 
+@pytest.mark.parametrize("side", ["height", "width"])
+def test_a_crop_larger_than_the_image_names_both_flags(side):
+  assert resolve(**{f"data.crop_{side}": 28})
+  with pytest.raises(config_lib.UserError) as caught:
+    resolve(**{f"data.crop_{side}": 29})
+  assert f"--config.data.crop_{side} to at most 28" in str(caught.value)
+  assert f"--config.data.{side} to at least 29" in str(caught.value)
+
+
 @pytest.mark.parametrize("field", ["adapt.init", "adapt.drift_anchor"])
 def test_a_matched_start_needs_matching(field):
   with pytest.raises(config_lib.UserError, match="match.enabled"):

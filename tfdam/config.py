@@ -579,8 +579,20 @@ def _check_together(config: Config) -> None:
       " without bound, or below 0; expected 0 (all classes weigh the same) or more than 1,"
       " such as 1.1. Set --config.source.class_weight_offset."
     )
+  _check_crop(config.data)
   _check_image_moments(config)
   _check_players(config.adapt)
+
+
+def _check_crop(options: Data) -> None:
+  for side in ("height", "width"):
+    crop, whole = getattr(options, f"crop_{side}"), getattr(options, side)
+    if crop > whole:
+      raise UserError(
+        f"data.crop_{side} is {crop}, but images are resized to data.{side} {whole};"
+        f" expected a crop no larger than the image. Set --config.data.crop_{side} to at"
+        f" most {whole} (0: no crop) or --config.data.{side} to at least {crop}."
+      )
 
 
 def _check_image_moments(config: Config) -> None:

@@ -65,13 +65,6 @@ def test_an_empty_folder_is_named_with_what_it_should_hold(tmp_path):
     assert part in said
 
 
-@pytest.mark.parametrize("side", ["height", "width"])
-def test_a_crop_larger_than_the_image_names_both_flags(folder, side):
-  said = said_by(folder, **{f"crop_{side}": 65})
-  assert f"--config.data.crop_{side}" in said
-  assert f"--config.data.{side} to at least 65" in said
-
-
 def test_a_crop_as_large_as_the_image_is_fine(folder):
   assert len(load(folder, crop_height=48, crop_width=64)) == 4
 

@@ -191,7 +191,6 @@ def test_classes_are_those_that_the_run_shares():
     ({"channels": 1}, "channels=3"),
     ({"height": 16}, "data.height is 16; expected 32 to 4096"),
     ({"width": 8192}, "data.width is 8192"),
-    ({"crop_height": 4000}, "data.crop_height is 4000"),
   ],
 )
 def test_what_cannot_be_drawn_is_said(changes, said):

@@ -44,6 +44,17 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertGreater(timing["adapt_steps_per_s"], 0)
     self.assertGreater(timing["seconds"], 0)
 
+  @parameterized.parameters(
+    "augment.brightness", "augment.saturation", "source.class_weight_offset"
+  )
+  def test_what_scenes_alone_use_is_refused(self, field):
+    config = synthetic.small_config(
+      **{field.replace(".", "__"): 1.0 + 0.1 * ("off" in field)}
+    )
+    with self.assertRaisesRegex(config_lib.UserError, f"{field} is.*--config.{field}=0"):
+      runs.execute(config, self.root, self.path())
+    self.assertFalse(os.path.exists(self.path()))
+
   def test_what_training_started_from_is_not_needed_to_go_on(self):
     config = synthetic.small_config(adapt__steps=0, match__enabled=False)
     runs.execute(config, self.root, self.path())

@@ -67,11 +67,10 @@ def load(
       where their sizes differ; it is then resized (nearest). 0: sizes must be the same.
 
   Raises:
-    config.UserError: no images, a label is missing or of another size, a crop is larger
-      than the images; with on_bad_image=fail, a header that cannot be read; with
-      require_canonical, another number of images than the official one.
+    config.UserError: no images, a label is missing or of another size; with
+      on_bad_image=fail, a header that cannot be read; with require_canonical, another
+      number of images than the official one.
   """
-  check_crop(options)
   if not split.images:
     raise config_lib.UserError(
       f"{split.folder} has no {split.name} images; expected {split.expected}. Put them"
@@ -140,18 +139,6 @@ def last_part(paths: Sequence[str], divisor: int, title: str) -> tuple[list[str]
     " no held-out score"
   )
   return list(paths[-count:]) if paths else [], note
-
-
-def check_crop(options: config_lib.Data) -> None:
-  """Raises config.UserError if crops are larger than the resized images."""
-  for side in ("height", "width"):
-    crop, whole = getattr(options, f"crop_{side}"), getattr(options, side)
-    if crop > whole:
-      raise config_lib.UserError(
-        f"data.crop_{side} is {crop}, but images are resized to data.{side} {whole};"
-        f" expected a crop no larger than the image. Set --config.data.crop_{side} to at"
-        f" most {whole} (0: no crop) or --config.data.{side} to at least {crop}."
-      )
 
 
 def _check_labels_exist(split: Split) -> None:

@@ -84,6 +84,8 @@ class Run:
     first = dataclasses.replace(config.model, weights="" if begun else config.model.weights)
     with self.strategy.scope():
       self.source = players.network(dataclasses.replace(config, model=first), "source")
+    if self.task == "classification":
+      self._check_light()
     if config.adapt.steps:
       players.tap_weights(config, self.source)
       self._check_matcher()
@@ -94,6 +96,20 @@ class Run:
         runtime.resolve_path(config.source.init_checkpoint)
       )
       checkpoints_lib.restore_model(self.source, place)
+
+  def _check_light(self) -> None:
+    """Raises config.UserError if a field is set that scenes alone have a use for."""
+    config, defaults = self.config, config_lib.Config()
+    for section, name in (
+      ("augment", "brightness"), ("augment", "contrast"), ("augment", "saturation"),
+      ("source", "class_weight_offset"),
+    ):  # fmt: skip
+      value, default = (getattr(getattr(c, section), name) for c in (config, defaults))
+      if value != default:
+        raise config_lib.UserError(
+          f"{section}.{name} is {value}, but {config.data.source} is for classification,"
+          f" which has no use for it. Set --config.{section}.{name}={default:g}."
+        )
 
   def _check_matcher(self) -> None:
     """Raises config.UserError if adaptation could not begin after source training."""

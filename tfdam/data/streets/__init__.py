@@ -15,7 +15,7 @@ import numpy as np
 from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
 from tfdam.data import labels as labels_lib
-from tfdam.data import scene_files, scenes
+from tfdam.data import scenes
 from tfdam.data.streets import canvas, paints, photo, sim, world
 
 CLASSES = paints.CLASSES
@@ -103,7 +103,6 @@ def _checked(index: int, split: str) -> int:
 
 
 def _check(options: config_lib.Data) -> None:
-  scene_files.check_crop(options)
   if options.channels != 3:
     raise config_lib.UserError(
       f"data.channels is {options.channels}, but streets are drawn in colour; expected 3."
