@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from export import contract as contract_lib
+from export import serving_files
 
 if TYPE_CHECKING:
   import onnx
@@ -64,12 +65,15 @@ def of_function(function) -> Backend:
   return run
 
 
-def of_session(folder: str, extra_outputs: Sequence[str] = ()) -> Backend:
+def of_session(
+  folder: str, extra_outputs: Sequence[str] = (), is_encoded: bool = False
+) -> Backend:
   """A SavedModel through the session loader, as TF Serving loads it.
 
   Args:
     folder: one version's.
     extra_outputs: what it serves beside labels.
+    is_encoded: whether labels are those of the image as a PNG file.
   """
   import tensorflow as tf
 
@@ -78,17 +82,21 @@ def of_session(folder: str, extra_outputs: Sequence[str] = ()) -> Backend:
   with graph.as_default():
     loaded = tf.compat.v1.saved_model.load(session, ["serve"], folder)
   # Labels as they are served, logits from beside them.
-  served = loaded.signature_def[contract_lib.SERVING_DEFAULT]
+  signature = contract_lib.PREDICT_BYTES if is_encoded else contract_lib.SERVING_DEFAULT
+  served = loaded.signature_def[signature]
   scores = loaded.signature_def[contract_lib.SCORES]
   fetches = {
     "labels": served.outputs[contract_lib.LABELS].name,
     "scores": scores.outputs["logits"].name,
     "extra": {name: served.outputs[name].name for name in extra_outputs},
   }
-  fed = [signature.inputs[contract_lib.INPUT].name for signature in (served, scores)]
+  asked = served.inputs[contract_lib.BYTES if is_encoded else contract_lib.INPUT].name
+  scored = scores.inputs[contract_lib.INPUT].name
 
   def run(image: np.ndarray) -> Answer:
-    found = session.run(fetches, {name: image[np.newaxis] for name in fed})
+    batch = image[np.newaxis]
+    sent = [serving_files.encode(image)] if is_encoded else batch
+    found = session.run(fetches, {asked: sent, scored: batch})
     extra = {name: value[0] for name, value in found["extra"].items()}
     return Answer(found["labels"][0], found["scores"][0], extra)
 

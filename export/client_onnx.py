@@ -3,7 +3,7 @@
 Needs numpy and onnxruntime alone, and Pillow for the command line: copy this one file.
 
   segmenter = client_onnx.Segmenter("runs/streets-gam", provider="cuda")
-  labels = segmenter(image)  # uint8 [H, W, 3] -> integers [H, W]
+  labels = segmenter(image)  # RGB, uint8 [H, W, 3] -> integers [H, W]; OpenCV: [..., ::-1]
 
 python -m export.client_onnx --model=runs/streets-gam --image=frames --out=labels
 """
@@ -344,10 +344,7 @@ def _parse_manifest(manifest: dict[str, Any], folder: str, precision: str) -> _C
       for name, output in manifest["outputs"].items()
     },
     model_file=entry["file"], golden_file=entry["golden"], digests=manifest["files"],
-    exported_with=next(
-      (str(release) for package, release in manifest["tool"].items()
-       if package in ("onnxruntime-gpu", "onnxruntime")), "another release",
-    ),
+    exported_with=str(entry.get("onnxruntime", "another release")),
   )  # fmt: skip
   num_classes, num_colours = len(contract.classes), len(contract.palette)
   if contract.layout not in ("nhwc", "nchw") or len(contract.image_shape) != 4:

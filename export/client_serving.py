@@ -59,9 +59,14 @@ class RestClient:
     timeout_s: how long an answer may take.
 
     Raises:
-      ServingError: that is no URL.
+      ServingError: that is no URL, or no time.
     """
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+    _check_timeout(timeout_s)
+    try:
+      scheme = urllib.parse.urlsplit(url).scheme
+    except ValueError:  # half an IPv6 address
+      scheme = ""
+    if scheme not in ("http", "https"):
       raise ServingError(
         f"'{url}' is no URL of a server; expected one such as http://localhost:8501."
       )
@@ -78,7 +83,8 @@ class RestClient:
 
     Returns:
       {output: array}: "labels", int32 [H, W] (segmentation) or [] (classification), and
-      what else was exported, float32. Of several images, each has a batch axis first.
+      what else was exported, float32. H and W are the model's: the server resizes files.
+      Of several images, each has a batch axis first.
 
     Raises:
       ServingError: the server cannot be reached, or refuses.
@@ -150,8 +156,9 @@ class GrpcClient:
     timeout_s: how long an answer may take.
 
     Raises:
-      ServingError: tensorflow-serving-api is missing, or that is no address.
+      ServingError: tensorflow-serving-api is missing, or that is no address or no time.
     """
+    _check_timeout(timeout_s)
     if "://" in address or ":" not in address:
       raise ServingError(
         f"'{address}' is no address of a gRPC port; expected one such as localhost:8500."
@@ -221,6 +228,13 @@ class GrpcClient:
       if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         raise _too_slow(asked, self._timeout_s) from error
       raise _refused(asked, f"gRPC status {code.name}", details) from error
+
+
+def _check_timeout(timeout_s: float) -> None:
+  if not 0 < timeout_s < float("inf"):
+    raise ServingError(
+      f"--timeout_s is {timeout_s:g}; expected seconds to wait, such as 10."
+    )
 
 
 def _prepare(images: Images) -> tuple[str, Any, bool]:
@@ -314,7 +328,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _label(options: argparse.Namespace) -> None:
   if importlib.util.find_spec("PIL") is None:
     raise ServingError("The command line needs Pillow: pip install pillow.")
-  files = _files(_resolve(options.image))
+  source, out = _resolve(options.image), _resolve(options.out)
+  if source == out:
+    raise ServingError(f"--out is the folder of the images, {out}. Set another.")
+  files = _files(source)
+  names = [os.path.basename(path) for path in files]
+  stems = [os.path.splitext(name)[0] for name in names]
   client: RestClient | GrpcClient
   where = (options.name, options.version, options.timeout_s)
   if options.url:
@@ -323,8 +342,8 @@ def _label(options: argparse.Namespace) -> None:
     # Its C++ log would open with three errors about CUDA factories that mean nothing.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     client = GrpcClient(options.grpc, *where)
-  out, num_written = _resolve(options.out), 0
-  for path in files:
+  num_written = 0
+  for path, name, stem in zip(files, names, stems):
     with open(path, "rb") as file:
       outputs = client.predict(file.read())
     if _LABELS not in outputs:
@@ -334,22 +353,26 @@ def _label(options: argparse.Namespace) -> None:
       )
     labels = outputs[_LABELS]
     if labels.ndim == 2:
-      _write(labels, out, path)
+      # One folder may hold a.png and a.jpg.
+      _write(labels, path, out, stem if stems.count(stem) == 1 else name)
       num_written += 1
     else:
-      print(f"{os.path.basename(path)}: {labels}")
+      print(f"{name}: {labels}")
   if num_written:
     print(f"{num_written} label pictures: {out}")
 
 
-def _write(labels: np.ndarray, out: str, path: str) -> None:
-  """Writes <stem>-labels.png, 8-bit grey, of ids."""
+def _write(labels: np.ndarray, path: str, out: str, stem: str) -> None:
+  """Writes <stem>-labels.png, 8-bit grey, of ids, at the size of the picture at `path`."""
   from PIL import Image
 
-  stem = os.path.splitext(os.path.basename(path))[0]
+  ids = Image.fromarray(labels.astype(np.uint8))
+  with Image.open(path) as picture:
+    # Nearest neighbour: between two ids there is no third.
+    ids = ids.resize(picture.size, Image.Resampling.NEAREST)
   try:
     os.makedirs(out, exist_ok=True)
-    Image.fromarray(labels.astype(np.uint8)).save(os.path.join(out, f"{stem}-labels.png"))
+    ids.save(os.path.join(out, f"{stem}-labels.png"))
   except OSError as error:
     raise ServingError(f"Cannot write to {out}: {error}. Set --out.") from error
 

@@ -110,9 +110,8 @@ class Contract:
     return shapes
 
   def describe(self) -> dict[str, Any]:
-    """The manifest's "model", "input" and "outputs"."""
+    """The manifest's "model", and "input" and "outputs" of the ONNX files."""
     batch = None if self.dynamic_batch else 1
-    shapes = self.output_shapes(batch, self.layout)
     return {
       "model": {
         "name": self.name, "task": self.task, "network": self.network,
@@ -120,13 +119,24 @@ class Contract:
         "weights_sha256": self.weights_sha256, "classes": list(self.classes),
         "palette": palette.colours(self.classes).tolist(), "ignored": _IGNORED,
       },
+      **self._ends(batch, self.layout, self.label_dtype),
+    }  # fmt: skip
+
+  def describe_saved_model(self) -> dict[str, Any]:
+    """The same "input" and "outputs", of SavedModels."""
+    return self._ends(None, "nhwc", "int32")
+
+  def _ends(self, batch: int | None, layout: str, label_dtype: str) -> dict[str, Any]:
+    shapes = self.output_shapes(batch, layout)
+    return {
       "input": {
-        "name": INPUT, "dtype": "uint8", "layout": self.layout,
-        "shape": self.image_shape(batch, self.layout), "channels": self.channels,
+        "name": INPUT, "dtype": "uint8", "layout": layout,
+        "shape": self.image_shape(batch, layout), "channels": self.channels,
+        "colour": "RGB" if self.channels == 3 else "grey",
       },
       "outputs": {
         name: {
-          "dtype": self.label_dtype if name == LABELS else "float32",
+          "dtype": label_dtype if name == LABELS else "float32",
           "shape": shapes[name],
         }
         for name in shapes

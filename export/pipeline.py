@@ -22,7 +22,21 @@ from tfdam import runtime
 from tfdam.training import checkpoints, players, run_folder
 
 _PACKAGES = ("tensorflow", "tf2onnx", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy")
+# What TensorFlow raises of a full disk, and of one that may not be written.
+_UNWRITABLE = (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError)
 _STEMS = {"float32": "model", "float16": "model.float16", "int8": "model.int8"}
+
+
+class Exported(NamedTuple):
+  """What an export leaves.
+
+  Attributes:
+    manifest: what export.json holds, of earlier exports as well.
+    parity: {file: comparison}, of this one.
+  """
+
+  manifest: dict[str, Any]
+  parity: dict[str, dict[str, Any]]
 
 
 class Options(NamedTuple):
@@ -76,14 +90,11 @@ def export(
   config: config_lib.Config,
   options: Options,
   folder: str,
-) -> dict[str, Any]:
+) -> Exported:
   """Writes, compares and publishes.
 
   Args:
     folder: of the export; what is there stays until all gates are passed.
-
-  Returns:
-    The manifest.
 
   Raises:
     config.UserError: a format cannot be written; parity.GateFailed: one is wrong.
@@ -96,14 +107,28 @@ def export(
         work.saved_model(folder)
       if "onnx" in options.formats:
         work.onnx()
-      manifest = work.manifest(publish.digests(staged), publish.earlier(folder))
+      before = publish.earlier(folder)
+      manifest = work.manifest(publish.digests(staged), before)
+      _warn_of_another(before, manifest, folder)
       # Nothing but renames from here: a kill between them is a matter of microseconds, and
       # the client would tell by the digests.
       publish.move(staged, folder)
       publish.write_manifest(folder, manifest)
-  except OSError as error:  # a full disk, or a folder where a file must be
+      publish.remove_unlisted(folder, manifest)
+  # A full disk, or a folder where a file must be.
+  except (OSError, *_UNWRITABLE) as error:
     raise config_lib.UserError(publish.unwritable(folder, error)) from error
-  return manifest
+  return Exported(manifest, work.parity)
+
+
+def _warn_of_another(before: dict[str, Any], manifest: dict[str, Any], folder: str) -> None:
+  """Says which network's ONNX files the new ones replace."""
+  old, new = (found.get("model", {}) for found in (before, manifest))
+  if "onnx" in before and old["weights_sha256"] != new["weights_sha256"]:
+    logging.warning(
+      "%s held another network: %s, stage %s at step %d. Its ONNX files are gone.",
+      folder, old["name"], old["stage"], old["step"],
+    )  # fmt: skip
 
 
 class _Work:
@@ -148,9 +173,13 @@ class _Work:
     place = os.path.join(self.staged, versions, str(version))
     os.makedirs(os.path.dirname(place))
     to_saved_model.write(self.module, self.contract, place)
-    serving_files.write_configs(self.contract, base)
+    serving_files.write_configs(
+      self.contract, base, to_saved_model.served_names(os.path.join(folder, "saved_model"))
+    )
     session = backends.of_session(place, self.contract.extra_outputs)
     self._compare("SavedModel", session, self.exact)
+    by_file = backends.of_session(place, is_encoded=True)
+    self._compare("SavedModel from PNG", by_file, self.exact, has_metric=False)
     try:
       strangers = backends.by_a_stranger(place, list(self.probes.values()))
     except RuntimeError as error:
@@ -163,6 +192,7 @@ class _Work:
       "signatures": [
         contract_lib.SERVING_DEFAULT, contract_lib.PREDICT_BYTES, contract_lib.SCORES
       ],
+      **self.contract.describe_saved_model(),
     }  # fmt: skip
 
   def onnx(self) -> None:
@@ -197,6 +227,8 @@ class _Work:
     return reduce.to_int8(plain, self.contract, train, indices)
 
   def _onnx_file(self, model, precision: str, gates: parity.Gates) -> None:
+    import onnxruntime
+
     to_onnx.check(model, self.contract)
     title = "ONNX Runtime" if precision == "float32" else f"ONNX Runtime, {precision}"
     runs = backends.of_onnx(model, self.contract)
@@ -218,7 +250,8 @@ class _Work:
     np.savez_compressed(os.path.join(self.staged, golden), image=fed, labels=labels)
     self.sizes[title] = len(content)
     self.entries["onnx"][precision] = {
-      "file": f"{stem}.onnx", "golden": golden, "metadata": properties
+      "file": f"{stem}.onnx", "golden": golden, "metadata": properties,
+      "onnxruntime": onnxruntime.__version__,
     }  # fmt: skip
 
   def _compare(
@@ -272,6 +305,9 @@ class _Work:
       before: the manifest so far.
     """
     described = self.contract.describe()
+    is_same = before.get("model") == described["model"]
+    if is_same and "onnx" in before and "onnx" not in self.options.formats:
+      described = {key: before[key] for key in described}  # of the files that stay
     kept = _kept(before, described)
     onnx = {**kept.get("onnx", {}), **self.entries.get("onnx", {})}
     saved_model = self.entries.get("saved_model") or kept.get("saved_model")

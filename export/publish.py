@@ -68,12 +68,23 @@ def alone(folder: str) -> Iterator[None]:
     yield
 
 
-def unwritable(folder: str, error: OSError) -> str:
-  """What to say of a folder that cannot be written."""
-  return (
-    f"Cannot write to {error.filename or folder} ({error.strerror}): the export lies in the"
-    " run folder. Make it writable, with room, or set --workdir to a copy of it."
-  )
+def unwritable(folder: str, error: Exception) -> str:
+  """What to say of a folder that cannot be written.
+
+  Args:
+    folder: the export's.
+    error: an OSError, or TensorFlow's.
+  """
+  place = getattr(error, "filename", None) or folder
+  reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+  if os.path.abspath(place).startswith(os.path.abspath(folder)):
+    remedy = (
+      "the export lies in the run folder. Make it writable, with room, or set --workdir to"
+      " a copy of it."
+    )
+  else:
+    remedy = "an export needs temporary files. Make room, or set $TMPDIR to another folder."
+  return f"Cannot write to {place} ({reason}): {remedy}"
 
 
 def sweep(folder: str, staged: str) -> None:
@@ -102,6 +113,14 @@ def move(staged: str, folder: str) -> None:
     os.makedirs(os.path.join(folder, relative), exist_ok=True)
     for name in names:
       os.replace(os.path.join(source, name), os.path.join(folder, relative, name))
+
+
+def remove_unlisted(folder: str, manifest: Mapping[str, Any]) -> None:
+  """Removes ONNX files of networks that the manifest no longer speaks of."""
+  place = os.path.join(folder, "onnx")
+  for name in os.listdir(place) if os.path.isdir(place) else ():
+    if f"onnx/{name}" not in manifest["files"]:
+      os.remove(os.path.join(place, name))
 
 
 def digests(folder: str) -> dict[str, dict[str, Any]]:

@@ -101,8 +101,8 @@ def main(argv: list[str]) -> None:
     max_metric_drop=_MAX_METRIC_DROP.value / 100, metric_images=_METRIC_IMAGES.value,
     calibration_images=_CALIBRATION_IMAGES.value,
   )  # fmt: skip
-  manifest = pipeline.export(network, contract, config, options, folder.join("export"))
-  _print(manifest, folder)
+  exported = pipeline.export(network, contract, config, options, folder.join("export"))
+  _print(exported.manifest, exported.parity, folder)
 
 
 def _check_flags() -> None:
@@ -199,10 +199,10 @@ def _contract(
   )
 
 
-def _print(manifest: dict, folder: run_folder.RunFolder) -> None:
+def _print(manifest: dict, parity: dict, folder: run_folder.RunFolder) -> None:
   from export import summary
 
-  summary.print_parity(manifest)
+  summary.print_parity(manifest, parity)
   place = report.shown_path(folder.join("export"))
   print(f"Exported to {place}; what it was compared on is in {publish.MANIFEST}.")
   if "onnx" in manifest:

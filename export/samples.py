@@ -43,7 +43,8 @@ def load(
   Args:
     config: of the run.
     root: folder of data sets.
-    split: "test" with its labels, if there are any; or "train", without.
+    split: "test" with its labels, if there are any (else "train" of your own sets); or
+      "train", without.
 
   Raises:
     config.UserError: a file is there and damaged.
@@ -70,7 +71,12 @@ def _read(
   if split == "train":
     return data.load_training("target", False, options, root, config.seed)
   module, folder = data.locate(options.target, root)
-  return data.load(options.target, "test", module.has_labels(folder, "test"), options, root)
+  has_labels = module.has_labels(folder, "test")
+  if module.INFO.own and not has_labels:
+    # Your own target may have no test split: nothing is scored, but real images are seen.
+    logging.info("%s has no labelled test split: its training images are.", options.target)
+    return data.load_training("target", False, options, root, config.seed)
+  return data.load(options.target, "test", has_labels, options, root)
 
 
 def _of_examples(found: examples_lib.Examples, contract: contract_lib.Contract) -> Samples:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
@@ -21,13 +22,11 @@ BATCH_SIZES = (1, 2, 4)
 # Where the compose file mounts the models.
 _MOUNT = "/models"
 
-_MODELS = """model_config_list {{
-  config {{
+_MODEL = """  config {{
     name: "{name}"
     base_path: "{mount}/{name}"
     model_platform: "tensorflow"
   }}
-}}
 """
 _BATCHING = """max_batch_size {{ value: {largest} }}
 batch_timeout_micros {{ value: 2000 }}
@@ -57,18 +56,26 @@ _WITH_BATCHING = f"""      - --enable_batching=true
 """
 
 
-def write_configs(contract: contract_lib.Contract, folder: str) -> list[str]:
+def write_configs(
+  contract: contract_lib.Contract, folder: str, beside: Iterable[str] = ()
+) -> list[str]:
   """Writes what starts a server, beside the model's folder.
 
   A server that batches puts requests together, whose images must have one size: for a
   model of any size it is told not to.
 
+  Args:
+    folder: of models.
+    beside: names of other models there, which are served as well.
+
   Returns:
     The files' names.
   """
   allowed = "\n".join(f"allowed_batch_sizes: {size}" for size in BATCH_SIZES)
+  names = sorted({*beside, contract.name})
+  models = [_MODEL.format(name=name, mount=_MOUNT) for name in names]
   texts = {
-    MODELS: _MODELS.format(name=contract.name, mount=_MOUNT),
+    MODELS: f"model_config_list {{\n{''.join(models)}}}\n",
     COMPOSE: _COMPOSE.format(
       name=contract.name, mount=_MOUNT, models=MODELS,
       batching="" if contract.dynamic_size else _WITH_BATCHING,

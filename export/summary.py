@@ -10,17 +10,22 @@ import rich.table
 from tfdam.training import report
 
 
-def print_parity(manifest: Mapping[str, Any]) -> None:
-  """Prints a row for each file: its size, and how far it is from the Keras network."""
+def print_parity(manifest: Mapping[str, Any], parity: Mapping[str, Any]) -> None:
+  """Prints a row for each file: its size, and how far it is from the Keras network.
+
+  Args:
+    manifest: what export.json holds.
+    parity: the comparisons to show.
+  """
   model = manifest["model"]
   title = f"{model['name']}, {model['stage']} at step {model['step']}, against Keras"
   table = rich.table.Table(title=title)
   table.add_column("")
-  for name in ("MB", "largest logit difference", "equal labels, %", _metric(manifest)):
+  for name in ("MB", "largest logit difference", "equal labels, %", _metric(parity)):
     table.add_column(name, justify="right")
-  reference = manifest["parity"].get("keras", {})
+  reference = parity.get("keras", {})
   table.add_row("Keras", "", "", "", _percent(reference.get("metric")))
-  for what, found in manifest["parity"].items():
+  for what, found in parity.items():
     if what != "keras":
       size = manifest["sizes"].get(what)
       table.add_row(
@@ -35,8 +40,8 @@ def print_parity(manifest: Mapping[str, Any]) -> None:
     print("Note: no labelled test images of the target here: nothing was scored.")
 
 
-def _metric(manifest: Mapping[str, Any]) -> str:
-  metric = manifest["parity"].get("keras", {}).get("metric")
+def _metric(parity: Mapping[str, Any]) -> str:
+  metric = parity.get("keras", {}).get("metric")
   if not metric:
     return "metric, %"
   return f"{next(iter(metric))} on {metric['num_images']} images, %"

@@ -35,6 +35,12 @@ def next_version(folder: str) -> int:
   return max((int(name) for name in names if name.isdecimal()), default=0) + 1
 
 
+def served_names(folder: str) -> list[str]:
+  """Names of the models that have a version below `folder`."""
+  names = os.listdir(folder) if os.path.isdir(folder) else []
+  return [name for name in sorted(names) if next_version(os.path.join(folder, name)) > 1]
+
+
 class _Served(tf.Module):
   """The signatures around one copy of the frozen network."""
 

@@ -113,7 +113,7 @@ class Toy:
   def manifest(self):
     return {
       "format": 1,
-      "tool": {"name": "tfdam", "version": "0.1.0", "onnxruntime-gpu": "1.2.3"},
+      "tool": {"name": "tfdam", "version": "0.1.0"},
       "model": {
         "name": "toy", "task": self.task, "network": "toy", **self.origin,
         "classes": list(CLASSES), "palette": PALETTE.tolist(), "ignored": 255,
@@ -123,7 +123,11 @@ class Toy:
         "shape": self.image_shape, "channels": self.channels,
       },
       "outputs": {"labels": {"dtype": self.label_dtype, "shape": self.label_shape}},
-      "onnx": {"float32": {"file": "onnx/model.onnx", "golden": "onnx/golden.npz"}},
+      "onnx": {
+        "float32": {
+          "file": "onnx/model.onnx", "golden": "onnx/golden.npz", "onnxruntime": "1.2.3"
+        },
+      },
       "files": {},
     }  # fmt: skip
 

@@ -359,6 +359,32 @@ def test_the_command_writes_label_pictures_of_a_folder(double, tmp_path, capsys)
   assert f"2 label pictures: {out}" in capsys.readouterr().out
 
 
+def test_label_pictures_have_names_and_sizes_of_their_pictures(rest, tmp_path, capsys):
+  rest.answer = {"outputs": [[[1, 2, 3, 4]]]}
+  for name, size in (("a.png", (8, 2)), ("a.jpg", (4, 1))):
+    Image.new("RGB", size).save(tmp_path / name)
+  out = tmp_path / "out"
+  flags = ["--name=toy", f"--image={tmp_path}"]
+  assert client_serving.main([place(rest), *flags, f"--out={out}"]) == 0
+  assert sorted(os.listdir(out)) == ["a.jpg-labels.png", "a.png-labels.png"]
+  with Image.open(out / "a.png-labels.png") as opened:
+    np.testing.assert_array_equal(opened, [[1, 1, 2, 2, 3, 3, 4, 4]] * 2)
+  assert client_serving.main([place(rest), *flags, f"--out={tmp_path}"]) == 2
+  assert "--out is the folder of the images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  ("flag", "said"),
+  [("--timeout_s=-1", "--timeout_s is -1"), ("--url=http://[::1", "no URL")],
+)
+def test_what_is_no_server_and_no_time_is_refused(tmp_path, capsys, flag, said):
+  (tmp_path / "a.png").write_bytes(encoded(image()))
+  flags = ["--url=http://localhost:1", "--name=toy", f"--image={tmp_path}", flag]
+  flags += [f"--out={tmp_path / 'out'}"]
+  assert client_serving.main(flags) == 2
+  assert said in capsys.readouterr().err
+
+
 def test_the_command_prints_the_label_of_a_classification(rest, tmp_path, capsys):
   (tmp_path / "seven.png").write_bytes(encoded(image()))
   rest.answer = {"outputs": [7]}

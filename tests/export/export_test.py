@@ -11,10 +11,21 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import tensorflow as tf
 from absl.testing import flagsaver
+from PIL import Image
 
-from export import backends, parity, pipeline, publish, run, to_onnx
-from tests import runs, synthetic
+from export import (
+  backends,
+  parity,
+  pipeline,
+  publish,
+  run,
+  serving_files,
+  to_onnx,
+  to_saved_model,
+)
+from tests import runs, street_folders, synthetic
 from tfdam import config as config_lib
 
 _STREETS = {
@@ -186,6 +197,110 @@ def test_a_format_that_was_not_asked_for_again_stays_in_the_manifest(workdir):
   manifest, _ = export(workdir, formats=["onnx"], stage="gaussian")
   assert "saved_model" not in manifest
   assert set(manifest["files"]) == {"onnx/model.onnx", "onnx/golden.npz"}
+
+
+def test_each_format_says_what_it_takes_whatever_came_after(workdir):
+  manifest, _ = export(workdir, layout="nchw", label_dtype="uint8")
+  assert manifest["input"]["shape"] == [1, 3, 32, 48]
+  assert manifest["input"]["colour"] == "RGB"
+  served = manifest["saved_model"]
+  assert served["input"]["shape"] == [None, 32, 48, 3]
+  assert served["outputs"] == {"labels": {"dtype": "int32", "shape": [None, 32, 48]}}
+  manifest, _ = export(workdir, formats=["onnx"], height=40, width=64)
+  assert manifest["input"]["shape"] == [1, 40, 64, 3]
+  assert manifest["saved_model"]["input"] == served["input"]
+  manifest, _ = export(workdir, formats=["saved_model"])
+  assert manifest["input"]["shape"] == [1, 40, 64, 3]
+  assert "onnx/model.onnx" in manifest["files"]
+
+
+def test_another_network_takes_the_onnx_files_place_and_is_served_beside(workdir, caplog):
+  export(workdir, precision="int8", max_metric_drop=20.0, calibration_images=4)
+  _, printed = export(workdir, formats=["onnx"])
+  assert "int8" not in printed  # whose figures are of another export
+  assert os.path.exists(place(workdir, "onnx", "model.int8.onnx"))
+  assert "held another network" not in caplog.text
+  manifest, _ = export(workdir, stage="gaussian", name="matched")
+  assert "held another network: small_streets, stage adapted at step 4" in caplog.text
+  assert sorted(os.listdir(place(workdir, "onnx"))) == ["golden.npz", "model.onnx"]
+  assert manifest["saved_model"]["folder"] == "saved_model/matched/1"
+  with open(place(workdir, "saved_model", serving_files.MODELS)) as file:
+    served = file.read()
+  for name in ("matched", "small_streets"):
+    assert f'base_path: "/models/{name}"' in served
+    assert os.path.isdir(place(workdir, "saved_model", name, "1"))
+
+
+@pytest.mark.parametrize("kind", ["npz", "folder", "scenes"])
+def test_an_own_target_without_a_test_split_is_compared_on_what_it_adapted_to(
+  street_run, digit_run, tmp_path, kind
+):
+  run_path = street_run if kind == "scenes" else digit_run
+  workdir = shutil.copytree(run_path, tmp_path / "run")
+  root = tmp_path / "data"
+  rng = np.random.RandomState(0)
+  if kind == "npz":
+    (root / "mine").mkdir(parents=True)
+    np.savez(root / "mine" / "train.npz", images=rng.randint(0, 255, (6, 28, 28), np.uint8))
+  elif kind == "folder":
+    train = root / "mine" / "train"
+    train.mkdir(parents=True)
+    for i in range(6):
+      array = rng.randint(0, 255, (28, 28), np.uint8)
+      Image.fromarray(array).save(train / f"{i}.png")
+  else:
+    street_folders.write_own(str(root), "mine")
+    spec = root / "mine" / "dataset.yaml"
+    spec.write_text("images: images/{split}/**/*.png\nsplits: {train: train}\n")
+  config = json.loads((workdir / "config.json").read_text())
+  config["data"]["target"] = f"{kind}:mine"
+  config["data"]["target_limit"] = 0
+  (workdir / "config.json").write_text(json.dumps(config))
+  manifest, printed = export(workdir, formats=["onnx"], data_root=str(root))
+  assert "nothing was scored" in printed
+  # Two random ones, black, white, and four real ones.
+  assert manifest["parity"]["ONNX Runtime"]["num_images"] == 8
+
+
+@pytest.mark.parametrize(
+  ("error", "remedy"),
+  [
+    (tf.errors.ResourceExhaustedError(None, None, "No space left on device"), "with room"),
+    (OSError(28, "No space left on device", "/tmp/elsewhere"), "TMPDIR"),
+  ],
+)
+def test_a_full_disk_is_told(workdir, monkeypatch, error, remedy):
+  def full(*arguments):
+    raise error
+
+  monkeypatch.setattr(to_saved_model, "write", full)
+  message = refused(workdir)
+  assert "No space left on device" in message
+  assert remedy in message
+  assert not files(place(workdir))
+
+
+def test_encoded_files_are_compared_as_well(workdir, monkeypatch):
+  decode = to_saved_model._Served._decode
+  monkeypatch.setattr(
+    to_saved_model._Served, "_decode", lambda self, encoded: 255 - decode(self, encoded)
+  )
+  with pytest.raises(parity.GateFailed, match="SavedModel from PNG: .* of the labels"):
+    export(workdir, formats=["saved_model"])
+
+
+def test_norms_that_look_at_each_image_are_exported_in_every_precision(tmp_path):
+  path = str(tmp_path / "run")
+  config = synthetic.scenes_config(match__image_moments=0.7, **_STREETS)
+  runs.execute(config, "", path)
+  for precision in ("float16", "int8"):
+    manifest, _ = export(
+      path, formats=["onnx"], precision=precision, max_metric_drop=20.0,
+      calibration_images=8,
+    )  # fmt: skip
+    kinds = to_onnx.operators(onnx.load(place(path, "onnx", f"model.{precision}.onnx")))
+    assert kinds["GlobalAveragePool"]
+  assert set(manifest["onnx"]) == {"float32", "float16", "int8"}
 
 
 def test_images_of_another_size_are_resized_inside(workdir):
