@@ -148,10 +148,8 @@ class _Work:
       config.data.height,
       config.data.width,
     )
-    is_by_image = config.match.image_moments > 0 and contract.stage != "source_only"
-    self.exact = parity.FLOAT32
-    if is_resized or is_by_image:
-      self.exact = parity.RESIZED if is_resized else parity.BY_IMAGE
+    is_by_image = any(getattr(m, "image_share", 0.0) for m in network.submodules)
+    self.exact = parity.ENLARGED if is_resized or is_by_image else parity.FLOAT32
     logging.info("export: the Keras network, what all else is compared with.")
     self.test = samples_lib.load(config, self.root, contract, "test")
     scored = self.test if self.test and self.test.read_label else None
