@@ -2,7 +2,7 @@
 
 Argument after the config file's colon: a method, such as
 `configs/segmentation/gta5_to_cityscapes_erfnet.py:adda_drift`, and for CamVid a recipe as
-well (`streets_to_camvid.py:segmentation,gam`). Settings that the paper does not state are
+well (`streets_to_camvid.py:by_image,gam`). Settings that the paper does not state are
 in tfdam/PAPER.md, departures 17 to 29.
 """
 
@@ -24,8 +24,8 @@ METHODS = (
   "supervised",
 )
 
-# For the configs that a machine without a GPU trains: `by_image` below, or without.
-RECIPES = ("by_image", "segmentation")
+# Of the configs that a machine without a GPU trains: without or with `by_image` below.
+RECIPES = ("segmentation", "by_image")
 
 CAMVID = "sky,building,pole,road,pavement,tree,sign,fence,car,pedestrian,bicyclist"
 CITYSCAPES = (

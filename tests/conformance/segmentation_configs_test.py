@@ -51,7 +51,7 @@ class SegmentationConfigsTest(tf.test.TestCase, parameterized.TestCase):
   )
   def test_batch_norms_look_at_images_where_moments_are_matched(self, path, method):
     path = f"configs/segmentation/{path}.py"
-    by_image, plain = (
+    plain, by_image = (
       config_lib.resolve(runs.load_config(path, f"{recipe},{method}"))
       for recipe in recipes.RECIPES
     )
@@ -60,7 +60,7 @@ class SegmentationConfigsTest(tf.test.TestCase, parameterized.TestCase):
       self.assertEqual(by_image, plain)
     else:
       self.assertEqual(differing, {"match.image_moments": (0.7, 0.0)})
-      self.assertEqual((by_image.recipe, plain.recipe), recipes.RECIPES)
+      self.assertEqual((plain.recipe, by_image.recipe), recipes.RECIPES)
       self.assertNotEqual(by_image.name, plain.name)
 
   def test_synthia_has_its_two_sets_of_classes(self):
