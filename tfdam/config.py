@@ -90,8 +90,9 @@ class Data:
   # True: refuse MNIST, USPS or SVHN files whose counts or checksums are not the official
   # ones. False: say so in the log, in run.json and under the table.
   require_canonical: bool = _field(False)
-  # An image that cannot be decoded: stop, or skip and count (at most 1 % of a set).
-  on_bad_image: str = _field("fail", choices=("fail", "skip"))
+  # An image that cannot be decoded: stop, or skip and count (at most 1 % of a set). A run
+  # that stopped at one may go on with "skip".
+  on_bad_image: str = _field("fail", choices=("fail", "skip"), affects_result=False)
 
 
 @dataclasses.dataclass(frozen=True)

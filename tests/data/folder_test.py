@@ -1,5 +1,7 @@
 """A user's own images, a folder a class."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -64,6 +66,25 @@ def test_a_bad_image_can_be_skipped_and_is_counted(images):
   examples = folder.load(str(images), "train", True, options)
   assert len(examples) == 6
   assert "1 of 7 images skipped" in examples.notes[0]
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(1.0, np.float32), (70_000, np.int32)])
+def test_values_whose_white_is_unknown_are_refused(images, value, dtype):
+  array = np.full((8, 8), value, dtype)
+  Image.fromarray(array).save(images / "train" / "2" / "deep.tiff")
+  with pytest.raises(config_lib.UserError, match="deep.tiff.*not of 8 or 16 bits"):
+    folder.load(str(images), "train", True, OPTIONS)
+
+
+def test_hidden_files_are_left_alone_and_a_class_without_images_is_named(images):
+  (images / "train" / "2" / "._0.png").write_bytes(b"of another program")
+  assert len(folder.load(str(images), "train", True, OPTIONS)) == 6
+  for split in ("train", "test"):
+    for name in os.listdir(images / split / "2"):
+      os.remove(images / split / "2" / name)
+  assert len(folder.load(str(images), "test", True, OPTIONS)) == 4
+  with pytest.raises(config_lib.UserError, match=r"class folders without an image \(2;"):
+    folder.load(str(images), "train", True, OPTIONS)
 
 
 def test_many_bad_images_stop_even_then(images):

@@ -59,8 +59,8 @@ def load(
     options: `height`, `width`, `channels`, `num_classes`, `on_bad_image`.
 
   Raises:
-    config.UserError: no images, other classes than the other split, an image that cannot be
-      decoded, or too many of them to skip.
+    config.UserError: no images, none of a class to train, other classes than the other split, an
+      image that cannot be decoded, or too many of them to skip.
   """
   base = os.path.join(folder, split)
   names = class_names(folder, split)
@@ -70,6 +70,13 @@ def load(
     for label, name in enumerate(names or [""])
     for path in _image_paths(os.path.join(base, name))
   ]
+  seen = {label for _, label in files}
+  empty = [name for label, name in enumerate(names) if label not in seen]
+  if labels and empty and split == "train":  # what is scored may lack a class
+    raise config_lib.UserError(
+      f"{base} has class folders without an image ({', '.join(empty[:5])}; expected"
+      f" {' '.join(_ENDINGS)}). Put some there, or take the folders away."
+    )
   images, kept, skipped = _decode_all(base, [path for path, _ in files], options)
   digest = hashlib.md5()
   for i, image in zip(kept, images):
@@ -134,7 +141,12 @@ def _decode_all(
 def _image_paths(folder: str) -> list[str]:
   if not os.path.isdir(folder):
     return []
-  names = sorted(name for name in os.listdir(folder) if name.lower().endswith(_ENDINGS))
+  # Hidden files are other programs': macOS leaves a "._a.png" beside each "a.png".
+  names = sorted(
+    name
+    for name in os.listdir(folder)
+    if name.lower().endswith(_ENDINGS) and not name.startswith(".")
+  )
   return [os.path.join(folder, name) for name in names]
 
 
@@ -145,8 +157,8 @@ def _decode(
   try:
     with Image.open(path) as opened:
       image = ImageOps.exif_transpose(opened)
-      if image.mode.startswith("I"):  # 16 bits, which convert() would clamp to white
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+      if image.mode[0] in "IF":  # convert() would clamp them to white
+        image = _eight_bits(np.asarray(image))
       image = image.convert("L" if options.channels == 1 else "RGB")
       image = image.resize(size, Image.Resampling.BILINEAR)
       shape = (options.height, options.width, options.channels)
@@ -154,6 +166,14 @@ def _decode(
   # Pillow raises OSError, SyntaxError, ValueError and others, by format.
   except Exception as error:
     return None, error
+
+
+def _eight_bits(values: np.ndarray) -> Image.Image:
+  """Grey values of 16 bits, of which the upper eight stay."""
+  is_whole = np.issubdtype(values.dtype, np.integer)
+  if not is_whole or values.min() < 0 or values.max() > 65535:
+    raise ValueError("its values are not of 8 or 16 bits: where white is cannot be known")
+  return Image.fromarray((values >> 8).astype(np.uint8))
 
 
 def _skip_or_raise(path, error, skipped: int, total: int, on_bad_image: str) -> None:
