@@ -59,8 +59,8 @@ def load(
     options: `height`, `width`, `channels`, `num_classes`, `on_bad_image`.
 
   Raises:
-    config.UserError: no images, none of a class to train, other classes than the other split, an
-      image that cannot be decoded, or too many of them to skip.
+    config.UserError: no images, none of a class to train, other classes than the other
+      split, an image that cannot be decoded, or too many of them to skip.
   """
   base = os.path.join(folder, split)
   names = class_names(folder, split)
