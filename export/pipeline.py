@@ -114,11 +114,18 @@ def export(
       # the client would tell by the digests.
       publish.move(staged, folder)
       publish.write_manifest(folder, manifest)
-      publish.remove_unlisted(folder, manifest)
+      names = [name for stem in _STEMS.values() for name in _onnx_names(stem)]
+      publish.remove_unlisted(folder, names, manifest)
   # A full disk, or a folder where a file must be.
   except (OSError, *_UNWRITABLE) as error:
     raise config_lib.UserError(publish.unwritable(folder, error)) from error
   return Exported(manifest, work.parity)
+
+
+def _onnx_names(stem: str) -> tuple[str, str]:
+  """The file of one precision and its golden pair, relative to the export's folder."""
+  golden = stem.replace("model", "golden")
+  return os.path.join("onnx", f"{stem}.onnx"), os.path.join("onnx", f"{golden}.npz")
 
 
 def _warn_of_another(before: dict[str, Any], manifest: dict[str, Any], folder: str) -> None:
@@ -233,22 +240,21 @@ class _Work:
     self._compare(title, runs, gates)
     properties = self._properties(self.parity[title], precision)
     to_onnx.describe(model, properties)
-    stem = os.path.join("onnx", _STEMS[precision])
+    file, golden = _onnx_names(_STEMS[precision])
     os.makedirs(os.path.join(self.staged, "onnx"), exist_ok=True)
     content = model.SerializeToString()
-    with open(os.path.join(self.staged, f"{stem}.onnx"), "wb") as file:
-      file.write(content)
+    with open(os.path.join(self.staged, file), "wb") as opened:
+      opened.write(content)
     # A real image, where there is one.
     image = next((v for k, v in self.probes.items() if k.startswith("real")), None)
     image = self.probes["random 0"] if image is None else image
     fed = backends.arranged(image[np.newaxis], self.contract.layout)
-    labels = backends.answer_of_file(os.path.join(self.staged, f"{stem}.onnx"), fed)
+    labels = backends.answer_of_file(os.path.join(self.staged, file), fed)
     parity.check_golden(title, labels, runs(image).labels)
-    golden = f"{stem.replace('model', 'golden')}.npz"
     np.savez_compressed(os.path.join(self.staged, golden), image=fed, labels=labels)
     self.sizes[title] = len(content)
     self.entries["onnx"][precision] = {
-      "file": f"{stem}.onnx", "golden": golden, "metadata": properties,
+      "file": file, "golden": golden, "metadata": properties,
       "onnxruntime": onnxruntime.__version__,
     }  # fmt: skip
 

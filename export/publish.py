@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from absl import logging
@@ -115,12 +115,18 @@ def move(staged: str, folder: str) -> None:
       os.replace(os.path.join(source, name), os.path.join(folder, relative, name))
 
 
-def remove_unlisted(folder: str, manifest: Mapping[str, Any]) -> None:
-  """Removes ONNX files of networks that the manifest no longer speaks of."""
-  place = os.path.join(folder, "onnx")
-  for name in os.listdir(place) if os.path.isdir(place) else ():
-    if f"onnx/{name}" not in manifest["files"]:
-      os.remove(os.path.join(place, name))
+def remove_unlisted(folder: str, names: Iterable[str], manifest: Mapping[str, Any]) -> None:
+  """Removes files of a network that the manifest no longer speaks of.
+
+  Args:
+    folder: the export's.
+    names: of files that exports write there; others are the user's.
+    manifest: the new one.
+  """
+  for name in names:
+    path = os.path.join(folder, name)
+    if name not in manifest["files"] and os.path.isfile(path):
+      os.remove(path)
 
 
 def digests(folder: str) -> dict[str, dict[str, Any]]:

@@ -220,9 +220,12 @@ def test_another_network_takes_the_onnx_files_place_and_is_served_beside(workdir
   assert "int8" not in printed  # whose figures are of another export
   assert os.path.exists(place(workdir, "onnx", "model.int8.onnx"))
   assert "held another network" not in caplog.text
+  open(place(workdir, "onnx", "model.engine"), "w").close()  # the user's own
   manifest, _ = export(workdir, stage="gaussian", name="matched")
   assert "held another network: small_streets, stage adapted at step 4" in caplog.text
-  assert sorted(os.listdir(place(workdir, "onnx"))) == ["golden.npz", "model.onnx"]
+  assert sorted(os.listdir(place(workdir, "onnx"))) == [
+    "golden.npz", "model.engine", "model.onnx"
+  ]  # fmt: skip
   assert manifest["saved_model"]["folder"] == "saved_model/matched/1"
   with open(place(workdir, "saved_model", serving_files.MODELS)) as file:
     served = file.read()
