@@ -96,14 +96,8 @@ def _step() -> Callable[[], float]:
   many_steps = loop.compile_steps(phase.step, tf.distribute.get_strategy())
   one_batch = {"source": images[0], "target": images[1]}
   iterator = iter(tf.data.Dataset.from_tensors(one_batch).cache().repeat())
-  many_steps(iterator, tf.constant(2))
-
-  def measure() -> float:
-    start = time.perf_counter()
-    many_steps(iterator, tf.constant(_STEPS))
-    return 1e3 * (time.perf_counter() - start) / _STEPS
-
-  return measure
+  timing.many(many_steps, iterator, 2)
+  return lambda: timing.many(many_steps, iterator, _STEPS)
 
 
 def _forward() -> Callable[[], float]:
@@ -130,8 +124,7 @@ def _forward() -> Callable[[], float]:
 def main(argv: list[str]) -> None:
   del argv
   logging.set_verbosity(logging.WARNING)
-  tf.config.experimental.enable_op_determinism()  # as runs have it
-  tf.keras.utils.set_random_seed(0)
+  timing.start()
   python = timing.PEER_PYTHON.value or peers.python("torch")
 
   def torch(kind: str, sizes: tuple[int, ...]) -> timing.Peer:

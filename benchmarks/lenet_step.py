@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -89,14 +88,8 @@ class _Ours:
     """Milliseconds a step on one batch, over and over: no data, no look up."""
     many_steps = loop.compile_steps(self.phase.step, tf.distribute.get_strategy())
     iterator = iter(tf.data.Dataset.from_tensors(batch).cache().repeat())
-    many_steps(iterator, tf.constant(5))
-
-    def measure() -> float:
-      start = time.perf_counter()
-      many_steps(iterator, tf.constant(_STEPS))
-      return 1e3 * (time.perf_counter() - start) / _STEPS
-
-    return measure
+    timing.many(many_steps, iterator, 5)
+    return lambda: timing.many(many_steps, iterator, _STEPS)
 
 
 def _whole_loop(config: config_lib.Config, images) -> Callable[[], float]:
@@ -128,8 +121,7 @@ def _whole_loop(config: config_lib.Config, images) -> Callable[[], float]:
 def main(argv: list[str]) -> None:
   del argv
   logging.set_verbosity(logging.WARNING)
-  tf.config.experimental.enable_op_determinism()  # as runs have it
-  tf.keras.utils.set_random_seed(0)
+  timing.start()
   torch = timing.Peer(timing.PEER_PYTHON.value or peers.python("torch"), "lenet_torch.py")
   config = _config(**{"adapt.steps": 1_000, "loop.checkpoint_every": 1_000})
   images = tf.cast(

@@ -21,10 +21,28 @@ ROUNDS = flags.DEFINE_integer("rounds", 8, "How often each is measured.", lower_
 JSON = flags.DEFINE_string("json", "", "File for the figures.")
 PEER_PYTHON = flags.DEFINE_string("peer_python", "", "A Python that has PyTorch.")
 
-_GEMM_SIZE = 2048
+_GEMM_SIZE, _GEMM_SIZE_GPU = 2048, 8192
 
 # What is measured, each a function that runs for a moment and returns one figure.
 Measures = Mapping[str, Callable[[], float]]
+
+
+def start() -> None:
+  """Sets TensorFlow as runs have it, with float32 in full on GPUs too, as the peers."""
+  for gpu in tf.config.list_physical_devices("GPU"):
+    tf.config.experimental.set_memory_growth(gpu, True)  # a peer wants some of it
+  tf.config.experimental.enable_tensor_float_32_execution(False)
+  tf.config.experimental.enable_op_determinism()
+  tf.keras.utils.set_random_seed(0)
+
+
+def many(steps: Callable, iterator, count: int) -> float:
+  """Milliseconds a step of what `loop.compile_steps` made, over `count` of them."""
+  start = time.perf_counter()
+  losses = steps(iterator, tf.constant(count))
+  for loss in losses.values():
+    loss.numpy()  # a GPU has done its work only then
+  return 1e3 * (time.perf_counter() - start) / count
 
 
 class Peer:
@@ -67,7 +85,8 @@ class Peer:
 
 def gemm() -> Callable[[], float]:
   """GFLOP/s of one float32 matrix product, large enough to be at the machine's limit."""
-  left = tf.random.stateless_uniform([_GEMM_SIZE, _GEMM_SIZE], [0, 0])
+  size = _GEMM_SIZE_GPU if tf.config.list_physical_devices("GPU") else _GEMM_SIZE
+  left = tf.random.stateless_uniform([size, size], [0, 0])
 
   @tf.function
   def many(count):
@@ -81,7 +100,7 @@ def gemm() -> Callable[[], float]:
   def measure() -> float:
     start = time.perf_counter()
     many(tf.constant(5)).numpy()
-    return 5 * 2 * _GEMM_SIZE**3 / (time.perf_counter() - start) / 1e9
+    return 5 * 2 * size**3 / (time.perf_counter() - start) / 1e9
 
   return measure
 
@@ -102,7 +121,11 @@ def medians(rounds: Mapping[str, list[float]]) -> dict[str, float]:
 
 
 def machine() -> str:
-  return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+  gpus = tf.config.list_physical_devices("GPU")
+  names = [tf.config.experimental.get_device_details(gpu)["device_name"] for gpu in gpus]
+  return ", ".join(
+    [platform.system() + " " + platform.machine(), f"{os.cpu_count()} CPUs", *names]
+  )
 
 
 def show(figures: Mapping, path: str) -> None:

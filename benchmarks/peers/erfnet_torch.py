@@ -11,6 +11,7 @@ import json
 import sys
 import time
 
+import devices
 import torch
 from torch import nn
 from torch.nn import functional
@@ -122,18 +123,21 @@ def make_forward(height, width, batch):
 
 
 def main():
+  chosen = devices.choose()
   torch.manual_seed(0)
   kind, *sizes = sys.argv[1:]
   step = {"step": make_step, "forward": make_forward}[kind](*map(int, sizes))
   for _ in range(3):
     step()
-  about = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+  about = {"torch": torch.__version__, "threads": torch.get_num_threads(), **chosen}
   print(json.dumps(about), flush=True)
   for line in sys.stdin:
     count = int(line)
+    devices.wait()
     start = time.perf_counter()
     for _ in range(count):
       step()
+    devices.wait()
     print(json.dumps(1e3 * (time.perf_counter() - start) / count), flush=True)
 
 

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 
+import devices
 import torch
 from torch import nn
 from torch.nn import functional
@@ -77,16 +78,19 @@ def make_step():
 
 
 def main():
+  chosen = devices.choose()
   step = make_step()
   for _ in range(5):
     step()
-  about = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+  about = {"torch": torch.__version__, "threads": torch.get_num_threads(), **chosen}
   print(json.dumps(about), flush=True)
   for line in sys.stdin:
     count = int(line)
+    devices.wait()
     start = time.perf_counter()
     for _ in range(count):
       step()
+    devices.wait()
     print(json.dumps(1e3 * (time.perf_counter() - start) / count), flush=True)
 
 

@@ -64,10 +64,13 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
   def call(self, inputs, training=False):
     if self.image_share and not training and inputs.shape.rank == 4:
       return self._by_image(inputs)
+    if not (training and self.trainable):
+      # TensorFlow's fused kernel has no deterministic gradient here on GPUs.
+      scale, shift = scale_and_shift(self)
+      return tf.cast(tf.cast(inputs, scale.dtype) * scale + shift, inputs.dtype)
     replica = tf.distribute.get_replica_context()
-    is_shared = replica is not None and replica.num_replicas_in_sync > 1
-    if not (training and self.trainable and is_shared):
-      return super().call(inputs, training=training)
+    if replica is None or replica.num_replicas_in_sync == 1:
+      return super().call(inputs, training=True)
     x = tf.cast(inputs, self.gamma.dtype)  # moments need float32
     axes = list(range(x.shape.rank - 1))
 
