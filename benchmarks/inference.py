@@ -128,6 +128,8 @@ def main(argv: list[str]) -> None:
   # As with Ctrl-C, the processes end and the folder goes.
   signal.signal(signal.SIGTERM, lambda *_: sys.exit("Error: terminated."))
   with contextlib.ExitStack() as stack:
+    # The reference and the files are the CPU's; GPUs are the candidates'.
+    tf.config.set_visible_devices([], "GPU")
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tfdam-inference-"))
     task = _prepare(folder)
     workers, found = _start(task, stack)

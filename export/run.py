@@ -90,9 +90,9 @@ def main(argv: list[str]) -> None:
   # Late, as in train.py: TensorFlow takes seconds to start.
   from export import pipeline
 
+  runtime.set_for_export()
   alone = config_lib.Runtime("none", num_replicas=1)  # float32, whatever trained it
   runtime.start(alone, config.seed)
-  runtime.set_for_export()
   network, step = pipeline.restore(config, folder, stage)
   digest = pipeline.weights_digest(network)
   contract = _contract(config, folder, results, stage, step, digest)

@@ -1,5 +1,10 @@
 """Two logical CPU devices for every test: made before TensorFlow starts, or never."""
 
+import os
+
+# Tests compare bits and replicas; a GPU that is there gives neither two of these nor those.
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
 import tensorflow as tf
 from absl import flags
 

@@ -122,12 +122,15 @@ def start(options: config_lib.Runtime, seed: int):
 
 
 def set_for_export() -> None:
-  """Has what is compared computed in full, and savers and loaders say nothing of theirs."""
+  """Has all that is compared computed on the CPU; savers and loaders say nothing of theirs.
+
+  GPUs round a float32 to TF32's 10 bits unless told not to, and one may be full of a
+  training. Before TensorFlow looks for them; the programs that it starts look no more.
+  """
+  os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
   import tensorflow as tf
 
   tf.get_logger().setLevel("ERROR")
-  # TF32, the default of GPUs, keeps 10 bits of a mantissa.
-  tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 def _join(tf, team: cluster_lib.Cluster):
