@@ -69,7 +69,7 @@ class MatcherTest(tf.test.TestCase):
     matcher = adversarial.Matcher(objectives.Gan, {"fc3": 0.1, "fc4": 1.0})
     logits = {"fc3": tf.zeros([5, 1]), "fc4": tf.zeros([5, 2, 2, 1])}
     losses = matcher.discriminator_losses(logits, logits)
-    self.assertAllClose(matcher.discriminator_loss(losses), 1.1 * 2 * LN2)
+    self.assertAllClose(sum(matcher.weighted(losses).values()), 1.1 * 2 * LN2)
     self.assertAllClose(matcher.alignment_loss(logits), 1.1 * LN2)
 
   def test_accuracy_is_balanced_over_domains(self):

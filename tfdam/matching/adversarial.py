@@ -41,9 +41,9 @@ class Matcher:
       tap: self.objective.discriminator(source[tap], target[tap]) for tap in self.weights
     }
 
-  def discriminator_loss(self, losses: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """The weighted sum that the discriminators minimise together."""
-    return tf.add_n([self.weights[tap] * losses[tap] for tap in self.weights])
+  def weighted(self, losses: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Each loss with its weight: what the discriminators minimise is their sum."""
+    return {tap: weight * losses[tap] for tap, weight in self.weights.items()}
 
   def accuracies(self, source: Logits, target: Logits) -> dict[str, tf.Tensor]:
     """Each discriminator's share of right verdicts: 0.5 when the distributions match."""

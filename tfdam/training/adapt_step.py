@@ -78,19 +78,28 @@ class AdaptStep:
     source_taps = batch.get("source_taps")
     if source_taps is None:
       source_taps = self.source(batch["source"], training=False)["taps"]
-    with tf.GradientTape(persistent=True) as tape:
+    with tf.GradientTape() as target_tape:
       # A warm-up leaves the target's moving moments alone, too.
       training = options.batch_norm == "train" and self.target_optimizer is not None
       output = self.target(batch["target"], training=training)
-      # One pass of each discriminator serves both players.
-      source_logits = {
-        tap: d(source_taps[tap], training=True) for tap, d in discriminators.items()
-      }
-      target_logits = {
-        tap: d(output["taps"][tap], training=True) for tap, d in discriminators.items()
-      }
-      losses = self.matcher.discriminator_losses(source_logits, target_logits)
-      discriminator = self.matcher.discriminator_loss(losses)
+      # A tape of their own: on the other, gradients would be traced back to the images.
+      with tf.GradientTape() as discriminator_tape:
+        # One pass of each discriminator serves both players.
+        source_logits = {
+          tap: d(source_taps[tap], training=True) for tap, d in discriminators.items()
+        }
+        target_logits = {
+          tap: d(output["taps"][tap], training=True) for tap, d in discriminators.items()
+        }
+        losses = self.matcher.discriminator_losses(source_logits, target_logits)
+        weighted = self.matcher.weighted(losses)
+        # Replicas sum their gradients; dividing outside the tape would yield None. Each
+        # player scales what it minimises by a factor of its own, and each loss moves its
+        # own discriminator alone: the sum has all their gradients.
+        discriminator_share = tf.add_n([
+          optimizers.scaled(self.discriminator_optimizers[tap], loss / self.num_replicas)
+          for tap, loss in weighted.items()
+        ])  # fmt: skip
       alignment = self.matcher.alignment_loss(target_logits)
       weight_drift = drift.squared_distance(self.weight_pairs, options.drift_reduction)
       target = options.gan_weight * alignment + options.drift_weight * weight_drift
@@ -99,31 +108,20 @@ class AdaptStep:
         sureness = information.loss(output["logits"], self.prior, replicas.mean)
         target += options.information_weight * sureness
         metrics["loss/information"] = sureness
-      # Replicas sum their gradients; dividing outside the tape would yield None.
-      discriminator_share = discriminator / self.num_replicas
       target_share = target / self.num_replicas
-      # Each player scales what it minimises by a factor of its own.
-      shares = {
-        tap: optimizers.scaled(self.discriminator_optimizers[tap], discriminator_share)
-        for tap in discriminators
-      }
       if self.target_optimizer is not None:
         target_share = optimizers.scaled(self.target_optimizer, target_share)
     # Both gradients first, then both updates: neither player sees the other's move.
-    gradients = {
-      tap: optimizers.unscaled(
-        self.discriminator_optimizers[tap],
-        tape.gradient(shares[tap], d.trainable_variables),
-      )
-      for tap, d in discriminators.items()
-    }
+    gradients = discriminator_tape.gradient(
+      discriminator_share, {tap: d.trainable_variables for tap, d in discriminators.items()}
+    )
     accuracies = self.matcher.accuracies(source_logits, target_logits)
     if self.target_optimizer is not None:
       variables = self.target.trainable_variables
       # Weights above the last tap have no gradient without drift: they stay.
       target_gradients = optimizers.unscaled(
         self.target_optimizer,
-        tape.gradient(target_share, variables, unconnected_gradients="zero"),
+        target_tape.gradient(target_share, variables, unconnected_gradients="zero"),
       )
       if self.is_gated:
         # A target that outruns its discriminators follows noise.
@@ -135,9 +133,10 @@ class AdaptStep:
       else:
         self.target_optimizer.apply_gradients(zip(target_gradients, variables))
     for tap, d in discriminators.items():
-      self.discriminator_optimizers[tap].apply_gradients(
-        zip(gradients[tap], d.trainable_variables)
-      )
+      optimizer = self.discriminator_optimizers[tap]
+      unscaled = optimizers.unscaled(optimizer, gradients[tap])
+      optimizer.apply_gradients(zip(unscaled, d.trainable_variables))
+    discriminator = tf.add_n(list(weighted.values()))
     metrics.update(zip(_LOSSES, (target, alignment, weight_drift, discriminator)))
     for tap in discriminators:
       metrics[f"discriminator/{tap}/loss"] = losses[tap]
