@@ -80,6 +80,14 @@ class AdaptStepTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllEqual(now, then)
     self.assertNotAllEqual(self.players["fc4"].get_weights()[0], player)
 
+  @parameterized.parameters((False, 2), (True, 0))
+  def test_each_gradient_is_traced_once(self, warmup, num_convolutions):
+    """A tape walks down from a loss as far as it has recorded, wanted or not."""
+    step = self.make(warmup=warmup, adapt__warmup_steps=3)
+    traced = tf.function(step, autograph=False).get_concrete_function(self.batch())
+    kinds = [operation.type for operation in traced.graph.get_operations()]
+    self.assertEqual(kinds.count("Conv2DBackpropFilter"), num_convolutions)
+
   @parameterized.parameters("gan", "gan_softmax", "least_squares")
   def test_gradients_are_those_of_the_losses_alone(self, objective):
     """SGD with one unit of step size: the update is the gradient, worked out separately."""
