@@ -13,10 +13,11 @@ from tfdam.training import checkpoints, context, run_folder, stages
 
 def domains(config, root):
   load = data.load_training
+  target = load("target", False, config.data, root, config.seed)
   return context.Domains(
     load("source", True, config.data, root, config.seed),
-    load("target", False, config.data, root, config.seed),
-    data.load_scored(config.data, root, config.seed),
+    target,
+    data.load_scored(config.data, root, config.seed, target),
   )
 
 

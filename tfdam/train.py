@@ -41,9 +41,9 @@ def main(argv: list[str]) -> None:
   data.task(config.data, root)
   data.check_files(config.data, root)
   source = data.load_training("source", True, config.data, root, config.seed)
-  # Without labels: adaptation never sees them. Scoring gets its own copy.
+  # Without labels: adaptation never sees them. Scoring gets its own, with them.
   target = data.load_training("target", False, config.data, root, config.seed)
-  scored = data.load_scored(config.data, root, config.seed)
+  scored = data.load_scored(config.data, root, config.seed, target)
   read = {"source": source, "target": target, **scored}
   digests = {role: part.digests for role, part in read.items() if part}
   notes = data.check_class_names(source, scored, config.data)

@@ -118,6 +118,31 @@ def test_street_scenes_are_limited_alike_with_and_without_labels(tmp_path):
   assert "limited to 4 of 9" in bare.notes[-1]
 
 
+def test_images_that_are_adapted_to_and_scored_are_read_once(tmp_path, monkeypatch):
+  street_folders.write_camvid(tmp_path, train=3)
+  options = config_lib.Data(
+    target="camvid", classes="road", num_classes=0, height=32, width=32, channels=3
+  )
+  read, load = [], data.camvid.load
+
+  def counting(*arguments):
+    split = load(*arguments)
+
+    def read_image(i):
+      read.append(split.names[i])
+      return split.read_image(i)
+
+    return dataclasses.replace(split, read_image=read_image)
+
+  monkeypatch.setattr(data.camvid, "load", counting)
+  target = data.load_training("target", False, options, str(tmp_path), seed=0)
+  scored = data.load_scored(options, str(tmp_path), 0, target)
+  for split in (target, scored["transductive"], scored["test"]):
+    split.read_image(1)
+  assert read == [target.names[1], scored["test"].names[1]]
+  assert target.read_label is None
+
+
 def test_missing_street_scenes_are_named_with_their_folders(tmp_path):
   street_folders.write_gta5(tmp_path, count=1)
   options = config_lib.Data(source="gta5", target="cityscapes")

@@ -5,6 +5,7 @@ Mostly a module has them; objects of a class may, where one module gives several
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -251,12 +252,13 @@ def _training_split(
 
 
 def load_scored(
-  options: config_lib.Data, root: str, seed: int
+  options: config_lib.Data, root: str, seed: int, target: scenes.Split | None = None
 ) -> dict[str, scenes.Split | None]:
   """The target's labelled splits, for scoring alone; None for one without labels.
 
   Args:
     seed: the run's, so that the training split is cut as it was for adaptation.
+    target: what adaptation is given, if anything: its images are read and kept once.
 
   Returns:
     {"test": the test split, whole; "transductive": the images of the training split to
@@ -277,6 +279,8 @@ def load_scored(
     if isinstance(labelled, scenes.Scenes):
       # Scored at the labels' own size.
       labelled = scenes.at_size(labelled, options, labels_too=False)
+      if isinstance(target, scenes.Scenes) and target.names == labelled.names:
+        labelled = dataclasses.replace(labelled, read_image=target.read_image)
     scored[name] = labelled
   return scored
 
