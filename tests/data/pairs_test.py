@@ -78,6 +78,17 @@ class PairsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertCountEqual(batch, ["source", "source_label", "target"])
     self.assertAllEqual(batch["source_label"], numbers(batch["source"]))
 
+  def test_no_thread_tunes_what_is_fixed(self):
+    """It may sleep for a minute after its iterator has gone, and holds that up."""
+    some, config = numbered(50), self.config()
+    for dataset in (
+      pairs.labelled_batches(some, config),
+      pairs.domain_batches(some, some, config),
+      pairs.ordered_batches(some, 8, config.data),
+    ):
+      self.assertFalse(dataset.options().autotune.enabled)
+      self.assertIsNotNone(dataset.options().autotune.enabled)
+
   def test_ordered_batches_give_every_image_once(self):
     batches = list(pairs.ordered_batches(numbered(50), 8, self.config().data))
     np.testing.assert_array_equal(np.concatenate([numbers(b) for b in batches]), range(50))

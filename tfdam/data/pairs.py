@@ -111,7 +111,7 @@ def ordered_batches(
   read = feeds.feed(examples, options, labels=False)
   indices = tf.data.Dataset.range(len(examples)).batch(batch_size)
   images = _plain(lambda chosen: read(chosen)["image"])
-  return indices.map(images).prefetch(1)
+  return _untuned(indices.map(images).prefetch(1))
 
 
 def subset(examples: feeds.Split, limit: int, seed: int) -> feeds.Split:
@@ -126,7 +126,20 @@ def subset(examples: feeds.Split, limit: int, seed: int) -> feeds.Split:
 
 def _by_step(batch, start: int) -> tf.data.Dataset:
   steps = tf.data.Dataset.range(start, tf.int64.max)
-  return steps.map(_plain(batch), num_parallel_calls=2, deterministic=True).prefetch(2)
+  batches = steps.map(_plain(batch), num_parallel_calls=2, deterministic=True)
+  return _untuned(batches.prefetch(2))
+
+
+def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+  """The data set without autotuning, which has nothing to tune here.
+
+  Its thread is woken before it can see that it is cancelled. If it is quick, it sleeps on,
+  up to a minute, and whoever let go of the iterator waits for it: two of five times in
+  TensorFlow 2.15.
+  """
+  options = tf.data.Options()
+  options.autotune.enabled = False
+  return dataset.with_options(options)
 
 
 # A batch branches on nothing but Python's values; AutoGraph would rewrite its source first.
