@@ -96,8 +96,8 @@ def _step() -> Callable[[], float]:
   many_steps = loop.compile_steps(phase.step, tf.distribute.get_strategy())
   one_batch = {"source": images[0], "target": images[1]}
   iterator = iter(tf.data.Dataset.from_tensors(one_batch).cache().repeat())
-  timing.many(many_steps, iterator, 2)
-  return lambda: timing.many(many_steps, iterator, _STEPS)
+  timing.step_ms(many_steps, iterator, 2)
+  return lambda: timing.step_ms(many_steps, iterator, _STEPS)
 
 
 def _forward() -> Callable[[], float]:

@@ -88,8 +88,8 @@ class _Ours:
     """Milliseconds a step on one batch, over and over: no data, no look up."""
     many_steps = loop.compile_steps(self.phase.step, tf.distribute.get_strategy())
     iterator = iter(tf.data.Dataset.from_tensors(batch).cache().repeat())
-    timing.many(many_steps, iterator, 5)
-    return lambda: timing.many(many_steps, iterator, _STEPS)
+    timing.step_ms(many_steps, iterator, 5)
+    return lambda: timing.step_ms(many_steps, iterator, _STEPS)
 
 
 def _whole_loop(config: config_lib.Config, images) -> Callable[[], float]:

@@ -15,6 +15,8 @@ import tensorflow as tf
 from absl import flags
 
 from benchmarks import peers
+from tfdam import config as config_lib
+from tfdam import runtime
 
 # Here, as two benchmarks in one process would each define them.
 ROUNDS = flags.DEFINE_integer("rounds", 8, "How often each is measured.", lower_bound=1)
@@ -29,14 +31,11 @@ Measures = Mapping[str, Callable[[], float]]
 
 def start() -> None:
   """Sets TensorFlow as runs have it, with float32 in full on GPUs too, as the peers."""
-  for gpu in tf.config.list_physical_devices("GPU"):
-    tf.config.experimental.set_memory_growth(gpu, True)  # a peer wants some of it
+  runtime.start(config_lib.Runtime("none", num_replicas=1), seed=0)
   tf.config.experimental.enable_tensor_float_32_execution(False)
-  tf.config.experimental.enable_op_determinism()
-  tf.keras.utils.set_random_seed(0)
 
 
-def many(steps: Callable, iterator, count: int) -> float:
+def step_ms(steps: Callable, iterator, count: int) -> float:
   """Milliseconds a step of what `loop.compile_steps` made, over `count` of them."""
   start = time.perf_counter()
   losses = steps(iterator, tf.constant(count))

@@ -2,7 +2,7 @@
 
 import os
 
-# Tests compare bits and replicas; a GPU that is there gives neither two of these nor those.
+# Tests compare bits with a CPU's, and two replicas: a GPU rounds otherwise and is one.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import tensorflow as tf

@@ -86,8 +86,7 @@ class PairsTest(tf.test.TestCase, parameterized.TestCase):
       pairs.domain_batches(some, some, config),
       pairs.ordered_batches(some, 8, config.data),
     ):
-      self.assertFalse(dataset.options().autotune.enabled)
-      self.assertIsNotNone(dataset.options().autotune.enabled)
+      self.assertIs(dataset.options().autotune.enabled, False)
 
   def test_ordered_batches_give_every_image_once(self):
     batches = list(pairs.ordered_batches(numbered(50), 8, self.config().data))

@@ -133,9 +133,8 @@ def _by_step(batch, start: int) -> tf.data.Dataset:
 def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
   """The data set without autotuning, which has nothing to tune here.
 
-  Its thread is woken before it can see that it is cancelled. If it is quick, it sleeps on,
-  up to a minute, and whoever let go of the iterator waits for it: two of five times in
-  TensorFlow 2.15.
+  In TensorFlow 2.15 its thread often sleeps on after it was cancelled, up to a minute, and
+  whoever let go of the iterator waits for it.
   """
   options = tf.data.Options()
   options.autotune.enabled = False

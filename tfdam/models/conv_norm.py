@@ -65,7 +65,8 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
     if self.image_share and not training and inputs.shape.rank == 4:
       return self._by_image(inputs)
     if not (training and self.trainable):
-      # TensorFlow's fused kernel has no deterministic gradient here on GPUs.
+      # The fused kernel has no deterministic gradient here on GPUs (TensorFlow's
+      # documentation of enable_op_determinism).
       scale, shift = scale_and_shift(self)
       return tf.cast(tf.cast(inputs, scale.dtype) * scale + shift, inputs.dtype)
     replica = tf.distribute.get_replica_context()
