@@ -161,8 +161,8 @@ class Match:
   sites: str = _field("all")
   # Calibration images taken from each training split; 0: all of them.
   max_images: int = _field(10_000, low=0)
-  # MiB of target activations that wait in memory for the next site; what is more waits in
-  # a temporary folder ($TMPDIR).
+  # MiB that the target's activations take: those that wait in memory for the next site, and
+  # the batch in work. What is more waits in a temporary folder ($TMPDIR).
   memory_mb: int = _field(2048, low=0, affects_result=False)
   # Images a forward pass.
   batch_size: int = _field(500, low=1)

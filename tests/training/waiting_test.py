@@ -52,7 +52,13 @@ class WaitingStatesTest(tf.test.TestCase, parameterized.TestCase):
       return np.stack(found)
 
     np.testing.assert_array_equal(walk(0), walk(100))
-    np.testing.assert_array_equal(walk(1), walk(100))  # 8 of 12 fit into 1 MiB
+    np.testing.assert_array_equal(walk(1), walk(100))  # 2 of 12 fit into 1 MiB
+
+  def test_the_batch_in_work_has_its_part_of_the_budget(self):
+    # 2 MiB: 0.8 of it less four states of 128 KiB leaves room for eight of twelve.
+    with waiting.WaitingStates(batches(12), 2) as states:
+      states.update(lambda state: state)
+      self.assertLen(spilled(), 4)
 
   def test_bfloat16_survives_the_disk(self):
     value = tf.cast(tf.constant([[1.0, 1.0078125, 3.0e38]]), tf.bfloat16)

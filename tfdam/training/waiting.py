@@ -15,6 +15,11 @@ from tfdam import config as config_lib
 from tfdam.models import sites as sites_lib
 
 _MIB = 2**20
+# Of a budget, what waiting states may take. The rest is lost between allocations of many
+# sizes: 12 to 20 % was measured (benchmarks/matching_memory.py).
+_SHARE = 0.8
+# The batch in work, in states: as it was, mended, moved on, in float64 for its moments.
+_IN_WORK = 4
 
 
 class WaitingStates:
@@ -27,9 +32,10 @@ class WaitingStates:
   def __init__(self, batches: Iterable[tf.Tensor], limit_mb: int):
     """Args:
     batches: images; read one by one, at the first `update`.
-    limit_mb: MiB that all states in memory may take.
+    limit_mb: MiB that the walk may take: all states in memory and the batch in work.
     """
-    self._limit = limit_mb * _MIB
+    self._limit_mb = limit_mb
+    self._largest = 0
     self._batches: Iterable[tf.Tensor] | None = batches
     self._states: list[sites_lib.State | None] = []
     self._dtypes: dict[int, dict[str, tf.DType]] = {}
@@ -65,7 +71,9 @@ class WaitingStates:
 
   def _put(self, i: int, state: sites_lib.State) -> None:
     size = _size(state)
-    if self._in_memory + size <= self._limit:
+    self._largest = max(self._largest, size)
+    limit = _SHARE * self._limit_mb * _MIB - _IN_WORK * self._largest
+    if self._in_memory + size <= limit:
       self._states[i] = state
       self._in_memory += size
       return
@@ -77,7 +85,7 @@ class WaitingStates:
       free = shutil.disk_usage(os.path.dirname(self._path(i))).free // _MIB
       raise config_lib.UserError(
         f"The activations that wait at a site do not fit into match.memory_mb"
-        f" ({self._limit // _MIB} MiB) nor into {self._path(i)} ({error.strerror}; {free}"
+        f" ({self._limit_mb} MiB) nor into {self._path(i)} ({error.strerror}; {free}"
         " MiB free). Lower --config.match.max_images, raise --config.match.memory_mb, or"
         " set TMPDIR to a larger folder."
       ) from error
