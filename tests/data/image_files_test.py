@@ -99,6 +99,25 @@ def test_a_file_that_is_cut_short_is_named_with_the_remedy(tmp_path, ending, kep
   assert "--config.data.on_bad_image=skip" in str(caught.value)
 
 
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_a_header_is_not_taken_for_a_whole_file(tmp_path, ending):
+  path = tmp_path / f"a.{ending}"
+  save(path, RGB.repeat(8, 0))
+  content = path.read_bytes()
+  path.write_bytes(content[:-200])
+  read = image_files.label_header if ending == "png" else image_files.image_header
+  with pytest.raises(image_files.BadImage, match=rf"a\.{ending} .* cut short"):
+    read(str(path))
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_a_whole_picture_may_have_anything_behind_it(tmp_path, ending):
+  path = tmp_path / f"a.{ending}"
+  save(path, RGB)
+  path.write_bytes(path.read_bytes() + bytes(10_000))
+  assert image_files.image_header(str(path)) == image_files.Header(12, 17)
+
+
 def test_damage_in_the_middle_is_found(tmp_path):
   path = tmp_path / "a.png"
   save(path, RGB)

@@ -82,6 +82,15 @@ def test_a_file_without_a_header_stops_or_is_left_to_be_skipped(folder):
     scenes.read_image(3)
 
 
+def test_a_test_image_that_is_cut_short_stops_the_run_before_it_trains(folder):
+  path = f"{folder}/test/0001TP_000004.png"
+  content = open(path, "rb").read()
+  open(path, "wb").write(content[:-30])
+  said = said_by(folder, split="test")
+  assert f"{path} cannot be decoded" in said
+  assert len(load(folder, split="test", on_bad_image="skip")) == 2  # left out later
+
+
 def test_a_turned_image_with_a_label_is_refused_and_without_one_is_read(folder):
   exif = Image.Exif()
   exif[0x0112] = 3

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -30,6 +31,9 @@ _IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 _CONVERTED = frozenset(
   ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "I;16", "I;16B")
 )
+# What whole files end with; some programs write a little more behind it.
+_ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
+_LOOKED_AT = 4096
 _ORIENTATION = 0x0112  # EXIF tag
 # Pillow scales grey ids of 1, 2 and 4 bits to 0..255, by these factors.
 _GREY_SCALE = {"L;2": 85, "L;4": 17}
@@ -70,12 +74,13 @@ class Stored:
 
 
 def image_header(path: str) -> Header:
-  """Reads an image's header.
+  """Reads an image's header, and looks whether a PNG or JPEG ends as it should.
 
   Raises:
-    BadImage: it is no image, or claims more than MAX_PIXELS pixels.
+    BadImage: it is no image, is cut short, or claims more than MAX_PIXELS pixels.
   """
   with _opened(path, _IMAGE_FORMATS) as image:
+    _check_end(path, image)
     orientation = _orientation(image)
     width, height = image.size if orientation <= 4 else image.size[::-1]
     return Header(height, width, orientation != 1)
@@ -84,6 +89,7 @@ def image_header(path: str) -> Header:
 def label_header(path: str) -> Header:
   """Reads a label's header; see `image_header`."""
   with _opened(path, ("PNG",)) as image:
+    _check_end(path, image)
     return Header(image.height, image.width)
 
 
@@ -220,6 +226,14 @@ def _opened(path: str, formats: tuple[str, ...]) -> Iterator[ImageFile.ImageFile
       f"{path} cannot be decoded as {kinds} ({error}): it is cut short, damaged or no such"
       f" file. Mend or remove it, or {_SKIP}."
     ) from error
+
+
+def _check_end(path: str, image: ImageFile.ImageFile) -> None:
+  """Decodes an open file that looks as if it were cut short: Pillow raises if it is."""
+  with open(path, "rb") as file:
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _LOOKED_AT))
+    if _ENDS.get(image.format or "", b"") not in file.read():
+      image.load()
 
 
 def _too_large(path: str, claim: str) -> str:

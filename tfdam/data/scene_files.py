@@ -1,4 +1,4 @@
-"""Scenes from a list of image files with a label file each: checked from headers alone."""
+"""Scenes from a list of image files with a label file each: checked by their two ends."""
 
 from __future__ import annotations
 
