@@ -3,15 +3,14 @@
   erfnet_torch.py step HEIGHT WIDTH BATCH
   erfnet_torch.py forward HEIGHT WIDTH BATCH
 
-Runs in an environment of its own (requirements-torch.txt). Reads a number of steps a line
-from standard input and answers each with the mean milliseconds a step.
+Runs in an environment of its own (requirements-torch.txt); see steps.py for what it
+answers.
 """
 
-import json
+import functools
 import sys
-import time
 
-import devices
+import steps
 import torch
 from torch import nn
 from torch.nn import functional
@@ -122,24 +121,7 @@ def make_forward(height, width, batch):
   return step
 
 
-def main():
-  chosen = devices.choose()
-  torch.manual_seed(0)
-  kind, *sizes = sys.argv[1:]
-  step = {"step": make_step, "forward": make_forward}[kind](*map(int, sizes))
-  for _ in range(3):
-    step()
-  about = {"torch": torch.__version__, "threads": torch.get_num_threads(), **chosen}
-  print(json.dumps(about), flush=True)
-  for line in sys.stdin:
-    count = int(line)
-    devices.wait()
-    start = time.perf_counter()
-    for _ in range(count):
-      step()
-    devices.wait()
-    print(json.dumps(1e3 * (time.perf_counter() - start) / count), flush=True)
-
-
 if __name__ == "__main__":
-  main()
+  kind, *sizes = sys.argv[1:]
+  make = {"step": make_step, "forward": make_forward}[kind]
+  steps.run(functools.partial(make, *map(int, sizes)))

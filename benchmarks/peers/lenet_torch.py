@@ -1,14 +1,10 @@
 """The digit adaptation step in eager PyTorch, for benchmarks/lenet_step.py.
 
-Runs in an environment of its own (requirements-torch.txt). Reads a number of steps a line
-from standard input and answers each with the mean milliseconds a step.
+Runs in an environment of its own (requirements-torch.txt); see steps.py for what it
+answers.
 """
 
-import json
-import sys
-import time
-
-import devices
+import steps
 import torch
 from torch import nn
 from torch.nn import functional
@@ -40,7 +36,6 @@ def discriminator(width):
 
 def make_step():
   """Eq. (3) by one forward pass of every network: both gradients, then both updates."""
-  torch.manual_seed(0)
   source, target = LeNet().eval().requires_grad_(False), LeNet()
   target.load_state_dict(source.state_dict())
   players = {tap: discriminator(width) for tap, (width, _) in TAPS.items()}
@@ -77,22 +72,5 @@ def make_step():
   return step
 
 
-def main():
-  chosen = devices.choose()
-  step = make_step()
-  for _ in range(5):
-    step()
-  about = {"torch": torch.__version__, "threads": torch.get_num_threads(), **chosen}
-  print(json.dumps(about), flush=True)
-  for line in sys.stdin:
-    count = int(line)
-    devices.wait()
-    start = time.perf_counter()
-    for _ in range(count):
-      step()
-    devices.wait()
-    print(json.dumps(1e3 * (time.perf_counter() - start) / count), flush=True)
-
-
 if __name__ == "__main__":
-  main()
+  steps.run(make_step)
