@@ -97,14 +97,7 @@ def make_step(height, width, batch):
       (now - then).square().mean() for now, then in zip(target_weights, source.parameters())
     )
     moved = GAN_WEIGHT * alignment + drift
-    target_gradients = torch.autograd.grad(moved, target_weights, retain_graph=True)
-    player_gradients = torch.autograd.grad(loss, player_weights)
-    for weight, gradient in zip(
-      target_weights + player_weights, target_gradients + player_gradients
-    ):
-      weight.grad = gradient
-    for optimizer in optimizers:
-      optimizer.step()
+    steps.update(optimizers, (target_weights, player_weights), (moved, loss))
 
   return step
 

@@ -60,14 +60,7 @@ def make_step():
       (now - then).square().mean() for now, then in zip(target_weights, source.parameters())
     )
     loss = GAN_WEIGHT * alignment + drift
-    target_gradients = torch.autograd.grad(loss, target_weights, retain_graph=True)
-    player_gradients = torch.autograd.grad(discriminator_loss, player_weights)
-    for weight, gradient in zip(
-      target_weights + player_weights, target_gradients + player_gradients
-    ):
-      weight.grad = gradient
-    for optimizer in optimizers:
-      optimizer.step()
+    steps.update(optimizers, (target_weights, player_weights), (loss, discriminator_loss))
 
   return step
 

@@ -33,6 +33,20 @@ def run(make: Callable[[], Callable[[], None]]) -> None:
     print(json.dumps(1e3 * (time.perf_counter() - start) / count), flush=True)
 
 
+def update(optimizers, weights, losses) -> None:
+  """Both gradients first, then both updates: neither player sees the other's move.
+
+  Args:
+    optimizers, weights, losses: the target's and the discriminators' of each.
+  """
+  target_gradients = torch.autograd.grad(losses[0], weights[0], retain_graph=True)
+  player_gradients = torch.autograd.grad(losses[1], weights[1])
+  for weight, gradient in zip(weights[0] + weights[1], target_gradients + player_gradients):
+    weight.grad = gradient
+  for optimizer in optimizers:
+    optimizer.step()
+
+
 def _choose_device() -> dict[str, str]:
   """Makes the device the default of what follows; says which, for the report."""
   # Float32 in full, as ours.
