@@ -171,9 +171,11 @@ def _copy(source: str, target: str, changes: Mapping[str, Any] | None = None) ->
   Args:
     changes: to what its checkpoint.json says.
   """
+  # What runs that were killed here left behind.
+  for stale in glob.glob(f"{glob.escape(target)}.*.partial"):
+    shutil.rmtree(stale, ignore_errors=True)
   partial = f"{target}.{os.getpid()}.partial"
   try:
-    shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(source, partial)
     checkpoints.change_info(partial, changes or {})
     os.rename(partial, target)
