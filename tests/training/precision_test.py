@@ -37,7 +37,8 @@ class PrecisionTest(tf.test.TestCase, parameterized.TestCase):
     small = {
       "source__steps": 5, "adapt__steps": 10, "loop__checkpoint_every": 5,
       # Few images: CPUs have no arithmetic of half precision, and are slow without.
-      "data__source_limit": 40, "data__target_limit": 40,
+      "data__source_limit": 40, "data__target_limit": 40, "source__global_batch_size": 4,
+      "adapt__global_batch_size": 4,
     }  # fmt: skip
     return synthetic.small_config(**{**small, "runtime__precision": policy, **fields})
 
