@@ -59,15 +59,15 @@ class _Served(tf.Module):
     )
     encoded = tf.TensorSpec([None], tf.string, name=contract_lib.BYTES)
 
-    @tf.function(input_signature=[image])
+    @tf.function(input_signature=[image], autograph=False)
     def serving_default(image):
       return self._served(self._run(image))
 
-    @tf.function(input_signature=[encoded])
+    @tf.function(input_signature=[encoded], autograph=False)
     def predict_bytes(image_bytes):
       return self._served(self._run(self._decode(image_bytes)))
 
-    @tf.function(input_signature=[image])
+    @tf.function(input_signature=[image], autograph=False)
     def scores(image):
       outputs = self._run(image)
       return {name: outputs[name] for name in (contract_lib.LABELS, "logits")}

@@ -6,7 +6,9 @@ import sys
 import pytest
 
 if __name__ == "__main__":
-  arguments = ["-q", "-rs", "-p", "no:cacheprovider", *sys.argv[1:]]
+  # The plugin about unraisable exceptions collects garbage five times at the end: seconds.
+  plugins = ["-p", "no:cacheprovider", "-p", "no:unraisableexception"]
+  arguments = ["-q", "-rs", *plugins, *sys.argv[1:]]
   if "XML_OUTPUT_FILE" in os.environ:
     arguments.append(f"--junitxml={os.environ['XML_OUTPUT_FILE']}")
   if "TEST_TMPDIR" in os.environ:

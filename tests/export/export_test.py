@@ -32,7 +32,8 @@ _STREETS = {
   "name": "small streets", "data__source": "streets/sim", "data__target": "streets/photo",
   "data__source_limit": 16, "data__target_limit": 16, "source__steps": 4,
   "adapt__steps": 4, "adapt__ema_momentum": 0.5, "data__classes": "sky,road,building,car",
-  "loop__eval_batch_size": 100, "loop__watch_every": 0, "loop__num_panels": 0,
+  # int8 makes no smaller file of less.
+  "loop__eval_batch_size": 100, "model__depth": 0.25,
 }  # fmt: skip
 
 
@@ -52,15 +53,31 @@ def digit_run(tmp_path_factory):
   return path
 
 
+@pytest.fixture(scope="module")
+def exported(street_run, tmp_path_factory):
+  """A run folder with an export in both formats, its manifest, and what was printed."""
+  workdir = shutil.copytree(street_run, tmp_path_factory.mktemp("exported") / "run")
+  return workdir, *export(workdir)
+
+
 @pytest.fixture
 def workdir(street_run, tmp_path):
   """A copy that a test may export from."""
   return shutil.copytree(street_run, tmp_path / "run")
 
 
+@pytest.fixture
+def exported_workdir(exported, tmp_path):
+  """A copy of an export that a test may add to."""
+  return shutil.copytree(exported[0], tmp_path / "run")
+
+
 @pytest.fixture(autouse=True)
 def no_stranger(request, monkeypatch):
-  """A process of its own imports TensorFlow anew: two tests do it, for the others."""
+  """A process of its own imports TensorFlow anew: two exports do it, for the others.
+
+  One of them is `exported`'s, which is older than what is replaced here for one test.
+  """
   if "stranger" in request.fixturenames:
     return
 
@@ -83,6 +100,13 @@ def export(workdir, **options):
       run.main([""])
   with open(os.path.join(workdir, "export", publish.MANIFEST)) as file:
     return json.load(file), printed.getvalue()
+
+
+def change_config(workdir, section, **fields):
+  """Makes the run another config's: its weights stay."""
+  config = json.loads((workdir / "config.json").read_text())
+  config[section].update(fields)
+  (workdir / "config.json").write_text(json.dumps(config))
 
 
 def refused(workdir, **options):
@@ -111,8 +135,8 @@ def session(path):
   return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def test_one_command_leaves_both_formats_and_says_what_to_type_next(workdir, stranger):
-  manifest, printed = export(workdir)
+def test_one_command_leaves_both_formats_and_says_what_to_type_next(exported):
+  workdir, manifest, printed = exported
   assert manifest["model"]["stage"] == "adapted"
   assert manifest["model"]["classes"] == ["sky", "road", "building", "car"]
   assert manifest["input"]["shape"] == [1, 32, 48, 3]
@@ -127,14 +151,14 @@ def test_one_command_leaves_both_formats_and_says_what_to_type_next(workdir, str
   assert "export.client_onnx" in printed
 
 
-def test_the_moving_average_is_what_is_exported(workdir):
+def test_the_moving_average_is_what_is_exported(exported):
   """The checkpoint's "model" is the average; its "target" is not."""
-  export(workdir, formats=["onnx"])
+  workdir, *_ = exported
   # A convolution with nothing to fold into it.
   kernel = "model/blocks/2/tall1/kernel/.ATTRIBUTES/VARIABLE_VALUE"
   weights = runs.weights(str(workdir))
-  exported = onnx.load(place(workdir, "onnx", "model.onnx"))
-  found = [onnx.numpy_helper.to_array(tensor) for tensor in exported.graph.initializer]
+  model = onnx.load(place(workdir, "onnx", "model.onnx"))
+  found = [onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
   average = weights[kernel].transpose(3, 2, 0, 1)
   last = weights[kernel.replace("model/", "target/", 1)].transpose(3, 2, 0, 1)
   same_shape = [array for array in found if array.shape == average.shape]
@@ -142,9 +166,9 @@ def test_the_moving_average_is_what_is_exported(workdir):
   assert not any(np.array_equal(array, last) for array in same_shape)
 
 
-def test_every_stage_can_be_exported(workdir):
-  digests = set()
-  for stage in ("source_only", "gaussian", "adapted"):
+def test_every_stage_can_be_exported(exported, workdir):
+  digests = {exported[1]["model"]["weights_sha256"]}  # of stage adapted
+  for stage in ("source_only", "gaussian"):
     manifest, _ = export(workdir, stage=stage, formats=["onnx"])
     metadata = session(place(workdir, "onnx", "model.onnx")).get_modelmeta()
     assert manifest["model"]["stage"] == stage
@@ -165,8 +189,8 @@ def test_the_golden_pair_is_what_the_file_answers(workdir):
   np.testing.assert_array_equal(labels, golden["labels"])
 
 
-def test_metadata_name_no_path_and_no_user(workdir):
-  manifest, _ = export(workdir, formats=["onnx"])
+def test_metadata_name_no_path_and_no_user(exported):
+  workdir, manifest, _ = exported
   model = onnx.load(place(workdir, "onnx", "model.onnx"))
   content = json.dumps(manifest) + str(model.metadata_props)
   for word in (str(workdir), os.path.expanduser("~"), os.getcwd()):
@@ -177,8 +201,8 @@ def test_metadata_name_no_path_and_no_user(workdir):
   assert found["tfdam.config_sha256"] == manifest["model"]["config_sha256"]
 
 
-def test_versions_are_only_ever_added(workdir):
-  export(workdir, formats=["saved_model"])
+def test_versions_are_only_ever_added(exported_workdir):
+  workdir = exported_workdir
   before = files(place(workdir, "saved_model", "small_streets"))
   manifest, _ = export(workdir, formats=["saved_model"])
   after = files(place(workdir, "saved_model", "small_streets"))
@@ -187,8 +211,8 @@ def test_versions_are_only_ever_added(workdir):
   assert {k: v for k, v in after.items() if k.startswith("1")} == before
 
 
-def test_a_format_that_was_not_asked_for_again_stays_in_the_manifest(workdir):
-  export(workdir)
+def test_a_format_that_was_not_asked_for_again_stays_in_the_manifest(exported_workdir):
+  workdir = exported_workdir
   manifest, _ = export(workdir, formats=["onnx"])
   assert manifest["saved_model"]["folder"] == "saved_model/small_streets/1"
   # Another contract of the file, the same network: the SavedModel still belongs.
@@ -214,8 +238,13 @@ def test_each_format_says_what_it_takes_whatever_came_after(workdir):
   assert "onnx/model.onnx" in manifest["files"]
 
 
-def test_another_network_takes_the_onnx_files_place_and_is_served_beside(workdir, caplog):
-  export(workdir, precision="int8", max_metric_drop=20.0, calibration_images=4)
+def test_another_network_takes_the_onnx_files_place_and_is_served_beside(
+  exported_workdir, caplog
+):
+  workdir = exported_workdir
+  export(
+    workdir, formats=["onnx"], precision="int8", max_metric_drop=20.0, calibration_images=4
+  )
   _, printed = export(workdir, formats=["onnx"])
   assert "int8" not in printed  # whose figures are of another export
   assert os.path.exists(place(workdir, "onnx", "model.int8.onnx"))
@@ -255,10 +284,7 @@ def test_an_own_target_without_a_test_split_is_compared_on_what_it_adapted_to(
     street_folders.write_own(str(root), "mine")
     spec = root / "mine" / "dataset.yaml"
     spec.write_text("images: images/{split}/**/*.png\nsplits: {train: train}\n")
-  config = json.loads((workdir / "config.json").read_text())
-  config["data"]["target"] = f"{kind}:mine"
-  config["data"]["target_limit"] = 0
-  (workdir / "config.json").write_text(json.dumps(config))
+  change_config(workdir, "data", target=f"{kind}:mine", target_limit=0)
   manifest, printed = export(workdir, formats=["onnx"], data_root=str(root))
   assert "nothing was scored" in printed
   # Two random ones, black, white, and four real ones.
@@ -292,16 +318,14 @@ def test_encoded_files_are_compared_as_well(workdir, monkeypatch):
     export(workdir, formats=["saved_model"])
 
 
-def test_norms_that_look_at_each_image_are_exported_in_every_precision(tmp_path):
-  path = str(tmp_path / "run")
-  config = synthetic.scenes_config(match__image_moments=0.7, **_STREETS)
-  runs.execute(config, "", path)
+def test_norms_that_look_at_each_image_are_exported_in_every_precision(workdir):
+  change_config(workdir, "match", image_moments=0.7)
   for precision in ("float16", "int8"):
     manifest, _ = export(
-      path, formats=["onnx"], precision=precision, max_metric_drop=20.0,
+      workdir, formats=["onnx"], precision=precision, max_metric_drop=20.0,
       calibration_images=8,
     )  # fmt: skip
-    kinds = to_onnx.operators(onnx.load(place(path, "onnx", f"model.{precision}.onnx")))
+    kinds = to_onnx.operators(onnx.load(place(workdir, "onnx", f"model.{precision}.onnx")))
     assert kinds["GlobalAveragePool"]
   assert set(manifest["onnx"]) == {"float32", "float16", "int8"}
 
@@ -404,8 +428,10 @@ def test_without_data_parity_is_still_checked(digit_run, tmp_path):
   assert "calibrated on training images" in message
 
 
-def test_a_wrong_file_is_refused_and_leaves_the_earlier_export(workdir, monkeypatch):
-  export(workdir)
+def test_a_wrong_file_is_refused_and_leaves_the_earlier_export(
+  exported_workdir, monkeypatch
+):
+  workdir = exported_workdir
   before = files(place(workdir))
   convert = to_onnx.convert
 

@@ -107,12 +107,13 @@ class LoopTest(tf.test.TestCase):
     def on_write(*args, **kwargs):
       os.kill(os.getpid(), signal.SIGTERM)
 
+    before = signal.getsignal(signal.SIGTERM)
     with self.assertRaises(SystemExit) as caught:
       with mock.patch.object(records.Records, "write", on_write):
         self.run_stage(state, 40, step=step)
     self.assertEqual(caught.exception.code, 143)
     self.assertEqual(checkpoints.steps(self.checkpoints.folder), [5])
-    self.assertEqual(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
+    self.assertEqual(signal.getsignal(signal.SIGTERM), before)
 
   def test_the_watch_looks_at_start_at_its_boundaries_and_at_the_end(self):
     state, looks = tf.Variable(0.0), []

@@ -11,6 +11,10 @@ from tests import runs, synthetic
 from tfdam.training import checkpoints, source_cache
 
 
+def key(**fields):
+  return source_cache.key(synthetic.small_config(**fields), {"file": "md5"}, ["CPU:0"])
+
+
 class SourceCacheTest(tf.test.TestCase, parameterized.TestCase):
   def setUp(self):
     super().setUp()
@@ -31,7 +35,7 @@ class SourceCacheTest(tf.test.TestCase, parameterized.TestCase):
     return [name for name in names if not name.endswith(".lock")]
 
   def assert_trained_alike(self, one, other):
-    for stage in ("source_only", "gaussian", "adapted"):
+    for stage in os.listdir(os.path.join(one, "checkpoints")):
       first, second = runs.weights(one, stage), runs.weights(other, stage)
       for name in first:
         self.assertAllEqual(first[name], second[name])
@@ -47,53 +51,59 @@ class SourceCacheTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllEqual(one[name], two[name])
     self.assert_trained_alike(first, self.execute("third"))
 
+  def test_another_training_has_another_entry(self):
+    self.execute("first", adapt__steps=0, match__enabled=False)
+    self.execute("second", adapt__steps=0, match__enabled=False, seed=1)
+    self.assertLen(self.entries(), 2)
+
   @parameterized.parameters(
     {"seed": 1}, {"source__learning_rate": 2e-3}, {"model__name": "lenet_bn"},
     {"data__source": "svhn"}, {"source__augment": True},
   )  # fmt: skip
-  def test_another_training_has_another_entry(self, **fields):
-    self.execute("first")
-    self.execute("second", **fields)
-    self.assertLen(self.entries(), 2)
+  def test_what_decides_weights_is_in_the_key(self, **fields):
+    self.assertNotEqual(key(), key(**fields))
+
+  def test_other_data_and_other_devices_are_in_the_key(self):
+    config = synthetic.small_config()
+    keys = {
+      source_cache.key(config, {"file": digest}, devices)
+      for digest in ("one", "two")
+      for devices in (["CPU:0"], ["CPU:0", "CPU:1"])
+    }
+    self.assertLen(keys, 4)
 
   def test_what_decides_no_weight_is_in_no_key(self):
-    def key(**fields):
-      return source_cache.key(synthetic.small_config(**fields), {"file": "md5"}, ["CPU:0"])
-
     self.assertEqual(key(), key(data__cache_mb=1, data__require_canonical=True))
+    self.assertEqual(key(), key(adapt__gan_weight=0.2, adapt__steps=3))
     self.assertNotEqual(key(), key(data__source_limit=5))
 
   def test_a_file_of_weights_counts_by_its_content(self):
     """And by its path from where the user stands, as Bazel starts programs elsewhere."""
-
-    def key(name):
-      config = synthetic.small_config(model__weights=name)
-      return source_cache.key(config, {}, ["CPU:0"])
 
     here = {"BUILD_WORKING_DIRECTORY": self.folder}
     for name, content in (("a.h5", b"one"), ("b.h5", b"one"), ("c.h5", b"two")):
       with open(os.path.join(self.folder, name), "wb") as file:
         file.write(content)
     with mock.patch.dict(os.environ, here):
-      self.assertEqual(key("a.h5"), key("b.h5"))
-      self.assertNotEqual(key("a.h5"), key("c.h5"))
+      self.assertEqual(key(model__weights="a.h5"), key(model__weights="b.h5"))
+      self.assertNotEqual(key(model__weights="a.h5"), key(model__weights="c.h5"))
 
   def test_off_shares_nothing(self):
-    self.execute("first", source__cache="off")
+    self.execute("first", adapt__steps=0, source__cache="off")
     self.assertFalse(os.path.exists(self.cache))
 
   def test_a_damaged_entry_is_trained_again(self):
-    first = self.execute("first")
+    first = self.execute("first", adapt__steps=0)
     place = os.path.join(self.cache, "source", self.entries()[0])
     os.remove(os.path.join(place, "state.index"))
-    second = self.execute("second")
+    second = self.execute("second", adapt__steps=0)
     self.assert_trained_alike(first, second)
     self.assertIsNone(checkpoints.find_damage(place))
 
   def test_an_unwritable_cache_is_left_alone(self):
     with open(self.cache, "w"):
       pass  # a file where the folder should be
-    self.assertTrue(os.path.isdir(self.execute("first")))
+    self.assertTrue(os.path.isdir(self.execute("first", adapt__steps=0)))
 
   def test_of_two_that_start_at_once_the_second_waits_and_takes(self):
     cache, name = os.path.join(self.cache, "source"), "key"

@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import shutil
+import tempfile
 
 import numpy as np
 import tensorflow as tf
@@ -30,19 +31,6 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     self.assertCountEqual(one, other)
     for name in one:
       self.assertAllEqual(one[name], other[name])
-
-  def test_a_run_leaves_results_of_every_stage(self):
-    results = runs.execute(synthetic.small_config(), self.root, self.path())
-    self.assertEqual(list(results["stages"]), ["source_only", "gaussian", "adapted"])
-    for scores in results["stages"].values():
-      self.assertEqual(scores["test"]["num_images"], 50)
-      self.assertEqual(scores["transductive"]["num_images"], 150)
-      self.assertBetween(scores["test"]["accuracy"], 0.0, 1.0)
-      self.assertLen(scores["test"]["per_class_accuracy"], 10)
-    timing = results["timing"]
-    self.assertGreater(timing["source_steps_per_s"], 0)
-    self.assertGreater(timing["adapt_steps_per_s"], 0)
-    self.assertGreater(timing["seconds"], 0)
 
   @parameterized.parameters(
     "augment.brightness", "augment.saturation", "source.class_weight_offset"
@@ -88,34 +76,6 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
         runs.weights(self.path("with"), stage), runs.weights(self.path("without"), stage)
       )
 
-  def test_tensorboard_gets_losses_accuracies_and_scores(self):
-    runs.execute(synthetic.small_config(), self.root, self.path())
-    tags = {}
-    for stage in ("source_only", "gaussian", "adapted"):
-      files = glob.glob(os.path.join(self.path(), "summaries", stage, "events*"))
-      events = (e for path in files for e in tf.compat.v1.train.summary_iterator(path))
-      tags[stage] = {value.tag for event in events for value in event.summary.value}
-    scores = {"metric/test_accuracy", "metric/transductive_accuracy"}
-    self.assertEqual(tags["gaussian"], scores)
-    self.assertEqual(
-      tags["source_only"],
-      {"loss/cross_entropy", "loss/l2", "metric/train_accuracy", *scores},
-    )
-    self.assertEqual(
-      tags["adapted"],
-      {
-        "loss/target", "loss/alignment", "loss/drift", "loss/discriminator",
-        "discriminator/fc3/loss", "discriminator/fc3/accuracy",
-        "discriminator/fc4/loss", "discriminator/fc4/accuracy", *scores,
-        "watch/marginal_distance", "watch/classes_predicted",
-        *(
-          f"watch/{tap}/{name}"
-          for tap in ("conv1", "conv2", "fc3", "fc4")
-          for name in ("dead_channels", "source_dead_channels")
-        ),
-      },
-    )  # fmt: skip
-
   def test_users_own_classes_and_an_unlabelled_target(self):
     """Three classes of colour images at another size; the target has images alone."""
     for name, labelled in (("render", True), ("photo", False)):
@@ -150,11 +110,10 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
       "adapt__global_batch_size": 128, "adapt__target_learning_rate": 0.003,
       "adapt__discriminator_learning_rate": 0.003,
     }),
+    # Everything that replicas must agree on: the average, the gate, the batch's marginal.
     # Adam divides by the root of squared gradients: where a gradient is a sum that all but
     # cancels, rounding decides the step. 1e-5 is one in 200 of what ten steps of 2e-4 can
     # move.
-    ("adam", 1e-5, {}),
-    # Everything that replicas must agree on: the average, the gate, the batch's marginal.
     ("best", 1e-5, {
       "adapt__ema_momentum": 0.9, "adapt__gate_accuracy": 0.3, "adapt__augment": True,
       "adapt__information_weight": 0.5, "adapt__spectral_norm": True,
@@ -188,7 +147,7 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     fields = {"adapt__ema_momentum": 0.9, "loop__checkpoint_every": 7}
     config = synthetic.small_config(**fields)
     whole = runs.execute(config, self.root, self.path("whole"))
-    runs.execute(config, self.root, self.path("cut"))
+    shutil.copytree(self.path("whole"), self.path("cut"))
     # As if killed in step 18: the end's checkpoint and scores are not there.
     shutil.rmtree(os.path.join(self.path("cut"), "checkpoints", "adapted", "00000020"))
     results = json.load(open(os.path.join(self.path("cut"), "results.json")))
@@ -231,36 +190,6 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
       line = next(line for line in map(json.loads, file) if "loss/drift" in line)
     self.assertEqual(line["loss/drift"], 0.0)
 
-  def test_without_steps_the_source_comes_from_another_run(self):
-    runs.execute(synthetic.small_config(adapt__steps=0), self.root, self.path("first"))
-    config = synthetic.small_config(
-      source__steps=0, source__init_checkpoint=self.path("first"), adapt__steps=5
-    )
-    results = runs.execute(config, self.root, self.path("second"))
-    self.assertIn("adapted", results["stages"])
-    first, second = (runs.weights(self.path(n), "source_only") for n in ("first", "second"))
-    for name in first:
-      if name.startswith("model/"):
-        self.assertAllEqual(first[name], second[name])
-
-  def test_an_unfinished_or_damaged_source_run_is_refused(self):
-    first = self.path("first")
-    runs.execute(synthetic.small_config(adapt__steps=0), self.root, first)
-    place = os.path.join(first, "checkpoints", "source_only", "00000020")
-    config = synthetic.small_config(source__steps=0, source__init_checkpoint=place)
-    os.remove(os.path.join(place, "state.index"))
-    with self.assertRaisesRegex(config_lib.UserError, "not whole: state.index is missing"):
-      runs.execute(config, self.root, self.path("second"))
-    config = synthetic.small_config(source__steps=0, source__init_checkpoint=first)
-    with self.assertRaisesRegex(config_lib.UserError, "stands at step 10 of 20"):
-      runs.execute(config, self.root, self.path("second"))
-
-  def test_a_finished_run_returns_its_results_again(self):
-    config = synthetic.small_config()
-    first = runs.execute(config, self.root, self.path())
-    again = runs.execute(config, self.root, self.path())
-    self.assertEqual(first["stages"], again["stages"])
-
   @parameterized.parameters(
     (
       {"adapt__taps": "fc5:1"},
@@ -284,6 +213,7 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     mirrored = synthetic.two_replicas()
     with self.assertRaisesRegex(config_lib.UserError, "15, which 2 replicas.*such as 14"):
       runs.execute(config, self.root, self.path(), mirrored)
+    self.assertFalse(os.path.exists(self.path()))
 
   def test_matching_removes_a_toy_shift(self):
     """A network trained on bright digits reads dim ones again, with no label of theirs."""
@@ -311,6 +241,89 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     # room.
     self.assertLess(source_only, 0.6)
     self.assertGreater(matched, 0.8)
+
+
+class FinishedRunTest(tf.test.TestCase):
+  """What one run leaves, and what others may do with it."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    folder = tempfile.TemporaryDirectory()
+    cls.addClassCleanup(folder.cleanup)
+    cls.root = synthetic.write_all(os.path.join(folder.name, "data"))
+    cls.path = os.path.join(folder.name, "run")
+    cls.config = synthetic.small_config(loop__watch_every=10)
+    cls.results = runs.execute(cls.config, cls.root, cls.path)
+
+  def taking_source_from(self, path):
+    """A run without source training of its own."""
+    return synthetic.small_config(
+      source__steps=0, source__init_checkpoint=path, adapt__steps=5
+    )
+
+  def test_a_run_leaves_results_of_every_stage(self):
+    self.assertEqual(list(self.results["stages"]), ["source_only", "gaussian", "adapted"])
+    for scores in self.results["stages"].values():
+      self.assertEqual(scores["test"]["num_images"], 50)
+      self.assertEqual(scores["transductive"]["num_images"], 150)
+      self.assertBetween(scores["test"]["accuracy"], 0.0, 1.0)
+      self.assertLen(scores["test"]["per_class_accuracy"], 10)
+    timing = self.results["timing"]
+    self.assertGreater(timing["source_steps_per_s"], 0)
+    self.assertGreater(timing["adapt_steps_per_s"], 0)
+    self.assertGreater(timing["seconds"], 0)
+
+  def test_tensorboard_gets_losses_accuracies_and_scores(self):
+    tags = {}
+    for stage in ("source_only", "gaussian", "adapted"):
+      files = glob.glob(os.path.join(self.path, "summaries", stage, "events*"))
+      events = (e for path in files for e in tf.compat.v1.train.summary_iterator(path))
+      tags[stage] = {value.tag for event in events for value in event.summary.value}
+    scores = {"metric/test_accuracy", "metric/transductive_accuracy"}
+    self.assertEqual(tags["gaussian"], scores)
+    self.assertEqual(
+      tags["source_only"],
+      {"loss/cross_entropy", "loss/l2", "metric/train_accuracy", *scores},
+    )
+    self.assertEqual(
+      tags["adapted"],
+      {
+        "loss/target", "loss/alignment", "loss/drift", "loss/discriminator",
+        "discriminator/fc3/loss", "discriminator/fc3/accuracy",
+        "discriminator/fc4/loss", "discriminator/fc4/accuracy", *scores,
+        "watch/marginal_distance", "watch/classes_predicted",
+        *(
+          f"watch/{tap}/{name}"
+          for tap in ("conv1", "conv2", "fc3", "fc4")
+          for name in ("dead_channels", "source_dead_channels")
+        ),
+      },
+    )  # fmt: skip
+
+  def test_a_finished_run_returns_its_results_again(self):
+    again = runs.execute(self.config, self.root, self.path)
+    self.assertEqual(self.results["stages"], again["stages"])
+
+  def test_without_steps_the_source_comes_from_another_run(self):
+    second = os.path.join(self.create_tempdir().full_path, "second")
+    results = runs.execute(self.taking_source_from(self.path), self.root, second)
+    self.assertIn("adapted", results["stages"])
+    ours, taken = (runs.weights(path, "source_only") for path in (self.path, second))
+    for name in ours:
+      if name.startswith("model/"):
+        self.assertAllEqual(ours[name], taken[name])
+
+  def test_an_unfinished_or_damaged_source_run_is_refused(self):
+    folder = self.create_tempdir().full_path
+    first, second = (os.path.join(folder, name) for name in ("first", "second"))
+    shutil.copytree(self.path, first)
+    place = os.path.join(first, "checkpoints", "source_only", "00000020")
+    os.remove(os.path.join(place, "state.index"))
+    with self.assertRaisesRegex(config_lib.UserError, "not whole: state.index is missing"):
+      runs.execute(self.taking_source_from(place), self.root, second)
+    with self.assertRaisesRegex(config_lib.UserError, "stands at step 10 of 20"):
+      runs.execute(self.taking_source_from(first), self.root, second)
 
 
 class RuntimeTest(tf.test.TestCase):

@@ -213,7 +213,7 @@ class AdaptStepTest(tf.test.TestCase, parameterized.TestCase):
       self.assertAllEqual(one, other)
 
   def test_spectral_norm_keeps_the_largest_singular_value_at_one(self):
-    step = self.make(adapt__spectral_norm=True)
+    step = tf.function(self.make(adapt__spectral_norm=True), autograph=False)
     for _ in range(60):
       step(self.batch())
     for player in self.players.values():

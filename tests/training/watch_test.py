@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import tempfile
 from unittest import mock
 
 import numpy as np
@@ -196,17 +197,27 @@ class WatchTest(tf.test.TestCase):
 
 
 class WatchedRunTest(tf.test.TestCase):
-  def setUp(self):
-    super().setUp()
-    self.folder = self.create_tempdir().full_path
-    self.root = synthetic.write_all(os.path.join(self.folder, "data"))
+  # Each look has something to complain of.
+  OPTIONS = {"watch_every": 5, "alarm_marginal": 0.0, "alarm_dead_share": 1.0}
 
-  def path(self, name):
-    return os.path.join(self.folder, name)
+  @classmethod
+  def setUpClass(cls):
+    """Makes `whole`, a watched run that nothing disturbed."""
+    super().setUpClass()
+    folder = tempfile.TemporaryDirectory()
+    cls.addClassCleanup(folder.cleanup)
+    cls.folder = folder.name
+    cls.root = synthetic.write_all(os.path.join(cls.folder, "data"))
+    cls.whole = cls.execute("whole", **cls.OPTIONS)
 
-  def execute(self, name, **options):
+  @classmethod
+  def path(cls, name):
+    return os.path.join(cls.folder, name)
+
+  @classmethod
+  def execute(cls, name, **options):
     fields = {f"loop__{key}": value for key, value in options.items()}
-    return runs.execute(synthetic.small_config(**fields), self.root, self.path(name))
+    return runs.execute(synthetic.small_config(**fields), cls.root, cls.path(name))
 
   def metrics(self, name):
     with open(os.path.join(self.path(name), "metrics.jsonl")) as file:
@@ -236,22 +247,19 @@ class WatchedRunTest(tf.test.TestCase):
     self.assertCountEqual(os.listdir(summaries), ["source_only", "gaussian", "adapted"])
 
   def test_histograms_stand_at_start_between_and_at_the_end(self):
-    self.execute("run", watch_every=10)
     for domain in ("source", "target"):
-      found = histograms(self.path("run"), f"adapted_{domain}")
+      found = histograms(self.path("whole"), f"adapted_{domain}")
       self.assertEqual({tag: list(found[tag]) for tag in found}, {
-        tag: [0, 10, 20] for tag in _TAGS
+        tag: [0, 5, 10, 15, 20] for tag in _TAGS
       })  # fmt: skip
     # Before and after matching.
-    found = histograms(self.path("run"), "gaussian_target")
+    found = histograms(self.path("whole"), "gaussian_target")
     for tag in _TAGS:
       self.assertEqual(list(found[tag]), [0, 1])
       self.assertNotAllEqual(found[tag][0], found[tag][1])
 
   def test_a_killed_run_has_each_look_and_each_alarm_once(self):
-    options = {"watch_every": 5, "alarm_marginal": 0.0, "alarm_dead_share": 1.0}
-    whole = self.execute("whole", **options)
-    self.assertEqual([alarm["step"] for alarm in whole["alarms"]], [5])
+    self.assertEqual([alarm["step"] for alarm in self.whole["alarms"]], [5])
     look = watch.Watch.__call__
     # Before the look at 10, where a checkpoint is due, too; after the others.
     for kill, after in ((0, True), (10, False), (15, True)):
@@ -264,16 +272,15 @@ class WatchedRunTest(tf.test.TestCase):
 
       with mock.patch.object(watch.Watch, "__call__", killed):
         with self.assertRaises(KeyboardInterrupt):
-          self.execute("killed", **options)
-    resumed = self.execute("killed", **options)
+          self.execute("killed", **self.OPTIONS)
+    resumed = self.execute("killed", **self.OPTIONS)
     self.assert_same_weights("whole", "killed")
     self.assertEqual(self.metrics("whole"), self.metrics("killed"))
-    self.assertEqual(whole["alarms"], resumed["alarms"])
-    again = self.execute("killed", **options)
-    self.assertEqual(whole["alarms"], again["alarms"])
+    self.assertEqual(self.whole["alarms"], resumed["alarms"])
+    again = self.execute("killed", **self.OPTIONS)
+    self.assertEqual(self.whole["alarms"], again["alarms"])
 
   def test_the_report_names_step_and_complaint(self):
-    results = self.execute("run", watch_every=10, alarm_marginal=0.0, alarm_dead_share=1.0)
-    (note,) = report.alarm_notes(results)
-    self.assertRegex(note, "step 10 of adaptation: Predicted labels .* in total")
+    (note,) = report.alarm_notes(self.whole)
+    self.assertRegex(note, "step 5 of adaptation: Predicted labels .* in total")
     self.assertEqual(report.alarm_notes({}), [])

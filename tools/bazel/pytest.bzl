@@ -1,22 +1,21 @@
-"""py_tests run by pytest: one for each slow file, one for the other files of a folder."""
+"""py_tests run by pytest: one for each group of slow files, one for all quick ones."""
 
-def pytest_tests(srcs, deps, data = [], slow = []):
-    """Declares :training/stages_test for a slow file, :data/quick_tests for the rest of data/.
+def pytest_tests(srcs, deps, groups, data = []):
+    """Declares a test for each group, and :quick_tests for the files that are in none.
 
-    Every process imports TensorFlow, which takes longer than most files' tests.
+    Every process imports TensorFlow, which takes longer than most files' tests. Groups
+    should take about as long as each other: after the last but one, a core has nothing
+    to do.
 
     Args:
       srcs: test files, below this package.
       deps: what all of them import.
+      groups: {name: its files}, those of srcs that take long.
       data: what all of them read.
-      slow: those of srcs that take minutes.
     """
-    groups = {}
-    for src in srcs:
-        folder = src.rpartition("/")[0]
-        quick = folder + "/quick_tests" if folder else "quick_tests"
-        groups.setdefault(src[:-len(".py")] if src in slow else quick, []).append(src)
-    for name, files in groups.items():
+    slow = [file for files in groups.values() for file in files]
+    quick = [src for src in srcs if src not in slow]
+    for name, files in groups.items() + [("quick_tests", quick)]:
         native.py_test(
             name = name,
             size = "large",

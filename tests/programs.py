@@ -1,0 +1,50 @@
+"""Starts the project's programs as a user does, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+from tfdam import runtime
+
+_DIGITS = "--config=configs/digits/mnist_to_usps.py"
+# A run of seconds.
+SMALL = (
+  "--config.source.steps=60",
+  "--config.source.global_batch_size=16",
+  "--config.adapt.steps=60",
+  "--config.adapt.global_batch_size=16",
+  "--config.loop.log_every=5",
+  "--config.loop.checkpoint_every=20",
+  "--config.source.cache=off",
+)
+
+
+def start(workdir, root, *flags, module="tfdam.train", cwd=None):
+  environment = {
+    **os.environ,
+    "PYTHONPATH": runtime.PROJECT,
+    "TFDAM_DATA": root or "/no/such/folder",
+    "PYTHONUNBUFFERED": "1",
+  }
+  environment.pop("BUILD_WORKING_DIRECTORY", None)
+  if module == "tfdam.train" and root:
+    flags = (_DIGITS, *flags)  # a later --config wins
+  flags = (f"--workdir={workdir}", *flags) if workdir else flags
+  return subprocess.Popen(
+    [sys.executable, "-m", module, *flags], env=environment, text=True, cwd=cwd,
+    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+  )  # fmt: skip
+
+
+def run(workdir, root, *flags, **options):
+  process = start(workdir, root, *flags, **options)
+  output, _ = process.communicate(timeout=300)
+  return process.returncode, output
+
+
+def refused(workdir, root, *flags, **options):
+  """The message of a run that must end with status 2 and no traceback."""
+  code, output = run(workdir, root, *flags, **options)
+  assert code == 2, output
+  assert "Traceback" not in output
+  return output
