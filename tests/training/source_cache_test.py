@@ -96,8 +96,10 @@ class SourceCacheTest(tf.test.TestCase, parameterized.TestCase):
     first = self.execute("first", adapt__steps=0)
     place = os.path.join(self.cache, "source", self.entries()[0])
     os.remove(os.path.join(place, "state.index"))
+    os.makedirs(f"{place}.4711.partial")  # left by a run that was killed
     second = self.execute("second", adapt__steps=0)
     self.assert_trained_alike(first, second)
+    self.assertLen(self.entries(), 1)
     self.assertIsNone(checkpoints.find_damage(place))
 
   def test_an_unwritable_cache_is_left_alone(self):
