@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-import tempfile
 import time
 
 import tensorflow as tf
@@ -13,29 +12,12 @@ import tensorflow as tf
 from tests import programs, runs, synthetic
 
 
-def steps_written(workdir):
-  try:
-    with open(os.path.join(workdir, "metrics.jsonl")) as file:
-      return sum(1 for line in file)
-  except FileNotFoundError:
-    return 0
-
-
-def wait_for_lines(process, workdir, count):
-  deadline = time.monotonic() + 240
-  while steps_written(workdir) < count and process.poll() is None:
-    assert time.monotonic() < deadline, "the run does not get on"
-    time.sleep(0.005)
-
-
 class KilledRunTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     """Makes `whole`, a run that nothing disturbed."""
     super().setUpClass()
-    folder = tempfile.TemporaryDirectory()
-    cls.addClassCleanup(folder.cleanup)
-    cls.folder = folder.name
+    cls.folder = runs.class_folder(cls)
     cls.root = synthetic.write_all(os.path.join(cls.folder, "data"))
     cls.whole = os.path.join(cls.folder, "whole")
     code, output = programs.run(cls.whole, cls.root, *programs.SMALL)
@@ -58,7 +40,7 @@ class KilledRunTest(tf.test.TestCase):
     self.assertEqual(*lines)
 
   def test_killed_at_random_steps_ends_bit_identical(self):
-    total = steps_written(self.whole)
+    total = programs.lines_written(self.whole)
     self.assertGreater(total, 20)
     seed = int(time.time())
     rng = random.Random(seed)
@@ -66,7 +48,7 @@ class KilledRunTest(tf.test.TestCase):
     kills = [rng.randrange(1, total // 2), rng.randrange(total // 2, total - 1)]
     for lines in kills:
       process = programs.start(self.path("killed"), self.root, *programs.SMALL)
-      wait_for_lines(process, self.path("killed"), lines)
+      programs.wait_for_lines(process, self.path("killed"), lines)
       time.sleep(rng.uniform(0, 0.05))
       process.kill()
       process.communicate()
@@ -85,7 +67,7 @@ class KilledRunTest(tf.test.TestCase):
       "--config.loop.checkpoint_every=100000",
     ]
     process = programs.start(self.path("run"), self.root, *long)
-    wait_for_lines(process, self.path("run"), 3)
+    programs.wait_for_lines(process, self.path("run"), 3)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     self.assertEqual(process.returncode, 143, output)
@@ -93,7 +75,7 @@ class KilledRunTest(tf.test.TestCase):
     self.assertLen(saved, 1)
     self.assertGreaterEqual(int(saved[0]), 15)
     process = programs.start(self.path("run"), self.root, *long)
-    wait_for_lines(process, self.path("run"), int(saved[0]) // 5 + 3)
+    programs.wait_for_lines(process, self.path("run"), int(saved[0]) // 5 + 3)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     self.assertEqual(process.returncode, 130, output)

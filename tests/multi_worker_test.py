@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from tests import runs, synthetic
+from tests import programs, runs, synthetic
 from tfdam import runtime
 
 _SMALL = (
@@ -99,13 +99,9 @@ def two_workers(workdir, root, *flags, of_second=()):
 
 
 def wait_for_lines(process, workdir, count):
-  """Returns when the run has written so many lines of metrics."""
-  deadline = time.monotonic() + _TIMEOUT_S
-  path = os.path.join(workdir, "metrics.jsonl")
-  while not os.path.exists(path) or sum(1 for _ in open(path)) < count:
-    assert process.poll() is None, said(process)
-    assert time.monotonic() < deadline, "the run does not get on"
-    time.sleep(0.005)
+  """Returns when the run has written so many lines of metrics, and goes on."""
+  programs.wait_for_lines(process, workdir, count)
+  assert process.poll() is None, said(process)
 
 
 def execute_alone(path, root):

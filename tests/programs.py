@@ -1,8 +1,9 @@
-"""Starts the project's programs as a user does, each in a process of its own."""
+"""Starts the project's programs as a user does, each in a process of its own; waits."""
 
 import os
 import subprocess
 import sys
+import time
 
 from tfdam import runtime
 
@@ -48,3 +49,20 @@ def refused(workdir, root, *flags, **options):
   assert code == 2, output
   assert "Traceback" not in output
   return output
+
+
+def lines_written(workdir):
+  """Lines of metrics that a run has written so far."""
+  try:
+    with open(os.path.join(workdir, "metrics.jsonl")) as file:
+      return sum(1 for _ in file)
+  except FileNotFoundError:
+    return 0
+
+
+def wait_for_lines(process, workdir, count):
+  """Returns when a run has written so many lines of metrics, or has ended."""
+  deadline = time.monotonic() + 240
+  while lines_written(workdir) < count and process.poll() is None:
+    assert time.monotonic() < deadline, "the run does not get on"
+    time.sleep(0.005)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import tempfile
 
 import tensorflow as tf
 
@@ -9,6 +10,13 @@ from tests import synthetic
 from tfdam import data, runtime
 from tfdam.data import scenes
 from tfdam.training import checkpoints, context, run_folder, stages
+
+
+def class_folder(test_class):
+  """A folder that all tests of a class share; it goes with the last of them."""
+  folder = tempfile.TemporaryDirectory()
+  test_class.addClassCleanup(folder.cleanup)
+  return folder.name
 
 
 def domains(config, root):

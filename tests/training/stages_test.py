@@ -5,7 +5,6 @@ import glob
 import json
 import os
 import shutil
-import tempfile
 
 import numpy as np
 import tensorflow as tf
@@ -249,10 +248,9 @@ class FinishedRunTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    folder = tempfile.TemporaryDirectory()
-    cls.addClassCleanup(folder.cleanup)
-    cls.root = synthetic.write_all(os.path.join(folder.name, "data"))
-    cls.path = os.path.join(folder.name, "run")
+    folder = runs.class_folder(cls)
+    cls.root = synthetic.write_all(os.path.join(folder, "data"))
+    cls.path = os.path.join(folder, "run")
     cls.config = synthetic.small_config(loop__watch_every=10)
     cls.results = runs.execute(cls.config, cls.root, cls.path)
 

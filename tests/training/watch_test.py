@@ -3,7 +3,6 @@
 import glob
 import json
 import os
-import tempfile
 from unittest import mock
 
 import numpy as np
@@ -204,9 +203,7 @@ class WatchedRunTest(tf.test.TestCase):
   def setUpClass(cls):
     """Makes `whole`, a watched run that nothing disturbed."""
     super().setUpClass()
-    folder = tempfile.TemporaryDirectory()
-    cls.addClassCleanup(folder.cleanup)
-    cls.folder = folder.name
+    cls.folder = runs.class_folder(cls)
     cls.root = synthetic.write_all(os.path.join(cls.folder, "data"))
     cls.whole = cls.execute("whole", **cls.OPTIONS)
 

@@ -18,7 +18,8 @@ _MIB = 2**20
 # Of a budget, what waiting states may take. The rest is lost between allocations of many
 # sizes: 12 to 20 % was measured (benchmarks/matching_memory.py).
 _SHARE = 0.8
-# The batch in work, in states: as it was, mended, moved on, in float64 for its moments.
+# What the batch in work takes (as it was, mended, moved on, in float64 for its moments), in
+# states of the largest one's size: 3 were measured there, without a budget.
 _IN_WORK = 4
 
 

@@ -4,8 +4,7 @@ def pytest_tests(srcs, deps, groups, data = []):
     """Declares a test for each group, and :quick_tests for the files that are in none.
 
     Every process imports TensorFlow, which takes longer than most files' tests. Groups
-    should take about as long as each other: after the last but one, a core has nothing
-    to do.
+    should take about as long as each other: one core may have to wait for the last.
 
     Args:
       srcs: test files, below this package.
