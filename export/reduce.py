@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # What computes in int8; the rest, such as the resize of scores, stays float32.
 _QUANTIZED = ("Conv", "MatMul", "Gemm", "Add", "Concat", "MaxPool", "Relu", "Mul")
+# What an image's own moments are made of, and what is made of them.
+_MEANS = ("GlobalAveragePool", "ReduceMean")
+_ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "Reciprocal", "Reshape")
 
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -57,12 +60,28 @@ def to_int8(
       _Reader(contract, samples, indices),
       quant_format=quantization.QuantFormat.QDQ,
       op_types_to_quantize=list(_QUANTIZED),
+      nodes_to_exclude=_statistics(onnx.load(prepared)),
       per_channel=True,
       activation_type=quantization.QuantType.QInt8,
       weight_type=quantization.QuantType.QInt8,
       extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
     )
     return onnx.load(made)
+
+
+def _statistics(model: onnx.ModelProto) -> list[str]:
+  """Names of the nodes in which norms look at each image, from its means on.
+
+  A variance has twice the range of what it is the variance of, and a norm divides by it:
+  255 steps are too few for either.
+  """
+  found: list[str] = []
+  reached: set[str] = set()
+  for node in model.graph.node:  # in the order of computation
+    if node.op_type in _MEANS or (node.op_type in _ARITHMETIC and reached & {*node.input}):
+      reached.update(node.output)
+      found.append(node.name)
+  return found
 
 
 class _Reader:

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 
-from export import backends, module, parity, to_onnx, to_saved_model
+from export import backends, module, parity, reduce, samples, to_onnx, to_saved_model
 from tests import exported, networks
 from tfdam import models
 from tfdam.models import conv_norm
@@ -99,6 +99,26 @@ def test_norms_that_look_at_each_image_go_along(name, tmp_path):
   assert not np.allclose(
     inference.network(images / 255.0)["logits"], plain.network(images / 255.0)["logits"]
   )
+
+
+def test_int8_leaves_an_images_own_moments_in_float32():
+  inference, contract = exported.make("erfnet", image_moments=0.7)
+  model = to_onnx.convert(module.traced(inference, contract, 1), contract)
+  images = [v for k, v in parity.probes(contract, None).items() if "random" in k]
+  calibration = samples.Samples(len(images), lambda index: images[index], None)
+  quantized = reduce.to_int8(model, contract, calibration, range(len(images)))
+  made_by = {output: node for node in quantized.graph.node for output in node.output}
+  kinds = to_onnx.operators(quantized)
+  norms = sum(isinstance(v, conv_norm.BatchNorm) for v in inference.network.submodules)
+  assert kinds["GlobalAveragePool"] == kinds["Sqrt"] * 2 == 2 * norms
+  for node in quantized.graph.node:
+    if node.op_type == "Conv":
+      assert made_by[node.input[0]].op_type == "DequantizeLinear"
+    if node.op_type == "QuantizeLinear" and node.input[0] in made_by:
+      rounded = made_by[node.input[0]].op_type
+      assert rounded not in ("GlobalAveragePool", "Sub", "Sqrt", "Reciprocal"), node.name
+    if node.op_type in ("Sqrt", "Reciprocal"):  # of a variance that nothing rounded
+      assert {made_by[name].op_type for name in node.input} <= {"Add", "Sqrt"}, node.name
 
 
 @pytest.mark.parametrize(
