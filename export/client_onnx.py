@@ -314,9 +314,10 @@ def _read_contract(folder: str, precision: str) -> _Contract:
       )
     if precision not in manifest.get("onnx", {}):
       there = ", ".join(manifest.get("onnx", {})) or "no ONNX file at all"
+      again = "" if precision == "float32" else f" --precision={precision}"
       raise ModelError(
         f"{path} has no precision '{precision}'; it has: {there}. Choose one, or export"
-        f" again with --precision={precision}."
+        f" again with --formats=onnx{again}."
       )
     return _parse_manifest(manifest, folder, precision)
   except OSError as error:
@@ -591,7 +592,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   flag("--image", required=True, help="image, folder of images, animation or video")
   flag("--out", default="labels", help="folder for pictures (default: labels)")
   flag("--provider", default="auto", choices=("auto", *sorted(_PROVIDERS)))
-  flag("--precision", default="float32", help="float32 (default), float16 or int8")
+  flag("--precision", default="float32", choices=("float32", "float16", "int8"))
   flag(
     "--resize", default=True, action=argparse.BooleanOptionalAction,
     help="resize images of another size; their labels get the image's size again",

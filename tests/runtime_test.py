@@ -49,3 +49,14 @@ def test_an_uneven_batch_is_answered_with_an_even_one(batch, replicas, such_as):
   with pytest.raises(config_lib.UserError, match=f"such as {such_as}"):
     runtime.check_batch("adapt.global_batch_size", batch, replicas)
   runtime.check_batch("adapt.global_batch_size", such_as, replicas)
+
+
+def test_flags_and_values_that_stand_apart_are_joined():
+  words = [
+    "--config.adapt.augment", "False", "--config.data.flip", "--config.seed", "3",
+    "--workdir", "runs/a", "left", "--config.loop.num_panels=0", "--config.data.flip",
+  ]  # fmt: skip
+  assert [argument for _, _, argument in runtime._split(words)] == [
+    "--config.adapt.augment=False", "--config.data.flip", "--config.seed=3",
+    "--workdir=runs/a", "left", "--config.loop.num_panels=0", "--config.data.flip",
+  ]  # fmt: skip

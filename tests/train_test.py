@@ -76,6 +76,19 @@ def test_a_folder_of_another_config_is_refused_untouched(cut, root):
   assert {p: p.stat().st_mtime_ns for p in workdir.rglob("*") if p.is_file()} == before
 
 
+def test_a_run_folder_alone_is_continued_with_its_config(cut, root):
+  """The config of no flags is another one."""
+  workdir, _ = cut
+  results = json.loads((workdir / "results.json").read_text())["stages"]
+  here = f"--config.data.root={root}"
+  code, output = programs.run(workdir, None, here)
+  assert code == 0, output
+  assert "mnist to usps, release gam, seed 0" in output
+  assert json.loads((workdir / "results.json").read_text())["stages"] == results
+  message = programs.refused(workdir, None, here, "--config.seed", "1")
+  assert "seed: 0 there, 1 now" in message
+
+
 def test_without_data_it_ends_before_tensorflow_starts(tmp_path):
   # A tensorflow that cannot be imported proves that it was not.
   (tmp_path / "tensorflow.py").write_text("raise SystemExit('tensorflow was imported')")
@@ -107,7 +120,8 @@ def test_without_data_it_ends_before_tensorflow_starts(tmp_path):
     ),
     ("configs/digits/mnist_to_usps.py", "Did you mean --config="),
     ("--config.adapt.steps=abc", "invalid literal"),
-    ("--config.adapt.discriminator_units=500", "Expected a tuple"),
+    ("--config.adapt.discriminator_units=a,b", "does not evaluate to a `tuple`"),
+    ("--config.adapt.discriminator_units=0", "discriminator_units is 0; expected at least"),
     ("--config.adapt.gan_weight", "has no value"),
     ("--wrokdir=x", "Did you mean: workdir"),
     ("--config=configs/digits/recipes.py", "get_config"),
@@ -163,6 +177,9 @@ def test_a_config_file_with_a_mistake_is_named(root, tmp_path):
     ("config.adapt.steps = 'three'", "steps"),
     ("config.seed = -1", "at least 0"),
     ("nonsense(", "SyntaxError"),
+    ("confg.adapt.steps = 3", "line 5, raises NameError"),
+    ("open('/no/such/file')", "/no/such/file"),
+    ("config = None", "expected its fields, as get_config"),
   ):
     path = tmp_path / "mine.py"
     path.write_text(

@@ -348,6 +348,11 @@ def resolve(values: Mapping[str, Any]) -> Config:
   Raises:
     UserError: a field is unknown, has the wrong type or is out of bounds.
   """
+  if not isinstance(values, (Mapping, ml_collections.ConfigDict)):
+    raise UserError(
+      f"The config is {values!r}; expected its fields, as get_config(options=None) of a"
+      " config file returns them and config.json of a run folder holds them."
+    )
   sections = {}
   for name, section in _SECTIONS.items():
     if not isinstance(values.get(name, {}), (Mapping, ml_collections.ConfigDict)):

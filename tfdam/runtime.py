@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from tfdam import config as config_lib
 
 # What entry points with --config take when none is set.
 DEFAULT_CONFIG = "configs/streets.py"
+# Python files below configs/ that a user does not choose.
+_NO_CONFIGS = ("__init__.py", "recipes.py", "continued.py")
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -183,38 +186,51 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
   """
   others: list[str] = []
   overrides: dict[str, str] = {}
-  config_file = ""
+  config_file = workdir = ""
   for name, value, argument in _split(argv[1:]):
     if name == "config":
       config_file = value or ""
+    elif name == "workdir":
+      workdir = value or ""
+      others.append(argument)
     elif name.startswith("config."):
       _check_field(name[len("config.") :], argument)
+      if config_lib.field_type(name[len("config.") :]) is tuple and value:
+        # ml_collections wants a comma, also after one number, and no list's brackets.
+        argument = f"--{name}={value.strip('[]() ').rstrip(',')},"
       overrides[name] = argument
     else:
       others.append(argument)
-  config_file = config_file or default_config
+  if default_config:
+    config_file = config_file or _config_of_run(workdir) or default_config
   chosen = [f"--config={_config_path(config_file)}"] if config_file else []
   arguments = [*chosen, *overrides.values(), *others]
   sys.argv[1:] = arguments  # ml_collections looks for overrides there
   try:
     rest = flags.FLAGS([argv[0], *arguments])
+    if chosen and flags.FLAGS["config"].value is not None:
+      # ml_collections keeps an OSError until somebody looks at the config.
+      flags.FLAGS["config"].value.items  # noqa: B018
   except flags.Error as error:
     # ml_collections puts a whole traceback into the message; its last line says it.
     first, *_, last = [*str(error).splitlines(), str(error).strip().splitlines()[-1]]
     said = first if first == last else f"{first} {last}"
-    raise config_lib.UserError(f"{said}. --help lists the flags.") from error
-  except (
-    AttributeError,
-    ImportError,
-    KeyError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-  ) as error:
+    raise config_lib.UserError(
+      f"{said}. --help lists the flags, tfdam/config.py the fields of --config."
+    ) from error
+  except config_lib.UserError:
+    raise
+  except Exception as error:
+    # A config file is a program of the user's: it may raise anything.
     if not chosen:
       raise
+    cause = error.__cause__ or error
+    path = chosen[0].removeprefix("--config=").partition(":")[0]
+    lines = [f for f in traceback.extract_tb(cause.__traceback__) if f.filename == path]
     raise config_lib.UserError(
-      f"The config file {config_file} raises {type(error).__name__}: {error}"
+      f"The config file {config_file}{f', line {lines[-1].lineno},' if lines else ''}"
+      f" raises {type(cause).__name__}: {cause}. Expected a Python file with"
+      " get_config(options=None), which returns the config."
     ) from error
   if flags.FLAGS["verbosity"].using_default_value:
     logging.set_verbosity(logging.INFO)
@@ -223,22 +239,33 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
 
 def _split(arguments: Sequence[str]) -> Iterator[tuple[str, str | None, str]]:
   """Yields (flag's name or "", value, argument), with "--config.X VALUE" joined by "="."""
-  waiting = ""
+  waiting, is_boolean = "", False
   for argument in arguments:
     if waiting:
-      yield waiting, argument, f"--{waiting}={argument}"
-      waiting = ""
-      continue
+      name, waiting = waiting, ""
+      if not is_boolean or argument.lower() in ("true", "false"):
+        yield name, argument, f"--{name}={argument}"
+        continue
+      yield name, None, f"--{name}"
     name, equals, value = argument.lstrip("-").partition("=")
     if not argument.startswith("-"):
       name = ""
-    is_boolean = config_lib.field_type(name[len("config.") :]) is bool
-    if name.startswith("config") and not equals and not is_boolean:
+    if (name == "workdir" or name.startswith("config")) and not equals:
       waiting = name
+      is_boolean = config_lib.field_type(name[len("config.") :]) is bool
     else:
       yield name, value if equals else None, argument
-  if waiting:
+  if waiting and not is_boolean:
     raise config_lib.UserError(f"--{waiting} has no value. Set --{waiting}=VALUE.")
+  if waiting:
+    yield waiting, None, f"--{waiting}"
+
+
+def _config_of_run(workdir: str) -> str:
+  """What continues the run in a folder, if there is one: its own config."""
+  folder = resolve_path(workdir)
+  there = workdir and os.path.isfile(os.path.join(folder, "config.json"))
+  return f"configs/continued.py:{folder}" if there else ""
 
 
 def _check_field(field: str, argument: str) -> None:
@@ -268,7 +295,7 @@ def _config_path(value: str) -> str:
     os.path.relpath(os.path.join(folder, file), PROJECT)
     for folder, _, files in os.walk(os.path.join(PROJECT, "configs"))
     for file in files
-    if file.endswith(".py") and file not in ("__init__.py", "recipes.py")
+    if file.endswith(".py") and file not in _NO_CONFIGS
   )
   hint = config_lib.nearest(path, available)
   listing = "".join(f"\n  {name}" for name in available)

@@ -336,3 +336,37 @@ def test_a_list_that_is_wrong_is_named_with_its_line(tmp_path, lines, said):
     (tmp_path / "train.txt").write_text(lines)
   with pytest.raises(config_lib.UserError, match=f"(?s){said}"):
     load(tmp_path, labels=False)
+
+
+def test_labels_that_are_described_and_nowhere_stop_a_target(tmp_path):
+  put(tmp_path, "train/a.png", "test/b.png")
+  text = """
+    images: "{split}/*.png"
+    labels: truth/{name}_ids.png
+    ids: {0: road, 1: sky, 2: car}
+    ignored: 255
+    """
+  describe(tmp_path, text)
+  street_folders.save(IDS, tmp_path, "truth", "b_label.png")
+  said = said_by(tmp_path, labels=False)
+  for part in (f"{tmp_path}/truth/a_ids.png", f"{tmp_path}/train/a.png", "'labels'"):
+    assert part in said
+  # One split that has some is enough: training images may well have none.
+  street_folders.save(IDS, tmp_path, "truth", "b_ids.png")
+  assert len(load(tmp_path, labels=False)) == 1
+
+
+@pytest.mark.parametrize(
+  ("image", "reason"), [("test/b.png", "truth/b.png"), ("val/b.png", "no test images")]
+)
+def test_the_log_says_why_a_split_is_not_scored(tmp_path, caplog, image, reason):
+  put(tmp_path, "train/a.png", image)
+  street_folders.save(IDS, tmp_path, "truth", "a.png")
+  describe(tmp_path, """
+    images: "{split}/*.png"
+    labels: truth/{name}.png
+    ids: {0: road, 1: sky, 2: car}
+    ignored: 255
+    """)  # fmt: skip
+  assert not scene_folder.has_labels(str(tmp_path), "test")
+  assert reason in caplog.text

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from absl import logging
 
 from tfdam import config as config_lib
 from tfdam.data import examples, image_files, scene_files, scene_spec, scenes
@@ -32,7 +33,15 @@ def has_labels(folder: str, split: str) -> bool:
   spec = scene_spec.read(folder)
   if spec.labels is None or split not in spec.splits:
     return False
-  return any(os.path.isfile(label) for _, label in _files(folder, spec, split) if label)
+  files = _files(folder, spec, split)
+  if any(os.path.isfile(label) for _, label in files if label):
+    return True
+  logging.warning(
+    "%s: %s", spec.path,
+    f"none of the {len(files):,} {split} images has a label, the first would be"
+    f" {files[0][1]}." if files else f"there are no {split} images ({spec.images}).",
+  )  # fmt: skip
+  return False
 
 
 def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> scenes.Scenes:
@@ -63,6 +72,8 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
   class_names = tuple(labels_lib.shared_classes(options, where))
   read_label = _label_reader(spec, options, where) if spec.labels else _no_label
   files = _files(folder, spec, split)
+  if not labels and spec.labels is not None and files:
+    _check_any_label(folder, spec, files[0])
   expected = spec.images.replace("{split}", "" if spec.uses_lists else spec.splits[split])
   if labels:
     expected += f" with {spec.labels}"
@@ -80,6 +91,23 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
   # Files alone do not tell what their ids mean.
   rules = {f"{split} label rules": _digest_rules(spec)}
   return dataclasses.replace(found, digests={**found.digests, **rules})
+
+
+def _check_any_label(
+  folder: str, spec: scene_spec.Spec, first: tuple[str, str | None]
+) -> None:
+  """Raises config.UserError if labels are described, and no split has a single one.
+
+  A target without them is adapted to as well, but whoever describes labels wants scores.
+  """
+  for split in spec.splits:
+    if any(os.path.isfile(label or "") for _, label in _files(folder, spec, split)):
+      return
+  raise config_lib.UserError(
+    f"{spec.path} describes labels ({spec.labels}), but no image has one: {first[1]} is not"
+    f" there, for {first[0]}. Mend 'labels', or leave it out, with 'ids' or 'colours', if"
+    " there are none."
+  )
 
 
 def _digest_rules(spec: scene_spec.Spec) -> str:

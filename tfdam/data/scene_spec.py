@@ -14,7 +14,8 @@ images:   which files are images, a glob: `*` is part of one name, `**` folders 
 labels:   where the label of an image lies, a PNG: {name} is what the last part of the glob
           matched with its `*` (of `*_rgb.png` and a_rgb.png: a), {folder} the image's
           folder below the part of the glob without wildcards. Without this key the set has
-          no labels; a split none of whose label files is there is unlabelled as well.
+          no labels; a split none of whose label files is there is unlabelled as well, but
+          one of them must have some.
 splits:   the word for {split}, by default {train: train, test: test}; or, without {split},
           two list files with one image a line, as its path or as its {name}, such as
           {train: lists/train.txt, test: lists/val.txt}. `test` may be left out.
