@@ -680,7 +680,8 @@ def _files(path: str) -> list[str]:
     return [path]
   if not os.path.isdir(path):
     raise ModelError(f"There is no image, video or folder {path}. Set --image.")
-  names = sorted(os.listdir(path))
+  # Hidden ones, such as macOS' "._a.png", are no images.
+  names = sorted(name for name in os.listdir(path) if not name.startswith("."))
   files = [name for name in names if name.lower().endswith((*_STILLS, *_VIDEOS))]
   if not files:
     raise ModelError(

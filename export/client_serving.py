@@ -381,6 +381,8 @@ def _files(path: str) -> list[str]:
   if os.path.isfile(path):
     return [path]
   names = sorted(os.listdir(path)) if os.path.isdir(path) else []
+  # Hidden ones, such as macOS' "._a.png", are no images.
+  names = [name for name in names if not name.startswith(".")]
   files = [os.path.join(path, name) for name in names if name.lower().endswith(_ENDINGS)]
   if not files:
     raise ServingError(

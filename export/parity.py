@@ -182,7 +182,8 @@ def metric(
     for done, i in enumerate(indices, 1):
       labels = np.atleast_1d(samples.read_label(i))
       predicted = np.atleast_1d(backend(samples.read_image(i)).labels)
-      matrix.add(labels, predicted.astype(np.int64), ignored=255)
+      ignored = 255 if contract.is_segmentation else None
+      matrix.add(labels, predicted.astype(np.int64), ignored)
       shown.update(done, {})
   value = matrix.scores()["miou"] if contract.is_segmentation else matrix.accuracy()
   return {report.HEADLINE[contract.task]: value, "num_images": len(indices)}

@@ -131,10 +131,11 @@ def _onnx_names(stem: str) -> tuple[str, str]:
 def _warn_of_another(before: dict[str, Any], manifest: dict[str, Any], folder: str) -> None:
   """Says which network's ONNX files the new ones replace."""
   old, new = (found.get("model", {}) for found in (before, manifest))
-  if "onnx" in before and old["weights_sha256"] != new["weights_sha256"]:
+  # An older version may have written less.
+  if "onnx" in before and old.get("weights_sha256") != new["weights_sha256"]:
     logging.warning(
-      "%s held another network: %s, stage %s at step %d. Its ONNX files are gone.",
-      folder, old["name"], old["stage"], old["step"],
+      "%s held another network: %s, stage %s at step %s. Its ONNX files are gone.",
+      folder, *(old.get(key, "unknown") for key in ("name", "stage", "step")),
     )  # fmt: skip
 
 
@@ -178,8 +179,9 @@ class _Work:
     place = os.path.join(self.staged, versions, str(version))
     os.makedirs(os.path.dirname(place))
     to_saved_model.write(self.module, self.contract, place)
+    served = os.path.join(folder, "saved_model")
     serving_files.write_configs(
-      self.contract, base, to_saved_model.served_names(os.path.join(folder, "saved_model"))
+      self.contract, base, to_saved_model.served_names(served), served
     )
     session = backends.of_session(place, self.contract.extra_outputs)
     self._compare("SavedModel", session, self.exact)

@@ -61,7 +61,12 @@ def load(
   found = _read(config, options, root, split)
   if isinstance(found, scenes_lib.Scenes):
     scenes = scenes_lib.at_size(found, options)
-    return Samples(len(scenes), scenes.read_image, scenes.read_label)
+
+    def scene(i: int) -> np.ndarray:
+      array = scenes.read_image(i)
+      return _in_mode(Image.fromarray(array), "L") if contract.channels == 1 else array
+
+    return Samples(len(scenes), scene, scenes.read_label)
   return _of_examples(found, contract)
 
 
@@ -89,7 +94,12 @@ def _of_examples(found: examples_lib.Examples, contract: contract_lib.Contract) 
     size = (contract.width, contract.height)
     if picture.size != size:
       picture = picture.resize(size, Image.Resampling.BILINEAR)
-    array = np.asarray(picture.convert(mode))
-    return array[..., np.newaxis] if mode == "L" else array
+    return _in_mode(picture, mode)
 
   return Samples(len(found), image, None if labels is None else lambda i: labels[i])
+
+
+def _in_mode(picture: Image.Image, mode: str) -> np.ndarray:
+  """Uint8 [H, W, C] in grey ("L") or RGB."""
+  array = np.asarray(picture.convert(mode))
+  return array[..., np.newaxis] if mode == "L" else array

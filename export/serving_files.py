@@ -57,7 +57,7 @@ _WITH_BATCHING = f"""      - --enable_batching=true
 
 
 def write_configs(
-  contract: contract_lib.Contract, folder: str, beside: Iterable[str] = ()
+  contract: contract_lib.Contract, folder: str, beside: Iterable[str] = (), before: str = ""
 ) -> list[str]:
   """Writes what starts a server, beside the model's folder.
 
@@ -67,26 +67,38 @@ def write_configs(
   Args:
     folder: of models.
     beside: names of other models there, which are served as well.
+    before: the folder in which they lie, if there is one: where a server was told not to
+      batch, one of them may be of any size.
 
   Returns:
     The files' names.
   """
   allowed = "\n".join(f"allowed_batch_sizes: {size}" for size in BATCH_SIZES)
   names = sorted({*beside, contract.name})
+  others_batch = len(names) == 1 or not _is_unbatched(before)
+  batches = others_batch and not contract.dynamic_size
   models = [_MODEL.format(name=name, mount=_MOUNT) for name in names]
   texts = {
     MODELS: f"model_config_list {{\n{''.join(models)}}}\n",
     COMPOSE: _COMPOSE.format(
       name=contract.name, mount=_MOUNT, models=MODELS,
-      batching="" if contract.dynamic_size else _WITH_BATCHING,
+      batching=_WITH_BATCHING if batches else "",
     ),
   }  # fmt: skip
-  if not contract.dynamic_size:
+  if batches:
     texts[BATCHING] = _BATCHING.format(largest=BATCH_SIZES[-1], allowed=allowed)
   for name, text in texts.items():
     with open(os.path.join(folder, name), "w") as file:
       file.write(text)
   return list(texts)
+
+
+def _is_unbatched(folder: str) -> bool:
+  try:
+    with open(os.path.join(folder, COMPOSE)) as file:
+      return "--enable_batching" not in file.read()
+  except OSError:
+    return False
 
 
 def write_warm_up(contract: contract_lib.Contract, path: str) -> None:

@@ -571,7 +571,8 @@ def test_the_command_labels_a_folder_in_the_order_of_names(run, tmp_path, capsys
   images = Toy().images(3)
   for name, image in zip(("b.png", "a.png", "a.bmp"), images):
     save(folder / name, image)
-  (folder / "notes.txt").write_text("no image")
+  for other in ("notes.txt", "._a.png"):  # the latter as macOS leaves them
+    (folder / other).write_text("no image")
   assert label(run, folder, tmp_path / "out", "--alpha=1") == 0
   assert names(tmp_path / "out") == [
     "a.bmp-labels.png", "a.bmp-overlay.png", "a.png-labels.png", "a.png-overlay.png",

@@ -21,10 +21,12 @@ from export import (
   pipeline,
   publish,
   run,
+  samples,
   serving_files,
   to_onnx,
   to_saved_model,
 )
+from tests import exported as small
 from tests import runs, street_folders, synthetic
 from tfdam import config as config_lib
 
@@ -583,3 +585,18 @@ def test_a_damaged_checkpoint_is_refused(workdir):
         with open(os.path.join(base, name), "r+b") as file:
           file.write(b"damage")
   assert "no whole checkpoint" in refused(workdir)
+
+
+def test_samples_have_the_channels_of_the_network(tmp_path):
+  """Scenes are read in colour; a grey network takes one channel."""
+  name = os.path.basename(street_folders.write_own(tmp_path))
+  config = synthetic.scenes_config(
+    data__target=f"scenes:{name}", data__classes=",".join(street_folders.NAMES),
+    data__channels=1,
+  )  # fmt: skip
+  for channels in (1, 3):
+    contract = small.make("erfnet", channels=channels)[1]
+    found = samples.load(config, str(tmp_path), contract, "test")
+    image = found.read_image(0)
+    assert image.shape == (contract.height, contract.width, channels)
+    assert image.dtype == np.uint8

@@ -172,3 +172,14 @@ def test_a_model_of_any_size_is_served_without_batching(tmp_path):
   assert serving_files.BATCHING not in names
   assert not (tmp_path / serving_files.BATCHING).exists()
   assert "batching" not in (tmp_path / serving_files.COMPOSE).read_text()
+
+
+def test_a_model_beside_one_of_any_size_turns_no_batching_on(tmp_path):
+  any_size = exported.make("erfnet", dynamic_size=True)[1]
+  fixed = exported.make("erfnet")[1]
+  serving_files.write_configs(any_size, str(tmp_path))
+  for beside, batches in ((("other",), False), ((), True)):
+    names = serving_files.write_configs(fixed, str(tmp_path), beside, str(tmp_path))
+    assert (serving_files.BATCHING in names) == batches
+    text = (tmp_path / serving_files.COMPOSE).read_text()
+    assert ("enable_batching" in text) == batches

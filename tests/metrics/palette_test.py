@@ -95,3 +95,9 @@ def test_a_label_map_is_painted_and_ignored_pixels_are_black(dtype):
   assert painted.tolist() == [[[128, 64, 128], [70, 130, 180]], [[0, 0, 0], [0, 0, 0]]]
   if dtype == np.int64:
     assert palette.colourise(np.array([[-1]]), table).tolist() == [[[0, 0, 0]]]
+
+
+def test_there_are_colours_for_any_number_of_classes():
+  found = palette.colours([str(i) for i in range(1000)])
+  assert found.shape == (1000, 3)
+  assert len(np.unique(found[:500], axis=0)) == 500

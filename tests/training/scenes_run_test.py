@@ -49,6 +49,15 @@ class ScenesRunTest(tf.test.TestCase):
       self.assertBetween(panel.width, 5 * 460, 2400)
       self.assertGreater(panel.height, 3 * 300)
 
+  def test_grey_scenes_have_panels_too(self):
+    self.run_config(
+      synthetic.scenes_config(
+        data__channels=1, loop__num_panels=2, source__steps=1, adapt__steps=0
+      )
+    )
+    with Image.open(os.path.join(self.path(), "pictures", "panels.png")) as panel:
+      self.assertEqual(panel.mode, "RGB")
+
   def test_what_compares_images_is_refused_before_the_first_step(self):
     config = synthetic.scenes_config(
       adapt__objective="joint_mmd", adapt__taps="block05", adapt__warmup_steps=0

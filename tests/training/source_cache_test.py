@@ -132,6 +132,17 @@ class SourceCacheTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(order, ["first", "second"])
     self.assertEqual(checkpoints.steps(stages[1]), [4])
 
+  def test_what_was_begun_under_another_key_is_not_shared(self):
+    """Code or devices may have changed since."""
+    cache = os.path.join(self.cache, "source")
+    stage = os.path.join(self.folder, "stage")
+    saver = checkpoints.Checkpoints(stage, {"v": tf.Variable(1.0)})
+    with source_cache.shared(cache, "old", stage):
+      saver.save(2, {"total": 4})
+    with source_cache.shared(cache, "new", stage):
+      saver.save(4, {"total": 4})
+    self.assertEqual(self.entries(), [])
+
   def test_an_unfinished_training_is_not_shared(self):
     cache = os.path.join(self.cache, "source")
     stage = os.path.join(self.folder, "stage")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -60,7 +61,7 @@ _WHITE = _XYZ_FROM_RGB.sum(axis=1)
 
 
 def colours(class_names: Sequence[str]) -> np.ndarray:
-  """A colour for every class, no two alike.
+  """A colour for every class, no two of a few hundred alike.
 
   Known names ("road", "traffic_sign", "Car") have their customary colour, the first of two
   names for one thing; the others take, in their order, the next free one that no class has
@@ -75,7 +76,8 @@ def colours(class_names: Sequence[str]) -> np.ndarray:
     known = _BY_NAME.get(" ".join(name.lower().replace("_", " ").replace("-", " ").split()))
     if known and known not in chosen.values():
       chosen[i] = known
-  free = _free([IGNORED, *chosen.values()])
+  # Classifiers may have more classes than there are colours that eyes tell apart.
+  free = itertools.cycle(_free([IGNORED, *chosen.values()]))
   rows = [chosen[i] if i in chosen else next(free) for i in range(len(class_names))]
   return np.array(rows, np.uint8).reshape(-1, 3)
 

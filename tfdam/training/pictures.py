@@ -41,6 +41,8 @@ def _draw_panels(context: context_lib.Context, networks: Networks) -> None:
   chosen = split.take(np.linspace(0, len(split) - 1, count).round().astype(int))
   (images,) = pairs.ordered_batches(chosen, count, context.config.data)
   shown = np.round(255 * images.numpy()).astype(np.uint8)
+  if shown.shape[-1] == 1:
+    shown = shown.repeat(3, axis=-1)
   columns: list[panels.Column] = [("image", list(shown))]
   if chosen.read_label is not None:
     columns.append(("truth", [chosen.read_label(i) for i in range(count)]))

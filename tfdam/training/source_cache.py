@@ -105,10 +105,13 @@ def shared(cache: str | None, name: str, stage_folder: str) -> Iterator[None]:
     return
   with _locked(os.path.join(cache, f"{name}.lock"), name):
     cached = os.path.join(cache, name)
-    if not checkpoints.steps(stage_folder) and os.path.isdir(cached):
+    # What stands here may have been trained by other code, or on other devices: whatever
+    # the key says now, it is not shared.
+    begun = bool(checkpoints.steps(stage_folder))
+    if not begun and os.path.isdir(cached):
       _take(cached, stage_folder)
     yield
-    finished = checkpoints.newest(stage_folder)
+    finished = None if begun else checkpoints.newest(stage_folder)
     if finished and checkpoints.is_finished(finished) and not os.path.isdir(cached):
       try:
         _copy(finished, cached)
