@@ -8,7 +8,6 @@ from tensorflow.python.framework import convert_to_constants
 from export import contract as contract_lib
 from tfdam import config as config_lib
 from tfdam.data import transforms
-from tfdam.models import pooled_conv
 
 
 class Inference(tf.Module):
@@ -40,7 +39,6 @@ class Inference(tf.Module):
     keeps_size: whether images enter the network at their own size instead.
     """
     super().__init__(name="inference")
-    pooled_conv.pool_apart(network)
     self.network = network
     self.data = data
     self.is_segmentation = is_segmentation

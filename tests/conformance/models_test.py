@@ -12,14 +12,7 @@ from tfdam import models
 from tfdam.models import sites as sites_lib
 from tfdam.training import players
 
-_HELPERS = {
-  "blocks",
-  "conv_norm",
-  "discriminators",
-  "pooled_conv",
-  "sites",
-  "vgg16_weights",
-}
+_HELPERS = {"sites", "discriminators", "blocks", "conv_norm", "vgg16_weights"}
 
 
 class ModelsTest(tf.test.TestCase, parameterized.TestCase):

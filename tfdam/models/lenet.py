@@ -5,7 +5,6 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.models import pooled_conv
 from tfdam.models import sites as sites_lib
 
 
@@ -34,7 +33,7 @@ class LeNet(tf.keras.Model):
       for tap in self.TAPS
     ]
     layers = tf.keras.layers
-    self.conv1 = pooled_conv.PooledConv(20, 5, kernel_initializer=init[0], name="conv1")
+    self.conv1 = layers.Conv2D(20, 5, kernel_initializer=init[0], name="conv1")
     self.conv2 = layers.Conv2D(50, 5, kernel_initializer=init[1], name="conv2")
     self.pool = layers.MaxPool2D(2)
     self.flatten = layers.Flatten()
@@ -46,15 +45,11 @@ class LeNet(tf.keras.Model):
 
   def call(self, images, training=False, noise=None):
     taps = {}
-    x = taps["conv1"] = self.block1(images, training)
+    x = taps["conv1"] = self._after_conv(self.affine1(images, training))
     x = taps["conv2"] = self._after_conv(self.affine2(x, training))
     x = taps["fc3"] = tf.nn.relu(self.affine3(self.flatten(x), training))
     logits = taps["fc4"] = self.fc4(x)
     return {"logits": logits, "taps": taps}
-
-  def block1(self, images, training):
-    """The first tap, whose convolution and pooling are one."""
-    return tf.nn.relu(self.conv1(images, pool=True))
 
   def affine1(self, x, training):
     """What stands before the first ReLU; the same for 2 and 3."""

@@ -19,10 +19,6 @@ class LeNetBN(lenet.LeNet):
     norm = conv_norm.BatchNorm
     self.bn1, self.bn2, self.bn3 = norm(name="bn1"), norm(name="bn2"), norm(name="bn3")
 
-  def block1(self, images, training):
-    # A norm stands between the convolution and its pooling.
-    return self._after_conv(self.affine1(images, training))
-
   def affine1(self, x, training):
     return self.bn1(self.conv1(x), training=training)
 
