@@ -178,11 +178,11 @@ def metric(
   """
   assert samples.read_label is not None
   matrix = confusion.Confusion(len(contract.classes))
+  ignored = 255 if contract.is_segmentation else None
   with progress.bar(title, 0, len(indices), "images") as shown:
     for done, i in enumerate(indices, 1):
       labels = np.atleast_1d(samples.read_label(i))
       predicted = np.atleast_1d(backend(samples.read_image(i)).labels)
-      ignored = 255 if contract.is_segmentation else None
       matrix.add(labels, predicted.astype(np.int64), ignored)
       shown.update(done, {})
   value = matrix.scores()["miou"] if contract.is_segmentation else matrix.accuracy()

@@ -180,9 +180,9 @@ class _Work:
     os.makedirs(os.path.dirname(place))
     to_saved_model.write(self.module, self.contract, place)
     served = os.path.join(folder, "saved_model")
-    serving_files.write_configs(
-      self.contract, base, to_saved_model.served_names(served), served
-    )
+    beside = [n for n in to_saved_model.served_names(served) if n != self.contract.name]
+    any_size = any(to_saved_model.takes_any_size(os.path.join(served, n)) for n in beside)
+    serving_files.write_configs(self.contract, base, beside, any_size)
     session = backends.of_session(place, self.contract.extra_outputs)
     self._compare("SavedModel", session, self.exact)
     by_file = backends.of_session(place, is_encoded=True)

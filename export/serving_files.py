@@ -57,7 +57,10 @@ _WITH_BATCHING = f"""      - --enable_batching=true
 
 
 def write_configs(
-  contract: contract_lib.Contract, folder: str, beside: Iterable[str] = (), before: str = ""
+  contract: contract_lib.Contract,
+  folder: str,
+  beside: Iterable[str] = (),
+  any_size_beside: bool = False,
 ) -> list[str]:
   """Writes what starts a server, beside the model's folder.
 
@@ -67,16 +70,14 @@ def write_configs(
   Args:
     folder: of models.
     beside: names of other models there, which are served as well.
-    before: the folder in which they lie, if there is one: where a server was told not to
-      batch, one of them may be of any size.
+    any_size_beside: whether one of them takes images of any size.
 
   Returns:
     The files' names.
   """
   allowed = "\n".join(f"allowed_batch_sizes: {size}" for size in BATCH_SIZES)
   names = sorted({*beside, contract.name})
-  others_batch = len(names) == 1 or not _is_unbatched(before)
-  batches = others_batch and not contract.dynamic_size
+  batches = not (contract.dynamic_size or any_size_beside)
   models = [_MODEL.format(name=name, mount=_MOUNT) for name in names]
   texts = {
     MODELS: f"model_config_list {{\n{''.join(models)}}}\n",
@@ -91,14 +92,6 @@ def write_configs(
     with open(os.path.join(folder, name), "w") as file:
       file.write(text)
   return list(texts)
-
-
-def _is_unbatched(folder: str) -> bool:
-  try:
-    with open(os.path.join(folder, COMPOSE)) as file:
-      return "--enable_batching" not in file.read()
-  except OSError:
-    return False
 
 
 def write_warm_up(contract: contract_lib.Contract, path: str) -> None:

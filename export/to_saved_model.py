@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 
 import tensorflow as tf
+from google.protobuf import message
+from tensorflow.core.protobuf import saved_model_pb2
 
 from export import contract as contract_lib
 from export import module as module_lib
 from export import serving_files
+
+_FILE = "saved_model.pb"
 
 
 def write(
@@ -39,6 +43,22 @@ def served_names(folder: str) -> list[str]:
   """Names of the models that have a version below `folder`."""
   names = os.listdir(folder) if os.path.isdir(folder) else []
   return [name for name in sorted(names) if next_version(os.path.join(folder, name)) > 1]
+
+
+def takes_any_size(folder: str) -> bool:
+  """Whether a model's newest version leaves its images' height or width open.
+
+  So does, as far as can be told, one that cannot be read.
+  """
+  saved = saved_model_pb2.SavedModel()
+  try:
+    with open(os.path.join(folder, str(next_version(folder) - 1), _FILE), "rb") as file:
+      saved.ParseFromString(file.read())
+  except (OSError, message.DecodeError):
+    return True
+  signatures = saved.meta_graphs[0].signature_def
+  image = signatures[contract_lib.SERVING_DEFAULT].inputs[contract_lib.INPUT]
+  return any(dimension.size < 0 for dimension in image.tensor_shape.dim[1:])
 
 
 class _Served(tf.Module):

@@ -20,8 +20,6 @@ from tfdam import config as config_lib
 
 # What entry points with --config take when none is set.
 DEFAULT_CONFIG = "configs/streets.py"
-# Python files below configs/ that a user does not choose.
-_NO_CONFIGS = ("__init__.py", "recipes.py", "continued.py")
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -184,33 +182,13 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
   The path of --config becomes absolute, an override's field must exist, and of two for one
   field the last one holds, as with any other flag.
   """
-  others: list[str] = []
-  overrides: dict[str, str] = {}
-  config_file = workdir = ""
-  for name, value, argument in _split(argv[1:]):
-    if name == "config":
-      config_file = value or ""
-    elif name == "workdir":
-      workdir = value or ""
-      others.append(argument)
-    elif name.startswith("config."):
-      _check_field(name[len("config.") :], argument)
-      if config_lib.field_type(name[len("config.") :]) is tuple and value:
-        # ml_collections wants a comma, also after one number, and no list's brackets.
-        argument = f"--{name}={value.strip('[]() ').rstrip(',')},"
-      overrides[name] = argument
-    else:
-      others.append(argument)
-  if default_config:
-    config_file = config_file or _config_of_run(workdir) or default_config
-  chosen = [f"--config={_config_path(config_file)}"] if config_file else []
-  arguments = [*chosen, *overrides.values(), *others]
+  arguments, config_file = _mended(argv[1:], default_config)
   sys.argv[1:] = arguments  # ml_collections looks for overrides there
   try:
     rest = flags.FLAGS([argv[0], *arguments])
-    if chosen and flags.FLAGS["config"].value is not None:
+    if config_file:
       # ml_collections keeps an OSError until somebody looks at the config.
-      flags.FLAGS["config"].value.items  # noqa: B018
+      getattr(flags.FLAGS["config"].value, "items", None)
   except flags.Error as error:
     # ml_collections puts a whole traceback into the message; its last line says it.
     first, *_, last = [*str(error).splitlines(), str(error).strip().splitlines()[-1]]
@@ -222,19 +200,46 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
     raise
   except Exception as error:
     # A config file is a program of the user's: it may raise anything.
-    if not chosen:
+    if not config_file:
       raise
     cause = error.__cause__ or error
-    path = chosen[0].removeprefix("--config=").partition(":")[0]
+    path = config_file.partition(":")[0]
     lines = [f for f in traceback.extract_tb(cause.__traceback__) if f.filename == path]
     raise config_lib.UserError(
-      f"The config file {config_file}{f', line {lines[-1].lineno},' if lines else ''}"
+      f"The config file {path}{f', line {lines[-1].lineno},' if lines else ''}"
       f" raises {type(cause).__name__}: {cause}. Expected a Python file with"
       " get_config(options=None), which returns the config."
     ) from error
   if flags.FLAGS["verbosity"].using_default_value:
     logging.set_verbosity(logging.INFO)
   return rest
+
+
+def _mended(arguments: Sequence[str], default_config: str) -> tuple[list[str], str]:
+  """The command line as ml_collections takes it, and the config file in it, absolute."""
+  others: list[str] = []
+  overrides: dict[str, str] = {}
+  config_file = workdir = ""
+  for name, value, argument in _split(arguments):
+    if name == "config":
+      config_file = value or ""
+      continue
+    if name == "workdir":
+      workdir = value or ""
+    if not name.startswith("config."):
+      others.append(argument)
+      continue
+    field = name[len("config.") :]
+    _check_field(field, argument)
+    if value and config_lib.field_type(field) is tuple:
+      # ml_collections wants a comma, also after one number, and no list's brackets.
+      argument = f"--{name}={value.strip('[]() ').rstrip(',')},"
+    overrides[name] = argument
+  if default_config:
+    config_file = config_file or _config_of_run(workdir) or default_config
+  config_file = _config_path(config_file) if config_file else ""
+  chosen = [f"--config={config_file}"] if config_file else []
+  return [*chosen, *overrides.values(), *others], config_file
 
 
 def _split(arguments: Sequence[str]) -> Iterator[tuple[str, str | None, str]]:
@@ -265,7 +270,7 @@ def _config_of_run(workdir: str) -> str:
   """What continues the run in a folder, if there is one: its own config."""
   folder = resolve_path(workdir)
   there = workdir and os.path.isfile(os.path.join(folder, "config.json"))
-  return f"configs/continued.py:{folder}" if there else ""
+  return f"tfdam/training/continued.py:{folder}" if there else ""
 
 
 def _check_field(field: str, argument: str) -> None:
@@ -295,7 +300,7 @@ def _config_path(value: str) -> str:
     os.path.relpath(os.path.join(folder, file), PROJECT)
     for folder, _, files in os.walk(os.path.join(PROJECT, "configs"))
     for file in files
-    if file.endswith(".py") and file not in _NO_CONFIGS
+    if file.endswith(".py") and file not in ("__init__.py", "recipes.py")
   )
   hint = config_lib.nearest(path, available)
   listing = "".join(f"\n  {name}" for name in available)

@@ -175,11 +175,24 @@ def test_a_model_of_any_size_is_served_without_batching(tmp_path):
 
 
 def test_a_model_beside_one_of_any_size_turns_no_batching_on(tmp_path):
-  any_size = exported.make("erfnet", dynamic_size=True)[1]
-  fixed = exported.make("erfnet")[1]
-  serving_files.write_configs(any_size, str(tmp_path))
-  for beside, batches in ((("other",), False), ((), True)):
-    names = serving_files.write_configs(fixed, str(tmp_path), beside, str(tmp_path))
+  _, fixed = exported.make("erfnet")
+  for beside, any_size, batches in (
+    (["other"], True, False), (["other"], False, True), ([], False, True)
+  ):  # fmt: skip
+    folder = tmp_path / f"{len(beside)}{any_size}"
+    folder.mkdir()
+    names = serving_files.write_configs(fixed, str(folder), beside, any_size)
     assert (serving_files.BATCHING in names) == batches
-    text = (tmp_path / serving_files.COMPOSE).read_text()
+    text = (folder / serving_files.COMPOSE).read_text()
     assert ("enable_batching" in text) == batches
+
+
+def test_a_saved_model_tells_whether_it_takes_any_size(tmp_path):
+  for name, dynamic_size in (("any", True), ("fixed", False)):
+    inference, contract = exported.make("erfnet", dynamic_size=dynamic_size)
+    to_saved_model.write(inference, contract, str(tmp_path / name / "1"))
+    assert to_saved_model.takes_any_size(str(tmp_path / name)) == dynamic_size
+  # A newer version counts, and a damaged one may take any.
+  (tmp_path / "fixed" / "2").mkdir()
+  (tmp_path / "fixed" / "2" / "saved_model.pb").write_bytes(b"damaged")
+  assert to_saved_model.takes_any_size(str(tmp_path / "fixed"))

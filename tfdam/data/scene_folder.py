@@ -34,7 +34,7 @@ def has_labels(folder: str, split: str) -> bool:
   if spec.labels is None or split not in spec.splits:
     return False
   files = _files(folder, spec, split)
-  if any(os.path.isfile(label) for _, label in files if label):
+  if _has_any_label(files):
     return True
   logging.warning(
     "%s: %s", spec.path,
@@ -55,7 +55,8 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
 
   Raises:
     config.UserError: see scene_files.load; dataset.yaml is missing or wrong, has no such
-      split or no labels, lists an image that is not there, or lacks one of the classes.
+      split, no labels where they are wanted, or labels that are nowhere, lists an image
+      that is not there, or lacks one of the classes.
   """
   spec = scene_spec.read(folder)
   if split not in spec.splits:
@@ -73,7 +74,7 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
   read_label = _label_reader(spec, options, where) if spec.labels else _no_label
   files = _files(folder, spec, split)
   if not labels and spec.labels is not None and files:
-    _check_any_label(folder, spec, files[0])
+    _check_any_label(folder, spec, split, files)
   expected = spec.images.replace("{split}", "" if spec.uses_lists else spec.splits[split])
   if labels:
     expected += f" with {spec.labels}"
@@ -93,19 +94,27 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
   return dataclasses.replace(found, digests={**found.digests, **rules})
 
 
+def _has_any_label(files: Sequence[tuple[str, str | None]]) -> bool:
+  return any(os.path.isfile(label) for _, label in files if label)
+
+
 def _check_any_label(
-  folder: str, spec: scene_spec.Spec, first: tuple[str, str | None]
+  folder: str, spec: scene_spec.Spec, split: str, files: Sequence[tuple[str, str | None]]
 ) -> None:
   """Raises config.UserError if labels are described, and no split has a single one.
 
   A target without them is adapted to as well, but whoever describes labels wants scores.
+
+  Args:
+    files: those of `split`.
   """
-  for split in spec.splits:
-    if any(os.path.isfile(label or "") for _, label in _files(folder, spec, split)):
-      return
+  others = (_files(folder, spec, other) for other in spec.splits if other != split)
+  if _has_any_label(files) or any(map(_has_any_label, others)):
+    return
+  image, label = files[0]
   raise config_lib.UserError(
-    f"{spec.path} describes labels ({spec.labels}), but no image has one: {first[1]} is not"
-    f" there, for {first[0]}. Mend 'labels', or leave it out, with 'ids' or 'colours', if"
+    f"{spec.path} describes labels ({spec.labels}), but no image has one: {label} is not"
+    f" there, for {image}. Mend 'labels', or leave it out, with 'ids' or 'colours', if"
     " there are none."
   )
 
