@@ -110,15 +110,23 @@ def _order(row: Row) -> tuple[str, int, int, int]:
 
 def _line(row: Row, by_seed: Mapping[int, Scores]) -> str:
   pair, recipe, method, weights = row
-  seeds = ", ".join(map(str, sorted(by_seed)))
+  seeds = _seeds(by_seed)
   cells = [_cell([scores[split]["accuracy"] for scores in by_seed.values()])
            for split in _SPLITS]  # fmt: skip
   printed = "" if recipe == "best" else _PAPER.get(pair, {}).get(method, "")
   return f"| {method} | {recipe} | {weights} | {seeds} | {' | '.join(cells)} | {printed} |"
 
 
+def _seeds(by_seed: Mapping[int, Scores]) -> str:
+  """The seeds of a row: "0, 1, 2", or "0 to 9" where they are many in succession."""
+  seeds = sorted(by_seed)
+  if len(seeds) > 3 and seeds == list(range(seeds[0], seeds[-1] + 1)):
+    return f"{seeds[0]} to {seeds[-1]}"
+  return ", ".join(map(str, seeds))
+
+
 def _scenes_line(row: Row, by_seed: Mapping[int, Scores]) -> str:
-  seeds = ", ".join(map(str, sorted(by_seed)))
+  seeds = _seeds(by_seed)
   columns = [("test", name) for name in ("miou", "pixel_accuracy", "class_accuracy")]
   columns.append(("transductive", "miou"))
   cells = [
