@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
 from export import contract as contract_lib
+from export import shrink
 from tfdam import config as config_lib
 from tfdam.data import transforms
 
@@ -13,9 +14,10 @@ from tfdam.data import transforms
 class Inference(tf.Module):
   """A network with what stands before and after it; one call labels a batch of images.
 
-  Images are scaled to [0, 1], converted to the network's channels and resized bilinearly to
-  its size if they have another one; a segmentation's scores are brought back to the images'
-  size before the likeliest class is taken.
+  Images are scaled to [0, 1], converted to the network's channels and resized to its size
+  if they have another one, as before training: bilinearly, and scenes that become smaller
+  are averaged. A segmentation's scores are brought back to the images' size before the
+  likeliest class is taken.
 
   Call arguments:
     image: uint8 [B, H, W, C], C 1 or 3.
@@ -45,8 +47,14 @@ class Inference(tf.Module):
     self.keeps_size = keeps_size
 
   def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-    height, width = (None, None) if self.keeps_size else (self.data.height, self.data.width)
-    images = transforms.to_network(image, height, width, self.data.channels)
+    height, width, channels = self.data.height, self.data.width, self.data.channels
+    if self.keeps_size:
+      images = transforms.to_network(image, None, None, channels)
+    elif self.is_segmentation and (height < image.shape[1] or width < image.shape[2]):
+      images = transforms.to_network(image, None, None, channels)
+      images = shrink.shrink(images, height, width)
+    else:
+      images = transforms.to_network(image, height, width, channels)
     logits = self.network(images, training=False)["logits"]
     if self.is_segmentation and logits.shape[1:3] != image.shape[1:3]:
       logits = tf.image.resize(logits, tf.shape(image)[1:3])

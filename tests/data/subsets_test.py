@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from tests import synthetic
+from tests import street_folders, synthetic
 from tfdam import config as config_lib
 from tfdam import data
 from tfdam.data import examples as examples_lib
@@ -127,6 +127,27 @@ def test_scored_transductively_are_the_images_adapted_to_and_the_test_split_is_w
   assert [place[image.tobytes()] for image in adapted_to.images] == list(
     scored["transductive"].labels
   )
+
+
+@pytest.mark.parametrize("limit", [0, 7, 12])
+def test_a_damaged_label_leaves_the_other_scenes_adapted_to_scored(tmp_path, limit):
+  folder = street_folders.write_camvid(tmp_path, train=12, test=2)
+  open(f"{folder}/trainannot/0001TP_000003.png", "wb").close()
+  options = config_lib.Data(
+    source="streets/sim", target="camvid", classes="road,sky", num_classes=0, channels=3,
+    height=48, width=64, target_limit=limit, on_bad_image="skip",
+  )  # fmt: skip
+  for seed in range(3):
+    adapted_to = data.load_training("target", False, options, str(tmp_path), seed)
+    assert len(adapted_to) == (limit or 12)
+    expected = [name for name in adapted_to.names if "000003" not in name]
+    for target in (adapted_to, None):
+      scored = data.load_scored(options, str(tmp_path), seed, target)["transductive"]
+      assert scored.names == expected
+      np.testing.assert_array_equal(scored.read_image(0), adapted_to.read_image(
+        adapted_to.names.index(expected[0])
+      ))  # fmt: skip
+      assert scored.read_label(0).shape == (48, 64)
 
 
 def test_a_skewed_target_is_still_handed_over_without_labels(root):

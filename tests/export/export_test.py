@@ -338,6 +338,27 @@ def test_images_of_another_size_are_resized_inside(workdir):
   assert manifest["outputs"]["labels"]["shape"] == [1, 40, 64]
 
 
+def test_a_larger_camera_is_averaged_in_float32_also_in_int8(workdir):
+  export(
+    workdir, formats=["onnx"], height=80, width=120, layout="nchw", precision="int8",
+    max_metric_drop=30.0, calibration_images=8,
+  )  # fmt: skip
+  nodes = onnx.load(place(workdir, "onnx", "model.int8.onnx")).graph.node
+  convolution = next(node for node in nodes if node.op_type == "Conv")
+  made_by = {name: node for node in nodes for name in node.output}
+  # Quantised once, where they enter the network.
+  taken = made_by[convolution.input[0]]
+  before = []
+  while taken is not None:
+    before.append(taken.op_type)
+    taken = made_by.get(taken.input[0])
+  assert before.count("DequantizeLinear") == before.count("QuantizeLinear") == 1, before
+  products = [node for node in nodes if node.op_type == "MatMul"]
+  assert len(products) > 2
+  inputs = [made_by[name].op_type for n in products for name in n.input if name in made_by]
+  assert "DequantizeLinear" not in inputs
+
+
 def test_a_dynamic_file_takes_any_batch_and_size(workdir):
   export(workdir, dynamic_batch=True, dynamic_size=True, outputs=["labels", "logits"])
   run_session = session(place(workdir, "onnx", "model.onnx"))

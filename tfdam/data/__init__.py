@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from tfdam import config as config_lib
@@ -275,7 +276,7 @@ def load_scored(
     if name == "test":
       labelled = load(options.target, split, True, options, root)
     else:
-      labelled = _training_split("target", True, options, root, seed)
+      labelled = _adapted_to(options, root, seed, target)
     if isinstance(labelled, scenes.Scenes):
       # Scored at the labels' own size.
       labelled = scenes.at_size(labelled, options, labels_too=False)
@@ -283,6 +284,27 @@ def load_scored(
         labelled = dataclasses.replace(labelled, read_image=target.read_image)
     scored[name] = labelled
   return scored
+
+
+def _adapted_to(
+  options: config_lib.Data, root: str, seed: int, target: scenes.Split | None
+) -> scenes.Split:
+  """The target's training split with labels: the images that adaptation is given.
+
+  A limit draws from all that can be read. Where damaged labels are skipped, those are fewer
+  scenes with labels than without: the draw is made without.
+  """
+  may_lack_labels = options.on_bad_image == "skip" and options.target_limit > 0
+  if not may_lack_labels or locate(options.target, root)[0].INFO.task != "segmentation":
+    return _training_split("target", True, options, root, seed)
+  drawn = target
+  if drawn is None:
+    drawn = _training_split("target", False, options, root, seed)
+  assert isinstance(drawn, scenes.Scenes)
+  labelled = load(options.target, "train", True, options, root)
+  assert isinstance(labelled, scenes.Scenes)
+  names = set(drawn.names)
+  return labelled.take(np.flatnonzero([name in names for name in labelled.names]))
 
 
 def _check_can_skew(role: str, options: config_lib.Data, root: str) -> None:
