@@ -15,9 +15,9 @@ class Inference(tf.Module):
   """A network with what stands before and after it; one call labels a batch of images.
 
   Images are scaled to [0, 1], converted to the network's channels and resized to its size
-  if they have another one, as before training: bilinearly, and scenes that become smaller
-  are averaged. A segmentation's scores are brought back to the images' size before the
-  likeliest class is taken.
+  if they have another one, as before training: bilinearly, and what becomes smaller is
+  averaged, but for the digit sets. A segmentation's scores are brought back to the images'
+  size before the likeliest class is taken.
 
   Call arguments:
     image: uint8 [B, H, W, C], C 1 or 3.
@@ -36,7 +36,7 @@ class Inference(tf.Module):
   ):
     """Args:
     network: built, with the weights to export.
-    data: `height`, `width` and `channels` of what the network was trained on.
+    data: `height`, `width` and `channels` of what the network was trained on, and `target`.
     is_segmentation: whether it labels pixels.
     keeps_size: whether images enter the network at their own size instead.
     """
@@ -45,12 +45,14 @@ class Inference(tf.Module):
     self.data = data
     self.is_segmentation = is_segmentation
     self.keeps_size = keeps_size
+    # `transforms.to_network` samples the digit sets, as the release does.
+    self.averages = is_segmentation or data.target.partition(":")[0] in ("folder", "npz")
 
   def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
     height, width, channels = self.data.height, self.data.width, self.data.channels
     if self.keeps_size:
       images = transforms.to_network(image, None, None, channels)
-    elif self.is_segmentation and (height < image.shape[1] or width < image.shape[2]):
+    elif self.averages and (height < image.shape[1] or width < image.shape[2]):
       images = transforms.to_network(image, None, None, channels)
       images = shrink.shrink(images, height, width)
     else:

@@ -175,6 +175,9 @@ def metric(
 
   Returns:
     {"accuracy" or "miou": a fraction, "num_images"}.
+
+  Raises:
+    config.UserError: none of the images has a label that counts.
   """
   assert samples.read_label is not None
   matrix = confusion.Confusion(len(contract.classes))
@@ -185,6 +188,11 @@ def metric(
       predicted = np.atleast_1d(backend(samples.read_image(i)).labels)
       matrix.add(labels, predicted.astype(np.int64), ignored)
       shown.update(done, {})
+  if not matrix.counts.any():
+    raise config_lib.UserError(
+      f"None of the {len(indices)} images to score on has a labelled pixel. Set"
+      " --metric_images=0 to take all, or --data_root to a folder without labels."
+    )
   value = matrix.scores()["miou"] if contract.is_segmentation else matrix.accuracy()
   return {report.HEADLINE[contract.task]: value, "num_images": len(indices)}
 
@@ -206,11 +214,13 @@ def check(
       f" '{found['worst_image']}'; expected at most {gates.logit_difference:g}. Nothing was"
       " exported. Report it with export's log."
     )
+  is_exact = gates.logit_difference < np.inf
   if found["label_agreement"] < gates.label_agreement:
     raise GateFailed(
       f"{what}: {100 * found['label_agreement']:.3f} % of the labels are the Keras"
       f" network's; expected at least {100 * gates.label_agreement:g} %. Nothing was"
-      " exported. Report it with export's log."
+      " exported. "
+      + ("Report it with export's log." if is_exact else "Set another --precision.")
     )
   extra = found.get("extra_difference", 0.0)
   if not extra <= gates.extra_difference:
@@ -223,7 +233,6 @@ def check(
     return
   name = next(iter(reference))
   drop = reference[name] - found["metric"][name]
-  is_exact = gates.logit_difference < np.inf
   if not (abs(drop) if is_exact else drop) <= gates.metric_drop:  # nor a nan
     raise GateFailed(
       f"{what}: {name} is {100 * found['metric'][name]:.2f} %, {100 * drop:.2f} points"

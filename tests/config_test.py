@@ -26,7 +26,10 @@ def test_defaults_are_valid_and_survive_json():
   [
     ("adapt.gan_weight", -1.0, "at least 0.0"),
     ("adapt.gan_weight", float("nan"), "finite"),
-    ("adapt.beta_1", 1.5, "at most 1.0"),
+    ("adapt.beta_1", 1.0, "at most 0.999999"),
+    ("source.epsilon", 0.0, "at least 1e-30"),
+    ("match.min_variance", 0.0, "at least 1e-30"),
+    ("data.classes", "road", "one class; expected at least two"),
     ("adapt.objective", "lsgan", "gan, gan_softmax, least_squares"),
     ("adapt.schedule", "togehter", "Did you mean 'together'"),
     ("adapt.discriminator_units", (500, 0), "at least 1"),

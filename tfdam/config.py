@@ -122,10 +122,10 @@ class Source:
   global_batch_size: int = _field(128, low=1)
   # Adam's step size, momenta and epsilon.
   learning_rate: float = _field(1e-3, low=0.0)
-  beta_1: float = _field(0.9, low=0.0, high=1.0)
-  beta_2: float = _field(0.999, low=0.0, high=1.0)
+  beta_1: float = _field(0.9, low=0.0, high=0.999999)
+  beta_2: float = _field(0.999, low=0.0, high=0.999999)
   # Added to the root of squared gradients; TensorFlow 1's default, hence the release's.
-  epsilon: float = _field(1e-8, low=0.0)
+  epsilon: float = _field(1e-8, low=1e-30)
   # Weight of sum(w^2) / 2 over kernels; not applied in adaptation.
   l2: float = _field(2.5e-5, low=0.0)
   # The step size falls to 0 as (1 - step / steps) ** decay_power; 0: it stays.
@@ -169,7 +169,7 @@ class Match:
   # Bounds alpha to [1 / max_scale, max_scale]; channels with less variance than
   # min_variance in either domain count as dead and are only shifted.
   max_scale: float = _field(10.0, low=1.0)
-  min_variance: float = _field(1e-10, low=0.0)
+  min_variance: float = _field(1e-10, low=1e-30)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,9 +223,9 @@ class Adapt:
   optimizer: str = _field("adam", choices=("adam", "sgd"))
   target_learning_rate: float = _field(2e-4, low=0.0)
   discriminator_learning_rate: float = _field(2e-4, low=0.0)
-  beta_1: float = _field(0.5, low=0.0, high=1.0)
-  beta_2: float = _field(0.999, low=0.0, high=1.0)
-  epsilon: float = _field(1e-8, low=0.0)
+  beta_1: float = _field(0.5, low=0.0, high=0.999999)
+  beta_2: float = _field(0.999, low=0.0, high=0.999999)
+  epsilon: float = _field(1e-8, low=1e-30)
   momentum: float = _field(0.9, low=0.0, high=1.0)
   # per_location: an MLP over channels (Sec. 4); patch: convolutions of 4x4, stride 2.
   discriminator: str = _field("per_location", choices=("per_location", "patch"))
@@ -488,6 +488,11 @@ def _count_classes(options: Data) -> Data:
       )
     return options
   count = len(parse_classes(options.classes))
+  if count < 2:
+    raise UserError(
+      f"data.classes is '{options.classes}', one class; expected at least two: what is not"
+      " named is left out, no class of its own. Set --config.data.classes."
+    )
   if options.num_classes not in (0, count):
     raise UserError(
       f"data.num_classes is {options.num_classes}, but data.classes names {count}. Set"

@@ -293,7 +293,7 @@ def _config_path(value: str) -> str:
     PROJECT,
   )
   for base in bases:
-    candidate = os.path.join(base, path)
+    candidate = os.path.join(base, os.path.expanduser(path))
     if os.path.isfile(candidate):
       return candidate + colon + options
   available = sorted(

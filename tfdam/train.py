@@ -71,7 +71,8 @@ def main(argv: list[str]) -> None:
   report.print_stages(results["stages"], _title(config), notes, results["task"])
   for picture in folder.pictures():
     print(f"Picture: {report.shown_path(picture)}")
-  print(f"Next: {report.next_command('tfdam.evaluate', folder.path)}")
+  following = "tfdam.evaluate" if any(scored.values()) else "export.run"
+  print(f"Next: {report.next_command(following, folder.path)}")
 
 
 def _title(config: config_lib.Config) -> str:

@@ -114,3 +114,17 @@ def test_16_bit_images_keep_their_range(tmp_path):
 def test_an_empty_split(tmp_path):
   with pytest.raises(config_lib.UserError, match="no images"):
     folder.load(str(tmp_path), "train", False, OPTIONS)
+
+
+def test_names_need_not_be_utf_8(images):
+  os.rename(
+    images / "train" / "2" / "0.png", os.fsencode(images / "train" / "2") + b"/\xdf.png"
+  )
+  assert len(folder.load(str(images), "train", True, OPTIONS)) == 6
+
+
+def test_images_without_class_folders_are_told_what_is_missing(tmp_path):
+  (tmp_path / "train").mkdir()
+  Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "train" / "a.png")
+  with pytest.raises(config_lib.UserError, match="no class folders.*train/<class>"):
+    folder.load(str(tmp_path), "train", True, OPTIONS)

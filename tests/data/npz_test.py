@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests import synthetic
 from tfdam import config as config_lib
@@ -47,6 +48,7 @@ def test_an_unlabelled_target_leaves_labels_out(tmp_path):
     ),
     ({"images": np.zeros((0, 8, 8), np.uint8), "labels": np.zeros(0, int)}, "no images"),
     ({"images": np.zeros((2, 0, 8), np.uint8)}, "expected uint8"),
+    ({"images": np.array(7, np.uint8)}, "expected uint8"),
     ({"images": np.zeros((2, 8, 8), np.uint8), "labels": np.zeros((2, 1), int)}, "shape"),
   ],
 )
@@ -69,3 +71,14 @@ def test_a_single_array_is_no_npz(tmp_path):
     np.save(file, np.zeros(3))
   with pytest.raises(config_lib.UserError, match=r"single array \(.npy\)"):
     npz.load(str(tmp_path), "train", False, OPTIONS)
+
+
+def test_larger_images_are_averaged_as_pillow_does(tmp_path):
+  images = np.random.RandomState(0).randint(0, 256, (2, 112, 56, 3), np.uint8)
+  loaded = npz.load(save(tmp_path, images=images), "train", False, OPTIONS)
+  assert loaded.images.shape == (2, 28, 28, 3)
+  for found, image in zip(loaded.images, images):
+    smaller = Image.fromarray(image).resize((28, 28), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(found, smaller)
+  grey = npz.load(save(tmp_path, images=images[..., 0]), "train", False, OPTIONS)
+  assert grey.images.shape == (2, 28, 28, 1)

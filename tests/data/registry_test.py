@@ -170,6 +170,10 @@ def test_source_and_target_are_for_one_task(tmp_path):
   root = str(tmp_path)
   with pytest.raises(config_lib.UserError, match="usps is for classification"):
     data.task(config_lib.Data(source="streets/sim", target="usps"), root)
+  street_folders.write_own(tmp_path)
+  os.rename(tmp_path / "own" / "labels", tmp_path / "labels")
+  with pytest.raises(config_lib.UserError, match="scenes:own reads street scenes"):
+    data.task(config_lib.Data(source="mnist", target="scenes:own"), root)
   # Images of one's own without labels suit either; with labels they are for one.
   (tmp_path / "mine" / "train").mkdir(parents=True)
   Image.new("RGB", (8, 8)).save(tmp_path / "mine" / "train" / "a.png")
@@ -208,5 +212,8 @@ def test_classes_of_other_names_are_refused():
   )
   with pytest.raises(config_lib.UserError, match="cat, dog in folder:a, cat, hound in"):
     notes(("cat", "dog"), ("cat", "hound"))
+  # Numbers that are names: "1" here is not "1" there.
+  with pytest.raises(config_lib.UserError, match="1, 2 in folder:a, 0, 1 in"):
+    notes(("1", "2"), ("0", "1"))
   unlabelled = {"test": None, "transductive": None}
   assert data.check_class_names(None, unlabelled, options) == []

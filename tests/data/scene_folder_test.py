@@ -255,6 +255,7 @@ VALID = {
     ({"splits": "{train: train, val: val}"}, "splits: .*expected train and"),
     ({"splits": "{test: train}"}, "splits: .*expected train and"),
     ({"splits": "train"}, "splits: train; expected train and"),
+    ({"splits": "{train: 2023}"}, "a number in quotes"),
     ({"labels": "labels/{split}/label.png"}, "a path with {name}"),
     ({"labels": "labels/**/{name}.png"}, "without \\*"),
     ({"labels": None}, "has ids; expected either 'labels' with one of"),
@@ -325,7 +326,7 @@ def test_no_dataset_yaml(tmp_path):
     ("all/a.png\nall/b.pgn", "line 2: 'all/b.pgn' is none of the 3.*mean 'all/b.png'"),
     ("a\nall/a.png", "line 2: 'all/a.png' is there twice, first in line 1"),
     ("b", "line 1: 'b' is the name of 2 images"),
-    ("", "has no train images"),
+    ("", r"train\.txt names no image"),
     (None, r"train\.txt cannot be read"),
   ],
 )
@@ -336,6 +337,43 @@ def test_a_list_that_is_wrong_is_named_with_its_line(tmp_path, lines, said):
     (tmp_path / "train.txt").write_text(lines)
   with pytest.raises(config_lib.UserError, match=f"(?s){said}"):
     load(tmp_path, labels=False)
+
+
+def test_a_list_may_begin_with_a_mark_of_its_encoding(tmp_path):
+  put(tmp_path, "all/a.png")
+  describe(tmp_path, "images: all/*.png\nsplits: {train: train.txt}")
+  (tmp_path / "train.txt").write_text("all/a.png\n", encoding="utf-8-sig")
+  assert len(load(tmp_path, labels=False)) == 1
+
+
+def test_wildcards_in_the_word_of_a_split_are_letters(tmp_path):
+  put(tmp_path, "images/t[1]/north/a.png")
+  street_folders.save(IDS, tmp_path, "labels/t[1]/north/a.png")
+  describe(tmp_path, """
+    images: images/{split}/**/*.png
+    labels: labels/{split}/{folder}/{name}.png
+    splits: {train: "t[1]"}
+    ids: {0: road, 1: sky, 2: car}
+    ignored: 255
+    """)  # fmt: skip
+  assert load(tmp_path).read_label(0)[0, 0] == 0
+
+
+def test_images_that_links_repeat_are_counted_aloud(tmp_path):
+  put(tmp_path, "train/run1/a.png", "train/run1/b.png")
+  describe(tmp_path, 'images: "{split}/**/*.png"\nsplits: {train: train}')
+  assert not load(tmp_path, labels=False).notes
+  (tmp_path / "train" / "latest").symlink_to("run1")
+  (note,) = load(tmp_path, labels=False).notes
+  assert "2 of 4 train images are others by a link" in note
+
+
+def test_names_need_not_be_utf_8(tmp_path):
+  put(tmp_path, "train/a.png")
+  train = os.fsencode(tmp_path / "train")
+  os.rename(train + b"/a.png", train + b"/stra\xdfe.png")
+  describe(tmp_path, 'images: "{split}/*.png"\nsplits: {train: train}')
+  assert len(load(tmp_path, labels=False).digests) == 1
 
 
 def test_labels_that_are_described_and_nowhere_stop_a_target(tmp_path):

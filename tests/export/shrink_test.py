@@ -61,7 +61,10 @@ def test_scenes_of_a_larger_camera_enter_the_network_as_in_training():
   np.testing.assert_allclose(at_camera["logits"], expected, atol=0.01 * spread)
 
 
-def test_digits_are_resized_as_the_release_resizes_them():
+@pytest.mark.parametrize(
+  ("target", "averages"), [("svhn", False), ("folder:mine", True), ("npz:mine", True)]
+)
+def test_digits_are_sampled_as_in_the_release_and_own_images_averaged(target, averages):
   images = tf.constant(pixels(3, 32, 32, 1))
   seen = []
 
@@ -70,7 +73,11 @@ def test_digits_are_resized_as_the_release_resizes_them():
       seen.append(images)
       return {"logits": tf.reduce_mean(images, axis=[1, 2])}
 
-  data = config_lib.Data(height=28, width=28, channels=1)
+  data = config_lib.Data(height=28, width=28, channels=1, target=target)
   module_lib.Inference(Network(), data, is_segmentation=False)(images)
-  expected = tf.image.resize(tf.cast(images, tf.float32) / 255.0, (28, 28))
-  np.testing.assert_allclose(seen[0], expected, atol=1e-6)
+  floats = tf.cast(images, tf.float32) / 255.0
+  expected = tf.image.resize(floats, (28, 28), antialias=averages)
+  np.testing.assert_allclose(seen[0], expected, atol=1e-4)
+  assert (
+    np.abs(expected - tf.image.resize(floats, (28, 28), antialias=not averages)).max() > 0.1
+  )

@@ -44,7 +44,7 @@ class ConvTest(tf.test.TestCase, parameterized.TestCase):
     # float32 sums of 5000 values of order 1.
     self.assertAllClose(gradient[0, 0], tf.repeat(expected[:, None], 4, 1), atol=1e-2)
 
-  @parameterized.parameters((conv_norm._has_dilated_gradients,), (lambda: False,))
+  @parameterized.parameters((conv_norm._has_dilated_gradients,), (lambda dtype: False,))
   def test_a_dilated_one_and_its_gradients_are_those_of_a_kernel_with_holes(self, direct):
     """By the way that this machine takes, and by the one that every machine can take."""
     x = images(2, 7, 6, 3)
@@ -63,6 +63,18 @@ class ConvTest(tf.test.TestCase, parameterized.TestCase):
     # The same sums in another order, of order 10.
     self.assertAllClose(found, expected, atol=1e-5)
     self.assertAllClose(gradient, tape.gradient(loss, conv.kernel), atol=1e-4)
+
+  @parameterized.parameters("float16", "bfloat16")
+  def test_a_dilated_one_has_gradients_in_half_precision_too(self, half):
+    conv = conv_norm.Conv(4, (3, 1), dilation_rate=(2, 1), dtype=f"mixed_{half}")
+    x = tf.cast(images(2, 7, 6, 3), half)
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      found = conv(x)
+      loss = tf.reduce_sum(found)
+    self.assertEqual(found.dtype, half)
+    for gradient in tape.gradient(loss, [x, conv.kernel]):
+      self.assertGreater(np.abs(tf.cast(gradient, tf.float32)).max(), 0.0)
 
 
 class ConvNormTest(tf.test.TestCase):
@@ -172,6 +184,10 @@ class BatchNormTest(tf.test.TestCase, parameterized.TestCase):
     with strategy.scope():
       shared = conv_norm.BatchNorm(momentum=0.9)
       shared.build(x.shape)
+    # Their mean, which a checkpoint would hold, is not always one of three equal numbers.
+    for moving in (shared.moving_mean, shared.moving_variance):
+      first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+      self.assertEqual(moving.aggregation, first)
     halves = strategy.experimental_distribute_values_from_function(
       lambda context: tf.split(x, 2)[context.replica_id_in_sync_group]
     )

@@ -92,3 +92,13 @@ class CheckpointsTest(tf.test.TestCase):
     for other in (wider, deeper):
       with self.assertRaisesRegex(config_lib.UserError, "does not hold the network"):
         checkpoints.restore_model(other, checkpoints.newest(self.folder))
+
+  def test_a_network_that_is_not_finite_is_not_saved(self):
+    layer = tf.keras.layers.Dense(2)
+    model = tf.keras.Sequential([tf.keras.Input([3]), layer])
+    stage = checkpoints.Checkpoints(self.folder, {"model": model})
+    stage.save(10, {})
+    layer.bias.assign([0.0, float("nan")])
+    with self.assertRaisesRegex(config_lib.UserError, "bias.* not finite at step 20"):
+      stage.save(20, {})
+    self.assertEqual(checkpoints.steps(self.folder), [10])

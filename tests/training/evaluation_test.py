@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests import synthetic
+from tfdam import config as config_lib
 from tfdam.data import examples, scenes
 from tfdam.training import evaluation
 
@@ -22,3 +23,16 @@ class EvaluationTest(tf.test.TestCase):
     scores = evaluation.score(all_the_same, split, config)
     self.assertEqual(scores["accuracy"], 0.5)
     self.assertEqual(scores["per_class_accuracy"][255], 1.0)
+
+  def test_labels_that_are_all_ignored_are_no_score(self):
+    nothing = np.full((28, 28), scenes.IGNORED, np.uint8)
+    split = scenes.Scenes(
+      ["a"],
+      lambda i: np.zeros((28, 28, 1), np.uint8),
+      lambda i: nothing,
+      ("road", "sky"),
+      {},
+    )
+    config = synthetic.small_config(data__num_classes=0, data__classes="road,sky")
+    with self.assertRaisesRegex(config_lib.UserError, "split 'test', has a pixel of"):
+      evaluation.score(lambda batch: tf.zeros([1, 28, 28, 2]), split, config, "test")

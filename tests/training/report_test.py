@@ -55,6 +55,11 @@ def test_a_classifications_classes_stand_in_columns(capsys):
   ]  # fmt: skip
 
 
+def test_brackets_and_colons_in_names_are_letters(capsys):
+  report.print_classes(_DIGITS, "test", ["bolt [m8]", "[/car] :car:"])
+  assert cells(capsys.readouterr().out)[0] == ["", "bolt [m8]", "[/car] :car:"]
+
+
 def test_a_segmentation_has_a_column_for_each_score(streets, capsys):
   """By hand: IoU 1/2 and 2/3, recall 1/2 and 1, 3 of 4 right."""
   report.print_stages(streets, "streets", ["a note"], task="segmentation")

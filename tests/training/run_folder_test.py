@@ -26,6 +26,12 @@ def test_checking_writes_nothing(tmp_path):
   assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("name", ["town[night]", "a]", "a\\b"])
+def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(tmp_path, name):
+  with pytest.raises(config_lib.UserError, match="Set --workdir to a folder without"):
+    run_folder.RunFolder(str(tmp_path / name / "run"))
+
+
 def test_claiming_writes_what_the_run_is(tmp_path):
   config = synthetic.small_config()
   folder = claim(tmp_path / "run", config)

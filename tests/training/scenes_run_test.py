@@ -66,6 +66,22 @@ class ScenesRunTest(tf.test.TestCase):
       self.run_config(config)
     self.assertFalse(os.path.exists(self.path()))
 
+  def test_a_network_for_images_is_refused_before_the_first_step(self):
+    config = synthetic.scenes_config(
+      model__name="lenet", model__width=1.0, model__depth=1.0, adapt__taps="fc3"
+    )
+    with self.assertRaisesRegex(config_lib.UserError, "'lenet', which labels images, but"):
+      self.run_config(config)
+    self.assertFalse(os.path.exists(self.path()))
+
+  def test_labels_without_a_class_are_refused_before_the_first_step(self):
+    config = synthetic.scenes_config()
+    domains = runs.scenes_domains(config)
+    nothing = np.full((32, 48), 255, np.uint8)
+    source = dataclasses.replace(domains.source, read_label=lambda index: nothing)
+    with self.assertRaisesRegex(config_lib.UserError, "No label map of .* has a pixel of"):
+      runs.execute(config, domains._replace(source=source), self.path())
+
   def test_norms_that_look_at_each_image_belong_to_the_matched_networks(self):
     config = synthetic.scenes_config(
       match__image_moments=1.0, adapt__ema_momentum=0.5, adapt__taps="block05"

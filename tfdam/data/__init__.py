@@ -111,6 +111,12 @@ def _task(options: config_lib.Data, root: str) -> str:
       f"Source and target are not for the same task: {listing}. Set --config.data.source or"
       " --config.data.target."
     )
+  target_task = locate(options.target, root)[0].INFO.task
+  if tasks[options.source] == "classification" and target_task == "segmentation":
+    raise config_lib.UserError(
+      f"{options.target} reads street scenes, but {options.source} is for classification;"
+      " expected images as 'folder:NAME' or 'npz:NAME'. Set --config.data.target."
+    )
   return tasks[options.source]
 
 
@@ -136,7 +142,9 @@ def check_class_names(
   target = next((split for split in scored.values() if split), None)
   if target is None:
     return []
-  ours, theirs = (_names(split.class_names) for split in (source, target))
+  ours, theirs = source.class_names, target.class_names
+  if not (ours and theirs):
+    ours, theirs = _names(ours), _names(theirs)
   if ours == theirs:
     return []
   if ours and theirs:

@@ -160,9 +160,9 @@ def check(examples: Examples, where: str, num_classes: int) -> Examples:
     config.UserError: no images, another number of labels, or a label out of range.
   """
   images, labels = examples.images, examples.labels
-  if not len(images):
+  if images.ndim and not len(images):
     raise config_lib.UserError(f"{where} holds no images; expected at least one.")
-  channels = images.shape[-1]
+  channels = images.shape[-1] if images.ndim else 0
   if (
     images.ndim != 4
     or images.dtype != np.uint8

@@ -80,7 +80,7 @@ def load(
   images, kept, skipped = _decode_all(base, [path for path, _ in files], options)
   digest = hashlib.md5()
   for i, image in zip(kept, images):
-    digest.update(os.path.relpath(files[i][0], base).encode() + image.tobytes())
+    digest.update(os.fsencode(os.path.relpath(files[i][0], base)) + image.tobytes())
   shape = (0, options.height, options.width, options.channels)
   examples = examples_lib.Examples(
     np.stack(images) if images else np.empty(shape, np.uint8),
@@ -97,10 +97,10 @@ def _check_classes(
 ) -> None:
   """Raises config.UserError if the class folders are not what labels can be read from."""
   base = os.path.join(folder, split)
-  if labels and len(names) != options.num_classes:
+  if labels and not names:
     raise config_lib.UserError(
-      f"{base} has {len(names)} class folders ({', '.join(names[:5]) or 'none'});"
-      f" data.num_classes is {options.num_classes}. Set --config.data.num_classes."
+      f"{base} has no class folders, but its labels are needed here; expected"
+      f" {base}/<class>/*.png. Put the images into a folder a class."
     )
   if names and _image_paths(base):
     raise config_lib.UserError(
@@ -111,7 +111,13 @@ def _check_classes(
   if labels and other and other != names:
     raise config_lib.UserError(
       f"{folder}: train/ and test/ have different class folders"
-      f" ({', '.join(sorted(set(names) ^ set(other)))} only in one). Give both the same."
+      f" ({', '.join(sorted(set(names) ^ set(other)))} only in one). Give both the same; in"
+      " test/ a folder may be empty."
+    )
+  if labels and len(names) != options.num_classes:
+    raise config_lib.UserError(
+      f"{base} has {len(names)} class folders ({', '.join(names[:5])});"
+      f" data.num_classes is {options.num_classes}. Set --config.data.num_classes."
     )
 
 

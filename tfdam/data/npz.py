@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
@@ -30,11 +32,13 @@ def load(
 ) -> examples_lib.Examples:
   """Reads `images` (uint8 [N, H, W(, C)]) and, if asked, `labels` (integers [N]).
 
+  Images of another size are resized, averaged where they become smaller.
+
   Args:
     folder: holds train.npz and test.npz.
     split: "train" or "test".
     labels: whether to read the array `labels`.
-    options: `num_classes`.
+    options: `height`, `width`, `num_classes`.
 
   Raises:
     config.UserError: the file is missing or damaged, or an array has another type or shape.
@@ -58,7 +62,22 @@ def load(
     if array is not None
   }
   examples = examples_lib.Examples(images, label_array, digests)
-  return examples_lib.check(examples, path, options.num_classes)
+  examples_lib.check(examples, path, options.num_classes)
+  return dataclasses.replace(examples, images=_resized(images, options))
+
+
+def _resized(images: np.ndarray, options: config_lib.Data) -> np.ndarray:
+  """Uint8 [N, height, width, C], as Pillow and hence exports' clients resize."""
+  size = (options.width, options.height)
+  if images.shape[2:0:-1] == size:
+    return images
+  result = np.empty([len(images), options.height, options.width, images.shape[3]], np.uint8)
+  for image, place in zip(images, result):
+    # Grey images have two axes in Pillow.
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    picture = picture.resize(size, Image.Resampling.BILINEAR)
+    place[:] = np.asarray(picture).reshape(place.shape)
+  return result
 
 
 def _read(path: str, wanted: tuple[str, ...]) -> dict[str, Any]:

@@ -177,15 +177,15 @@ def _check_headers(
           raise error
         if image is None or label is None:
           continue
-        if (image.height, image.width) != (label.height, label.width):
-          _check_shape(split, i, image, label, shape_tolerance)
-          resized[i] = (image.height, image.width)
         if image.turned:
           raise config_lib.UserError(
             f"{split.images[i]} is turned by its EXIF orientation, and a label has none:"
             " they might not fit. Turn its pixels (jpegtran, or Pillow's"
             " ImageOps.exif_transpose) and drop the tag."
           )
+        if (image.height, image.width) != (label.height, label.width):
+          _check_shape(split, i, image, label, shape_tolerance)
+          resized[i] = (image.height, image.width)
     finally:
       pool.shutdown(wait=False, cancel_futures=True)
   return resized
@@ -264,7 +264,7 @@ def _digest(folder: str, paths: Sequence[str]) -> str:
   digest = hashlib.md5()
   for path in paths:
     size = os.path.getsize(path) if os.path.exists(path) else -1
-    digest.update(f"{os.path.relpath(path, folder)}\0{size}\n".encode())
+    digest.update(os.fsencode(f"{os.path.relpath(path, folder)}\0{size}\n"))
   spread = np.linspace(0, len(paths) - 1, min(len(paths), _DIGESTED_FILES))
   for i in np.unique(spread.astype(int)):
     try:

@@ -86,12 +86,30 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
     [label or "" for _, label in files] if labels else None,
     f"{expected} ({spec.path})",
   )
-  found = scene_files.load(described, read_label, class_names, options)
+  notes = _notes_on_links(described)
+  found = scene_files.load(described, read_label, class_names, options, notes)
   if not labels:
     return found
   # Files alone do not tell what their ids mean.
   rules = {f"{split} label rules": _digest_rules(spec)}
   return dataclasses.replace(found, digests={**found.digests, **rules})
+
+
+def _notes_on_links(split: scene_files.Split) -> tuple[str, ...]:
+  """What to say where several paths lead to one image, which then counts as often."""
+  first: dict[str, str] = {}
+  again = {}
+  for image in split.images:
+    other = first.setdefault(os.path.realpath(image), image)
+    if other != image:
+      again[image] = other
+  if not again:
+    return ()
+  image, other = next(iter(again.items()))
+  return (
+    f"{split.folder}: {len(again):,} of {len(split.images):,} {split.name} images are"
+    f" others by a link, such as {image} ({other})",
+  )
 
 
 def _has_any_label(files: Sequence[tuple[str, str | None]]) -> bool:
@@ -165,12 +183,13 @@ def _files(folder: str, spec: scene_spec.Spec, split: str) -> list[tuple[str, st
   """[(image, its label or None)] of a split, sorted, or as its list file has them."""
   word = "" if spec.uses_lists else spec.splits[split]
   pattern = spec.images.replace("{split}", glob.escape(word))
-  parts = pattern.split("/")
+  parts = spec.images.replace("{split}", "word").split("/")
   fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
+  last = pattern.split("/")[-1]
   base = spec.images.replace("{split}", word).split("/")[:fixed]
   found = _found(folder, pattern)
   if spec.uses_lists:
-    found = _listed(os.path.join(folder, spec.splits[split]), found, folder, parts[-1])
+    found = _listed(os.path.join(folder, spec.splits[split]), found, folder, last)
   files: list[tuple[str, str | None]] = []
   for path in found:
     label = None
@@ -179,7 +198,7 @@ def _files(folder: str, spec: scene_spec.Spec, split: str) -> list[tuple[str, st
       filled = (
         spec.labels.replace("{split}", word)
         .replace("{folder}", inner)
-        .replace("{name}", _name(path, parts[-1]))
+        .replace("{name}", _name(path, last))
       )
       label = os.path.normpath(os.path.join(folder, filled))
     files.append((path, label))
@@ -208,7 +227,8 @@ def _name(path: str, last: str) -> str:
 def _listed(path: str, found: Sequence[str], folder: str, last: str) -> list[str]:
   """The images that a list file names, in its order, by their paths or {name}s."""
   try:
-    with open(path, encoding="utf-8") as file:
+    # Windows' editors open a file with a mark of its encoding.
+    with open(path, encoding="utf-8-sig") as file:
       lines = [line.strip() for line in file]
   except (OSError, UnicodeDecodeError) as error:
     raise config_lib.UserError(
@@ -244,4 +264,9 @@ def _listed(path: str, found: Sequence[str], folder: str, last: str) -> list[str
         " Mend the list."
       )
     chosen[images[0]] = number
+  if not chosen:
+    raise config_lib.UserError(
+      f"{path} names no image; expected one a line, by its path below the folder or its"
+      " name. Mend the list."
+    )
   return list(chosen)

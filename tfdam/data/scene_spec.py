@@ -215,7 +215,8 @@ class _Entries:
     ):
       raise self.error(
         f"has splits: {_plain(value)}",
-        "train and, if there is one, test, such as {train: train, test: val}",
+        "train and, if there is one, test, each a word (a number in quotes), such as"
+        " {train: train, test: val}",
       )
     return dict(value)
 

@@ -28,20 +28,23 @@ class Conv(tf.keras.layers.Conv2D):
       # Handed to the convolution, the padding would make its gradient slower.
       rim = [[0, 0], *([size // 2] * 2 for size in self.kernel_size), [0, 0]]
       return tf.nn.conv2d(tf.pad(inputs, rim), kernel, self.strides, "VALID")
-    if self.dilation_rate == (1, 1) or _has_dilated_gradients():
+    if self.dilation_rate == (1, 1) or _has_dilated_gradients(inputs.dtype):
       # Keras would move each dilated map to batches and back, half as fast.
       return tf.nn.conv2d(inputs, kernel, 1, "SAME", dilations=self.dilation_rate)
     return tf.nn.convolution(inputs, kernel, 1, "SAME", dilations=self.dilation_rate)
 
 
 @functools.cache
-def _has_dilated_gradients() -> bool:
-  """Whether dilated convolutions have gradients here; CPUs need oneDNN for them."""
+def _has_dilated_gradients(dtype: tf.DType) -> bool:
+  """Whether dilated convolutions have gradients here; CPUs need oneDNN for them.
+
+  On CPUs without instructions for half precision oneDNN has them for float32 alone.
+  """
   shape = [1, 5, 1, 1]
   with tf.init_scope():  # where tapes stand still: the gradient by its other name
     try:
-      kernel = tf.ones([3, 1, 1, 1])
-      tf.nn.conv2d_transpose(tf.ones(shape), kernel, shape, 1, "SAME", dilations=(2, 1))
+      kernel, maps = tf.ones([3, 1, 1, 1], dtype), tf.ones(shape, dtype)
+      tf.nn.conv2d_transpose(maps, kernel, shape, 1, "SAME", dilations=(2, 1))
     except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
       return False
   return True
@@ -60,6 +63,13 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
   """
 
   image_share = 0.0
+
+  def add_weight(self, *args, **kwargs):
+    # Replicas' moving moments are equal, but their mean, which a checkpoint would hold, is
+    # not always: three times a third.
+    if kwargs.get("aggregation") == tf.VariableAggregation.MEAN:
+      kwargs["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return super().add_weight(*args, **kwargs)
 
   def call(self, inputs, training=False):
     if self.image_share and not training and inputs.shape.rank == 4:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -45,8 +46,13 @@ class Checkpoints:
     self._prepare = prepare
 
   def save(self, step: int, info: Mapping[str, Any]) -> None:
-    """Writes one checkpoint, whole or not at all, and removes the oldest."""
+    """Writes one checkpoint, whole or not at all, and removes the oldest.
+
+    Raises:
+      config.UserError: a weight of the network is infinite or not a number.
+    """
     self._prepare()
+    self._check_finite(step)
     place = os.path.join(self.folder, f"{step:08d}")
     partial = f"{place}.partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -66,6 +72,17 @@ class Checkpoints:
     _sync(self.folder)
     for old in steps(self.folder)[: -self.keep]:
       shutil.rmtree(os.path.join(self.folder, f"{old:08d}"))
+
+  def _check_finite(self, step: int) -> None:
+    # A loss is taken before its update, and a dead unit's weights are in no loss.
+    model = self.objects.get("model")
+    for variable in model.variables if model else ():
+      if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
+        raise config_lib.UserError(
+          f"{variable.name} is not finite at step {step} of"
+          f" {os.path.basename(self.folder)}: not saved. Lower the learning rates, or raise"
+          " epsilon, of --config.source or --config.adapt."
+        )
 
   def restore(self) -> dict[str, Any] | None:
     """Reads the newest whole checkpoint into the objects; None if there is none."""

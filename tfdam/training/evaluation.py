@@ -22,7 +22,10 @@ def score(
 
   Args:
     logits: what `loop.compile_inference` returned.
-    title: for the progress bar.
+    title: of the split, for messages.
+
+  Raises:
+    config.UserError: no label of the split counts.
   """
   if not split.has_labels:
     raise ValueError("Images without labels cannot be scored.")
@@ -32,6 +35,12 @@ def score(
     for done, predicted, labels in _predictions(logits, split, config):
       matrix.add(labels, predicted, ignored=ignored)
       shown.update(done, {})
+  if not matrix.counts.any():
+    raise config_lib.UserError(
+      f"No label of {config.data.target}, split '{title}', has a pixel of data.classes"
+      f" ({config.data.classes}): it cannot be scored. Mend the labels or take them away (a"
+      " target needs none), or set --config.data.classes."
+    )
   if isinstance(split, scenes_lib.Scenes):
     return {**matrix.scores(), "num_images": len(split)}
   return {

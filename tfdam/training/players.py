@@ -15,7 +15,7 @@ from tfdam import config as config_lib
 from tfdam import matching, models, runtime
 from tfdam.matching import adversarial, drift
 from tfdam.models import conv_norm
-from tfdam.training import adapt_step, checkpoints, joint_step, loop
+from tfdam.training import adapt_step, checkpoints, joint_step, loop, run_folder
 from tfdam.training import optimizers as optimizers_lib
 
 Models = Mapping[str, tf.keras.Model]
@@ -289,6 +289,7 @@ def initial_checkpoint(path: str) -> str:
   Raises:
     config.UserError: neither, damaged, or of a source stage that is not finished.
   """
+  run_folder.refuse_pattern(path, "--config.source.init_checkpoint")
   is_checkpoint = os.path.isfile(os.path.join(path, "checkpoint.json"))
   stage_folder = os.path.join(path, "checkpoints", "source_only")
   place = path if is_checkpoint else checkpoints.newest(stage_folder)

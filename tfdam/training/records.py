@@ -57,7 +57,12 @@ class Records:
   def forget_after(self, stage: str, step: int) -> None:
     """Drops a stage's lines past a step: a resumed run writes them again."""
     if os.path.exists(self.folder.join(_FILE)):
-      kept = [line for line, r in self._lines() if r["stage"] != stage or r["step"] <= step]
+      # A kill may have cut the last one's newline off.
+      kept = [
+        line.rstrip("\n") + "\n"
+        for line, r in self._lines()
+        if r["stage"] != stage or r["step"] <= step
+      ]
       self.folder.write_text(_FILE, "".join(kept))
 
   def _writer(self, run: str) -> tf.summary.SummaryWriter:

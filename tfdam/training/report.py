@@ -144,4 +144,6 @@ def shown_path(path: str) -> str:
 def console() -> rich.console.Console:
   """Where tables are printed."""
   # A fixed width away from a terminal, where rich would assume 80 columns and wrap.
-  return rich.console.Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+  width = None if sys.stdout.isatty() else 120
+  # Names are the user's: "[m8]" and ":car:" in them mean themselves.
+  return rich.console.Console(width=width, highlight=False, markup=False, emoji=False)

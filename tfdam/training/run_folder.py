@@ -41,7 +41,11 @@ class RunFolder:
     """Args:
     path: absolute.
     shared_path: the run folder that a worker reads whose own is `path`; empty: the same.
+
+    Raises:
+      config.UserError: TensorFlow could not read checkpoints in such a path.
     """
+    refuse_pattern(path, "--workdir")
     self.path = path
     self.shared_path = shared_path or path
     self._start = time.perf_counter()
@@ -169,6 +173,19 @@ class RunFolder:
       file.flush()
       os.fsync(file.fileno())
     os.replace(partial, self.join(name))
+
+
+def refuse_pattern(path: str, flag: str) -> None:
+  """Raises config.UserError for a path that TensorFlow would not find checkpoints below.
+
+  It takes their path for a pattern, in which these characters do not mean themselves.
+  """
+  found = next((character for character in "[]\\" if character in path), None)
+  if found:
+    raise config_lib.UserError(
+      f"{path} has '{found}' in it, with which TensorFlow reads no checkpoint. Set {flag}"
+      " to a folder without (rename it, or one above it)."
+    )
 
 
 def _foreign_files(path: str) -> list[str]:

@@ -31,9 +31,9 @@ from tfdam.training import checkpoints, players
 
 # What trains: a change in any of these files is another training.
 _CODE = (
-  "models/*.py", "data/*.py", "data/streets/*.py", "training/loop.py",
+  "config.py", "models/*.py", "data/*.py", "data/streets/*.py", "training/loop.py",
   "training/optimizers.py", "training/players.py", "training/replicas.py",
-  "training/source_step.py",
+  "training/source_step.py", "training/workers.py",
 )  # fmt: skip
 # Fields that are about the source but not about its weights, or of the target alone.
 _LEFT_OUT = {"data": ("root", "target", "target_limit", "target_skew", "on_bad_image",
@@ -49,12 +49,16 @@ def folder(options: config_lib.Source) -> str | None:
 
 
 def key(
-  config: config_lib.Config, digests: Mapping[str, str], devices: Sequence[str]
+  config: config_lib.Config,
+  digests: Mapping[str, str],
+  num_images: int,
+  devices: Sequence[str],
 ) -> str:
   """A digest of everything that the source network's weights depend on.
 
   Args:
     digests: {file: MD5} of the source's training data.
+    num_images: of them; fewer where damaged ones are skipped.
     devices: what trains.
   """
   sections = {"model": dataclasses.asdict(config.model)}
@@ -71,7 +75,9 @@ def key(
     "seed": config.seed,
     **sections,
     "digests": dict(digests),
+    "num_images": num_images,
     "devices": list(devices),
+    "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
     "deterministic": config.runtime.deterministic,
     "precision": config.runtime.precision,
     "tensorflow": tf.__version__,

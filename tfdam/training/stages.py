@@ -67,7 +67,8 @@ class Run:
     """Builds the source network and checks what only TensorFlow can.
 
     Raises:
-      config.UserError: batch sizes, taps, sites, or the initial checkpoint do not fit.
+      config.UserError: the network is for another task, or batch sizes, taps, sites or the
+      initial checkpoint do not fit.
     """
     config = self.config
     replicas = self.strategy.num_replicas_in_sync
@@ -84,6 +85,7 @@ class Run:
     first = dataclasses.replace(config.model, weights="" if begun else config.model.weights)
     with self.strategy.scope():
       self.source = players.network(dataclasses.replace(config, model=first), "source")
+    self._check_task()
     if self.task == "classification":
       self._check_light()
     if config.adapt.steps:
@@ -96,6 +98,19 @@ class Run:
         runtime.resolve_path(config.source.init_checkpoint)
       )
       checkpoints_lib.restore_model(self.source, place)
+
+  def _check_task(self) -> None:
+    """Raises config.UserError if the network labels images and the data pixels, or so."""
+    data = self.config.data
+    images = tf.zeros([1, *players.input_size(data), data.channels])
+    labels_pixels = self.source(images)["logits"].shape.rank == 4
+    if labels_pixels != (self.task == "segmentation"):
+      network, labelled = ("pixels", "images") if labels_pixels else ("images", "pixels")
+      raise config_lib.UserError(
+        f"model.name is '{self.config.model.name}', which labels {network}, but"
+        f" {data.source} has labelled {labelled}. Set --config.model.name or"
+        " --config.data.source."
+      )
 
   def _check_light(self) -> None:
     """Raises config.UserError if a field is set that scenes alone have a use for."""
@@ -177,16 +192,26 @@ class Run:
     with self.strategy.scope():
       optimizer = players.source_optimizer(options, self.source)
     is_scenes = self.task == "segmentation"
+    prior = self.context.label_prior()
+    if prior is None:
+      raise config_lib.UserError(
+        f"No label map of {self.config.data.source} that was looked at has a pixel of"
+        f" data.classes ({self.config.data.classes}). Set --config.data.classes or"
+        " --config.data.source."
+      )
     step = source_step_lib.SourceStep(
       self.source,
       optimizer,
       options,
       self.strategy.num_replicas_in_sync,
-      players.class_weights(options, self.context.label_prior()) if is_scenes else None,
+      players.class_weights(options, prior) if is_scenes else None,
       scenes_lib.IGNORED if is_scenes else None,
     )
     key = source_cache_lib.key(
-      self.config, self.domains.source.digests, devices(self.strategy)
+      self.config,
+      self.domains.source.digests,
+      len(self.domains.source),
+      devices(self.strategy),
     )
     # The others read what the chief finds; a second worker would wait for its lock.
     cache = source_cache_lib.folder(options) if workers.is_chief(self.strategy) else None
