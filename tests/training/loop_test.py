@@ -69,6 +69,14 @@ class LoopTest(tf.test.TestCase):
     self.assertEqual([line["phase"] for line in lines], ["phase 0"] * 3 + ["phase 1"] * 3)
     self.assertEqual(checkpoints.steps(self.checkpoints.folder), [20, 23])
 
+  def test_a_line_whose_end_a_kill_cut_off_does_not_run_into_the_next(self):
+    state = tf.Variable(0.0)
+    self.run_stage(state, 5)
+    with open(os.path.join(self.path, "metrics.jsonl"), "r+") as file:
+      file.truncate(len(file.read()) - 1)
+    self.run_stage(state, 10)
+    self.assertEqual([line["step"] for line in self.lines()], [5, 10])
+
   def test_one_trace_a_phase_whatever_the_window(self):
     traces = []
     state = tf.Variable(0.0)
