@@ -100,7 +100,7 @@ def of_run(path: str) -> tuple[Subject, dict[str, str]]:
   if model["config_sha256"] != contract_lib.config_digest(folder):
     raise config_lib.UserError(
       f"{folder.join('export')} is the export of another run than {path}. Export again:"
-      f" {runtime.command('export', f'--workdir={path}')}"
+      f" {runtime.command('export.run', f'--workdir={path}')}"
     )
   shape = image["shape"]
   size = shape[1:3] if image["layout"] == "nhwc" else shape[2:4]

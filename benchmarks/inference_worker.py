@@ -3,7 +3,7 @@
   python -m benchmarks.inference_worker SPEC
 
 SPEC is JSON: {"kind", "model", "images", "threads", "provider"}, where the Keras network
-has {"config", "contract", "stage"} as well. See peers/latency.py for what they answer.
+has {"config", "contract"} as well. See peers/latency.py for what they answer.
 """
 
 from __future__ import annotations

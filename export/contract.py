@@ -14,7 +14,7 @@ from typing import Any
 
 from tfdam import config as config_lib
 from tfdam.metrics import palette
-from tfdam.training import run_folder
+from tfdam.training import report, run_folder
 
 INPUT, LABELS = "image", "labels"
 # Signatures of a SavedModel: images; encoded files, whose input REST takes as base64 by its
@@ -38,7 +38,7 @@ WRITERS = {
     " name; or set --formats=saved_model",
   ),
 }  # fmt: skip
-STAGES = ("source_only", "gaussian", "adapted")
+STAGES = tuple(report.STAGE_TITLES)
 # Value of a pixel without a class, for readers of the manifest; a network never gives it.
 _IGNORED = 255
 

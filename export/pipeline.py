@@ -103,10 +103,9 @@ def export(
     with publish.alone(folder), publish.staging(folder) as staged:
       publish.sweep(folder, staged)
       work = _Work(network, contract, config, options, staged)
-      if "saved_model" in options.formats:
-        work.saved_model(folder)
-      if "onnx" in options.formats:
-        work.onnx()
+      for name, write in _WRITE.items():
+        if name in options.formats:
+          write(work, folder)
       before = publish.earlier(folder)
       manifest = work.manifest(publish.digests(staged), before)
       _warn_of_another(before, manifest, folder)
@@ -202,8 +201,9 @@ class _Work:
       **self.contract.describe_saved_model(),
     }  # fmt: skip
 
-  def onnx(self) -> None:
+  def onnx(self, folder: str) -> None:
     """Writes and checks the float32 file, and one of fewer bits if asked for."""
+    del folder
     logging.info("export: ONNX.")
     batch = None if self.contract.dynamic_batch else 1
     function = module_lib.traced(self.module, self.contract, batch)
@@ -315,37 +315,42 @@ class _Work:
     if is_same and "onnx" in before and "onnx" not in self.options.formats:
       described = {key: before[key] for key in described}  # of the files that stay
     kept = _kept(before, described)
-    onnx = {**kept.get("onnx", {}), **self.entries.get("onnx", {})}
-    saved_model = self.entries.get("saved_model") or kept.get("saved_model")
+    # Of a format that has several files, such as ONNX' precisions, others stay.
+    formats = {
+      name: {**kept.get(name, {}), **self.entries.get(name, {})} for name in _WRITE
+    }
     return {
       "format": publish.FORMAT,
       "tool": {"name": "tfdam", "version": tfdam.__version__, **_versions()},
       **described,
-      **({"onnx": onnx} if onnx else {}),
-      **({"saved_model": saved_model} if saved_model else {}),
+      **{name: entry for name, entry in formats.items() if entry},
       "files": {**kept.get("files", {}), **files},
       "parity": {**kept.get("parity", {}), **self.parity},
       "sizes": {**kept.get("sizes", {}), **self.sizes},
     }
 
 
+# What writes and checks each of contract.WRITERS, given the export's folder; in this order.
+_WRITE = {"saved_model": _Work.saved_model, "onnx": _Work.onnx}
+
+
 def _kept(before: dict[str, Any], described: dict[str, Any]) -> dict[str, Any]:
   """What a manifest says of files that a new export leaves alone and that still belong.
 
-  A SavedModel is of the same network; ONNX files take and give the same as well, since
-  they share the manifest's input and outputs.
+  They are of the same network; ONNX files take and give the same as well, since they share
+  the manifest's input and outputs.
   """
   if before.get("model") != described["model"]:
     return {}
   if all(before.get(key) == value for key, value in described.items()):
     return before
-  kept = {"saved_model": before["saved_model"]} if "saved_model" in before else {}
-  for key, prefix in (
-    ("files", "saved_model/"),
-    ("parity", "SavedModel"),
-    ("sizes", "SavedModel"),
-  ):
-    kept[key] = {n: v for n, v in before.get(key, {}).items() if n.startswith(prefix)}
+  kept = {name: before[name] for name in _WRITE if name != "onnx" and name in before}
+  for key in ("files", "parity", "sizes"):
+    kept[key] = {
+      name: value
+      for name, value in before.get(key, {}).items()
+      if not name.startswith(("onnx/", "ONNX", "keras"))
+    }
   return kept
 
 

@@ -115,7 +115,7 @@ def _check_flags() -> None:
       )
   if not _FORMATS.value:
     raise config_lib.UserError(
-      f"--formats is empty; expected {' or '.join(FORMATS)}, or both."
+      f"--formats is empty; expected some of {', '.join(FORMATS)}."
     )
   if _STAGE.value not in (*contract_lib.STAGES, "last"):
     raise config_lib.UserError(

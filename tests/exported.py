@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
 
 from export import contract as contract_lib
 from export import module
@@ -21,7 +22,8 @@ def make(name, image_moments=0.0, **changes):
     # Also gammas, betas and moments, which would otherwise fold into nothing.
     if len(variable.shape) == 1 or not np.any(variable):
       variable.assign_add(rng.uniform(0.1, 0.5, variable.shape))
-  is_segmentation = name not in ("lenet", "lenet_bn")
+  images = tf.zeros([1, config.data.height, config.data.width, config.data.channels])
+  is_segmentation = network(images)["logits"].shape.rank == 4
   contract = contract_lib.Contract(
     name="net", task="segmentation" if is_segmentation else "classification",
     network=name, stage="adapted", step=1, config_sha256="0" * 64, weights_sha256="1" * 64,

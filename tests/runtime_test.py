@@ -36,7 +36,9 @@ def test_the_next_command_is_typed_the_way_this_one_was(here, monkeypatch):
   assert report.next_command("tfdam.evaluate", inside) == (
     "./bazelw run //tfdam:evaluate -- --workdir='runs/a b'"
   )
+  assert report.next_command("export.run", inside).startswith("./bazelw run //export -- ")
   monkeypatch.delenv("BUILD_WORKSPACE_DIRECTORY")
+  assert report.next_command("export.run", "/run") == "python -m export.run --workdir=/run"
   assert report.next_command("tfdam.evaluate", "/elsewhere/run") == (
     "python -m tfdam.evaluate --workdir=/elsewhere/run"
   )

@@ -623,7 +623,7 @@ def _check_image_moments(config: Config) -> None:
 
 
 def _check_players(options: Adapt) -> None:
-  """Refuses what would be silently ignored."""
+  """Refuses what an objective without discriminators, and others, would contradict."""
   without_players = {
     "warmup_steps": options.warmup_steps > 0,
     "gate_accuracy": options.gate_accuracy > 0,

@@ -15,7 +15,7 @@ from tfdam.training import report, run_folder
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
 _STAGE = flags.DEFINE_enum(
-  "stage", "all", ["all", "source_only", "gaussian", "adapted"], "Which stage's network."
+  "stage", "all", ["all", *report.STAGE_TITLES], "Which stage's network."
 )
 _DATA_ROOT = flags.DEFINE_string(
   "data_root", "", "Folder of data sets, if not the run's data.root, $TFDAM_DATA or data/."
@@ -23,7 +23,9 @@ _DATA_ROOT = flags.DEFINE_string(
 
 
 def main(argv: list[str]) -> None:
-  if len(argv) > 1 or not _WORKDIR.value:
+  if len(argv) > 1:
+    raise config_lib.UserError(f"'{argv[1]}' is no flag. --help lists the flags.")
+  if not _WORKDIR.value:
     raise config_lib.UserError(
       "Which run? Set --workdir to a run folder, such as runs/m2u."
     )

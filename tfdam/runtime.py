@@ -1,7 +1,7 @@
 """All global state: flags, paths, log, devices, strategy, seeds.
 
-TensorFlow is imported in `start` alone: it takes seconds, and what a user got wrong is said
-before.
+TensorFlow is imported late, in functions: it takes seconds, and what a user got wrong is
+said before.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def cache_root(chosen: str = "") -> str:
 def command(target: str, arguments: str) -> str:
   """The line that a user types to run another entry point the way this one was run."""
   if "BUILD_WORKSPACE_DIRECTORY" in os.environ:
-    return f"./bazelw run //{target.replace('.', ':')} -- {arguments}"
+    # export/run.py is the target of its package's own name.
+    label = "//export" if target == "export.run" else f"//{target.replace('.', ':')}"
+    return f"./bazelw run {label} -- {arguments}"
   return f"python -m {target} {arguments}"
 
 

@@ -1,4 +1,4 @@
-"""MNIST to USPS (Table 1). `:release` or `:paper`, and a method: see recipes.py."""
+"""MNIST to USPS (Table 1). A recipe and a method after a colon, see recipes.py."""
 
 from configs.digits import recipes
 

@@ -1,4 +1,4 @@
-"""USPS to MNIST (Table 1). `:release` or `:paper`, and a method: see recipes.py."""
+"""USPS to MNIST (Table 1). A recipe and a method after a colon, see recipes.py."""
 
 from configs.digits import recipes
 

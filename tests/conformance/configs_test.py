@@ -1,5 +1,6 @@
 """Every config file, with every recipe and method, builds and takes two tiny steps."""
 
+import dataclasses
 import glob
 import itertools
 import os
@@ -10,7 +11,7 @@ from absl.testing import parameterized
 from configs.digits import recipes
 from tests import runs, synthetic
 from tfdam import config as config_lib
-from tfdam import runtime
+from tfdam import matching, models, runtime
 
 _FILES = sorted(
   os.path.relpath(path, runtime.PROJECT)
@@ -29,6 +30,15 @@ _STEPPED = [
 class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
   def test_there_are_configs(self):
     self.assertIn("configs/digits/mnist_to_usps.py", _FILES)
+
+  @parameterized.parameters(
+    # Without discriminators, a step of its own: joint_step.py.
+    ("objective", {*matching.OBJECTIVES, "joint_mmd"}),
+    ("discriminator", set(models.DISCRIMINATORS)),
+  )
+  def test_choices_are_what_registries_have(self, name, registered):
+    (field,) = (f for f in dataclasses.fields(config_lib.Adapt) if f.name == name)
+    self.assertEqual(set(field.metadata["choices"]), registered)
 
   @parameterized.parameters(*itertools.product(_FILES, _OPTIONS))
   def test_is_valid_and_names_itself(self, path, options):
@@ -59,7 +69,7 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
     expected += ["gaussian"] if config.match.enabled else []
     expected += ["adapted"] if num_steps else []
     self.assertEqual(list(results["stages"]), expected)
-    # Table 1's methods differ in these fields alone.
+    # Table 1's methods differ in these fields alone; a new one goes into these lines.
     method = config.method
     without_drift = ("adda", "gam_no_drift", "jan")
     self.assertEqual(method in without_drift, config.adapt.drift_weight == 0)

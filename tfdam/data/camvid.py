@@ -59,6 +59,5 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
   return scene_files.load(
     files,
     lambda path: labels_lib.from_ids(image_files.read_ids(path), table, path, _REMEDY),
-    tuple(config_lib.parse_classes(options.classes)),
     options,
   )

@@ -70,7 +70,6 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
   return scene_files.load(
     files,
     lambda path: _read_label(path, table),
-    tuple(config_lib.parse_classes(options.classes)),
     options,
     notes,
   )

@@ -17,6 +17,7 @@ from absl import logging
 from PIL import Image, ImageOps
 
 from tfdam import config as config_lib
+from tfdam.data import bad_images, image_files, scene_files
 from tfdam.data import examples as examples_lib
 
 INFO = examples_lib.Info(
@@ -27,9 +28,9 @@ INFO = examples_lib.Info(
   licence="yours",
 )
 
-_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-# Share of a split that on_bad_image=skip leaves out at most; one image always may be.
-_MAX_SKIPPED = 0.01
+_ENDINGS = (*scene_files.IMAGE_ENDINGS, ".gif")
+# Whatever its name says, no file is handed to another decoder.
+_FORMATS = (*image_files.IMAGE_FORMATS, "GIF")
 
 
 def class_names(folder: str, split: str) -> list[str]:
@@ -68,7 +69,7 @@ def load(
   files = [
     (path, label)
     for label, name in enumerate(names or [""])
-    for path in _image_paths(os.path.join(base, name))
+    for path in scene_files.list_images(base, name, endings=_ENDINGS)
   ]
   seen = {label for _, label in files}
   empty = [name for label, name in enumerate(names) if label not in seen]
@@ -102,7 +103,7 @@ def _check_classes(
       f"{base} has no class folders, but its labels are needed here; expected"
       f" {base}/<class>/*.png. Put the images into a folder a class."
     )
-  if names and _image_paths(base):
+  if names and scene_files.list_images(base, endings=_ENDINGS):
     raise config_lib.UserError(
       f"{base} holds images beside the class folders {', '.join(names[:5])}. Move them into"
       " a class folder, or, for an unlabelled split, the folders away."
@@ -144,24 +145,12 @@ def _decode_all(
   return images, kept, skipped
 
 
-def _image_paths(folder: str) -> list[str]:
-  if not os.path.isdir(folder):
-    return []
-  # Hidden files are other programs': macOS leaves a "._a.png" beside each "a.png".
-  names = sorted(
-    name
-    for name in os.listdir(folder)
-    if name.lower().endswith(_ENDINGS) and not name.startswith(".")
-  )
-  return [os.path.join(folder, name) for name in names]
-
-
 def _decode(
   path: str, options: config_lib.Data
 ) -> tuple[np.ndarray | None, Exception | None]:
   size = (options.width, options.height)
   try:
-    with Image.open(path) as opened:
+    with Image.open(path, formats=_FORMATS) as opened:
       image = ImageOps.exif_transpose(opened)
       if image.mode[0] in "IF":  # convert() would clamp them to white
         image = _eight_bits(np.asarray(image))
@@ -189,8 +178,8 @@ def _skip_or_raise(path, error, skipped: int, total: int, on_bad_image: str) -> 
       " --config.data.on_bad_image=skip."
     ) from error
   logging.warning("Skipped %s: %s", path, error)
-  if skipped > max(1, _MAX_SKIPPED * total):
+  if skipped > max(1, bad_images.MAX_SKIPPED * total):
     raise config_lib.UserError(
       f"{skipped} of {total} images cannot be decoded, {path} the last; at most"
-      f" {_MAX_SKIPPED:.0%} are skipped. Is this the right folder?"
+      f" {bad_images.MAX_SKIPPED:.0%} are skipped. Is this the right folder?"
     )

@@ -98,7 +98,6 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
   return scene_files.load(
     files,
     _LabelReader(table),
-    tuple(config_lib.parse_classes(options.classes)),
     options,
     notes,
     _SHAPE_TOLERANCE,

@@ -27,7 +27,7 @@ from tfdam import config as config_lib
 MAX_PIXELS = 1 << 26
 
 # Named, because Pillow knows formats whose decoders start other programs.
-_IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 _CONVERTED = frozenset(
   ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "I;16", "I;16B")
 )
@@ -79,7 +79,7 @@ def image_header(path: str) -> Header:
   Raises:
     BadImage: it is no image, is cut short, or claims more than MAX_PIXELS pixels.
   """
-  with _opened(path, _IMAGE_FORMATS) as image:
+  with _opened(path, IMAGE_FORMATS) as image:
     _check_end(path, image)
     orientation = _orientation(image)
     width, height = image.size if orientation <= 4 else image.size[::-1]
@@ -102,7 +102,7 @@ def read_image(path: str) -> np.ndarray:
   Raises:
     BadImage: it cannot be decoded, is too large, or is of a kind that is refused.
   """
-  with _opened(path, _IMAGE_FORMATS) as opened:
+  with _opened(path, IMAGE_FORMATS) as opened:
     image: Image.Image = opened
     is_turned = _orientation(opened) != 1
     # PNGs of 16-bit grey are "I" to Pillow before 10.4.

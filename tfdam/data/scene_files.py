@@ -49,7 +49,6 @@ class Split:
 def load(
   split: Split,
   read_label: Callable[[str], np.ndarray],
-  class_names: tuple[str, ...],
   options: config_lib.Data,
   notes: tuple[str, ...] = (),
   shape_tolerance: float = 0.0,
@@ -59,9 +58,7 @@ def load(
   Args:
     split: the files.
     read_label: path of a label -> uint8 [H, W].
-    class_names: of the labels.
-    options: `height`, `width`, `crop_height`, `crop_width`, `on_bad_image`,
-      `require_canonical`.
+    options: `classes`, `on_bad_image`, `require_canonical`.
     notes: of the data set; how many images the official one has is added.
     shape_tolerance: how far, as a fraction, a label's aspect ratio may be from its image's
       where their sizes differ; it is then resized (nearest). 0: sizes must be the same.
@@ -103,13 +100,15 @@ def load(
     names=split.images,
     read_image=lambda index: image_files.read_image(split.images[index]),
     read_label=None if split.labels is None else read_scene_label,
-    class_names=class_names,
+    class_names=tuple(config_lib.parse_classes(options.classes)),
     digests=_digests(split),
     notes=notes,
   )
 
 
-def list_images(folder: str, *parts: str) -> list[str]:
+def list_images(
+  folder: str, *parts: str, endings: tuple[str, ...] = IMAGE_ENDINGS
+) -> list[str]:
   """Paths of the images that lie in a folder, sorted; none if there is no such folder."""
   base = os.path.join(folder, *parts)
   if not os.path.isdir(base):
@@ -117,7 +116,7 @@ def list_images(folder: str, *parts: str) -> list[str]:
   return sorted(
     os.path.join(base, name)
     for name in os.listdir(base)
-    if name.lower().endswith(IMAGE_ENDINGS) and not name.startswith(".")
+    if name.lower().endswith(endings) and not name.startswith(".")
   )
 
 

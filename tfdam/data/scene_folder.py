@@ -70,7 +70,7 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
       " or 'colours'. Add them, or set --config.data.source to a labelled data set."
     )
   where = f"scenes:{os.path.basename(os.path.normpath(folder))}"
-  class_names = tuple(labels_lib.shared_classes(options, where))
+  labels_lib.shared_classes(options, where)
   read_label = _label_reader(spec, options, where) if spec.labels else _no_label
   files = _files(folder, spec, split)
   if not labels and spec.labels is not None and files:
@@ -87,7 +87,7 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
     f"{expected} ({spec.path})",
   )
   notes = _notes_on_links(described)
-  found = scene_files.load(described, read_label, class_names, options, notes)
+  found = scene_files.load(described, read_label, options, notes)
   if not labels:
     return found
   # Files alone do not tell what their ids mean.

@@ -58,10 +58,18 @@ def network(
   except ValueError as error:
     raise config_lib.UserError(
       f"{config.model.name} cannot take images of {height}x{width}x{data.channels}"
-      f" ({str(error).splitlines()[0]}). Set --config.data.height and --config.data.width"
+      f" ({_reason(error)}). Set --config.data.height and --config.data.width"
       " (or the crop's)."
     ) from error
   return model
+
+
+def _reason(error: ValueError) -> str:
+  """Why a network's call failed, without where, which Keras says first."""
+  first, *others = [part.strip() for part in str(error).split("\n\n")]
+  if others and first.startswith("Exception encountered"):
+    first = others[0]
+  return first.splitlines()[0]
 
 
 def weights_path(options: config_lib.Model) -> str:
@@ -137,7 +145,7 @@ def discriminators(config: config_lib.Config, taps: Mapping[str, tf.Tensor]) -> 
     except ValueError as error:
       raise config_lib.UserError(
         f"adapt.discriminator is '{options.discriminator}', which cannot judge tap '{tap}'"
-        f" of shape {tuple(taps[tap].shape[1:])} ({str(error).splitlines()[0]}). Set"
+        f" of shape {tuple(taps[tap].shape[1:])} ({_reason(error)}). Set"
         " --config.adapt.discriminator=per_location or --config.adapt.taps."
       ) from error
   return built

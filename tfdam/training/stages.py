@@ -135,7 +135,7 @@ class Run:
         f" {config.data.source} has scenes with a label for each pixel. Set"
         " --config.adapt.objective=least_squares."
       )
-    if config.adapt.discriminator == "patch":
+    if config.adapt.discriminator != "per_location":
       size = players.input_size(config.data)
       images = tf.zeros([1, *size, config.data.channels])
       players.discriminators(config, self.source(images)["taps"])

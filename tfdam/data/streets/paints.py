@@ -16,7 +16,7 @@ CLASSES = (
   "pedestrian", "bicyclist",
 )  # fmt: skip
 
-# Where a surface looks; light.NORMALS has a row for each. Walls are named after the
+# Where a surface looks; photo._NORMALS has a row for each. Walls are named after the
 # side of the street on which they stand.
 SKYWARD, FRONT, LEFT_WALL, RIGHT_WALL, GROUND, SOFT, GLOW, LEFT_ROOF, RIGHT_ROOF, TOP = (
   range(10)
