@@ -6,10 +6,12 @@ import os
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import tensorflow as tf
-from absl import flags
+from absl import flags, logging
 
 # absl's create_tempdir reads a flag, and pytest parses none.
 flags.FLAGS.mark_as_parsed()
+# As in programs. Saving a SavedModel sets absl's level anew: to warnings, if it has none.
+logging.set_verbosity(logging.INFO)
 
 tf.config.set_logical_device_configuration(
   tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
