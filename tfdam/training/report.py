@@ -58,9 +58,10 @@ def print_stages(
       scores[split][s] if split in scores else None for split, s in columns.values()
     ]
     table.add_row(STAGE_TITLES[stage], *(_percent(value, 2) for value in values))
-  if not columns:
-    table.caption = "The target has no labels: nothing was scored."
-  console().print(table)
+  if columns:
+    console().print(table)
+  else:
+    print(f"{title}\nThe target has no labels: nothing was scored.")
   for note in notes:
     print(f"Note: {note}")
 
