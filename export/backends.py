@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from export import contract as contract_lib
-from export import serving_files
 
 if TYPE_CHECKING:
   import onnx
@@ -65,16 +64,29 @@ def of_function(function) -> Backend:
   return run
 
 
-def of_session(
-  folder: str, extra_outputs: Sequence[str] = (), is_encoded: bool = False
-) -> Backend:
+def of_session(folder: str, extra_outputs: Sequence[str] = ()) -> Backend:
   """A SavedModel through the session loader, as TF Serving loads it.
 
   Args:
     folder: one version's.
     extra_outputs: what it serves beside labels.
-    is_encoded: whether labels are those of the image as a PNG file.
   """
+  served = (contract_lib.SERVING_DEFAULT, contract_lib.INPUT)
+  ask = _session(folder, *served, extra_outputs)
+  return lambda image: ask(image[np.newaxis], image)
+
+
+def of_files(folder: str) -> Callable[[bytes, np.ndarray], Answer]:
+  """The same, as (an encoded file, the image that it shows) -> Answer.
+
+  Labels are the file's, scores the image's.
+  """
+  ask = _session(folder, contract_lib.PREDICT_BYTES, contract_lib.BYTES)
+  return lambda file, image: ask([file], image)
+
+
+def _session(folder: str, signature: str, key: str, extra_outputs: Sequence[str] = ()):
+  """(what a signature takes under its key, the image) -> Answer."""
   import tensorflow as tf
 
   graph = tf.Graph()
@@ -82,7 +94,6 @@ def of_session(
   with graph.as_default():
     loaded = tf.compat.v1.saved_model.load(session, ["serve"], folder)
   # Labels as they are served, logits from beside them.
-  signature = contract_lib.PREDICT_BYTES if is_encoded else contract_lib.SERVING_DEFAULT
   served = loaded.signature_def[signature]
   scores = loaded.signature_def[contract_lib.SCORES]
   fetches = {
@@ -90,17 +101,14 @@ def of_session(
     "scores": scores.outputs["logits"].name,
     "extra": {name: served.outputs[name].name for name in extra_outputs},
   }
-  asked = served.inputs[contract_lib.BYTES if is_encoded else contract_lib.INPUT].name
-  scored = scores.inputs[contract_lib.INPUT].name
+  asked, scored = served.inputs[key].name, scores.inputs[contract_lib.INPUT].name
 
-  def run(image: np.ndarray) -> Answer:
-    batch = image[np.newaxis]
-    sent = [serving_files.encode(image)] if is_encoded else batch
-    found = session.run(fetches, {asked: sent, scored: batch})
+  def ask(sent, image: np.ndarray) -> Answer:
+    found = session.run(fetches, {asked: sent, scored: image[np.newaxis]})
     extra = {name: value[0] for name, value in found["extra"].items()}
     return Answer(found["labels"][0], found["scores"][0], extra)
 
-  return run
+  return ask
 
 
 def by_a_stranger(folder: str, images: Sequence[np.ndarray]) -> list[Answer]:
@@ -146,16 +154,19 @@ def of_onnx(model: onnx.ModelProto, contract: contract_lib.Contract) -> Backend:
   return _onnx_backend(session.run, contract, scores, axis)
 
 
-def answer_of_file(path: str, image: np.ndarray) -> np.ndarray:
-  """The labels that an ONNX file as it lies there gives, on the CPU.
+def answers_of_file(path: str, images: np.ndarray) -> np.ndarray:
+  """The labels that an ONNX file as it lies there gives, on the CPU, [N, ...].
 
   Args:
-    image: uint8, in the file's own layout, with its batch.
+    images: uint8 [N, ...], in the file's own layout; it is asked of one at a time.
   """
   import onnxruntime
 
   session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-  return session.run([contract_lib.LABELS], {contract_lib.INPUT: image})[0]
+  wanted, batches = [contract_lib.LABELS], np.split(images, len(images))
+  return np.concatenate(
+    [session.run(wanted, {contract_lib.INPUT: batch})[0] for batch in batches]
+  )
 
 
 def of_reference(model: onnx.ModelProto, contract: contract_lib.Contract) -> Backend:

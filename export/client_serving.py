@@ -36,6 +36,7 @@ Images = Union[np.ndarray, bytes, Sequence[bytes]]
 _IMAGE, _BYTES, _LABELS = "image", "image_bytes", "labels"
 _SIGNATURES = {_IMAGE: "serving_default", _BYTES: "predict_bytes"}
 _ENDINGS = (".png", ".jpg", ".jpeg")
+_MAX_TIMEOUT_S = 86_400
 
 
 class ServingError(Exception):
@@ -61,7 +62,7 @@ class RestClient:
     Raises:
       ServingError: that is no URL, or no time.
     """
-    _check_timeout(timeout_s)
+    _check_asked(timeout_s, version)
     try:
       scheme = urllib.parse.urlsplit(url).scheme
     except ValueError:  # half an IPv6 address
@@ -105,8 +106,11 @@ class RestClient:
       )
     # A signature with one output comes without the output's name.
     named = outputs if isinstance(outputs, dict) else {_LABELS: outputs}
-    arrays = {name: _narrow(np.asarray(value)) for name, value in named.items()}
-    return _unbatched(arrays, is_single)
+    try:
+      arrays = {name: _narrow(np.asarray(value)) for name, value in named.items()}
+      return _unbatched(arrays, is_single)
+    except (IndexError, OverflowError, TypeError, ValueError) as error:
+      raise _no_labels(self._asked, json.dumps(outputs), error) from error
 
   def status(self) -> dict[int, str]:
     """{version: state}, such as {1: "AVAILABLE"}.
@@ -114,8 +118,12 @@ class RestClient:
     Raises:
       ServingError: the server cannot be reached, or has no such model.
     """
-    versions = self._ask(self._asked).get("model_version_status", [])
-    return {int(one["version"]): one["state"] for one in versions}
+    answer = self._ask(self._asked)
+    try:
+      versions = answer.get("model_version_status", [])
+      return {int(one["version"]): one["state"] for one in versions}
+    except (KeyError, TypeError, ValueError) as error:
+      raise _no_labels(self._asked, json.dumps(answer), error) from error
 
   def _ask(self, url: str, body: bytes | None = None) -> dict[str, Any]:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
@@ -126,7 +134,8 @@ class RestClient:
       raise _refused(url, f"HTTP status {error.code}", _said(error.read())) from error
     except TimeoutError as error:
       raise _too_slow(url, self._timeout_s) from error
-    except (OSError, http.client.HTTPException) as error:
+    # UnicodeError: of a host name with an empty part.
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
       reason = getattr(error, "reason", error)
       if isinstance(reason, TimeoutError):
         raise _too_slow(url, self._timeout_s) from error
@@ -158,7 +167,7 @@ class GrpcClient:
     Raises:
       ServingError: tensorflow-serving-api is missing, or that is no address or no time.
     """
-    _check_timeout(timeout_s)
+    _check_asked(timeout_s, version)
     if "://" in address or ":" not in address:
       raise ServingError(
         f"'{address}' is no address of a gRPC port; expected one such as localhost:8500."
@@ -194,8 +203,11 @@ class GrpcClient:
     request.model_spec.signature_name = _SIGNATURES[name]
     request.inputs[name].CopyFrom(tf.make_tensor_proto(batch))
     answer = self._ask(self._predictions.Predict, request)
-    arrays = {key: tf.make_ndarray(value) for key, value in answer.outputs.items()}
-    return _unbatched(arrays, is_single)
+    try:
+      arrays = {key: tf.make_ndarray(value) for key, value in answer.outputs.items()}
+      return _unbatched(arrays, is_single)
+    except (IndexError, TypeError, ValueError) as error:
+      raise _no_labels(self._address, str(answer), error) from error
 
   def status(self) -> dict[int, str]:
     """{version: state}; see RestClient.status."""
@@ -230,10 +242,16 @@ class GrpcClient:
       raise _refused(asked, f"gRPC status {code.name}", details) from error
 
 
-def _check_timeout(timeout_s: float) -> None:
-  if not 0 < timeout_s < float("inf"):
+def _check_asked(timeout_s: float, version: int | None) -> None:
+  if not 0 < timeout_s <= _MAX_TIMEOUT_S:
     raise ServingError(
-      f"--timeout_s is {timeout_s:g}; expected seconds to wait, such as 10."
+      f"--timeout_s is {timeout_s:g}; expected seconds to wait, such as 10, and at most a"
+      " day."
+    )
+  if version is not None and not 0 <= version < 2**63:
+    raise ServingError(
+      f"--version is {version}; expected the number of a version, such as 1, or none for"
+      " the newest."
     )
 
 
@@ -261,7 +279,9 @@ def _unbatched(arrays: dict[str, np.ndarray], is_single: bool) -> dict[str, np.n
 
 
 def _narrow(array: np.ndarray) -> np.ndarray:
-  """JSON's numbers in the types that were exported."""
+  """JSON's numbers in the types that were exported; raises TypeError of what is none."""
+  if array.dtype.kind not in "if":
+    raise TypeError(f"values of type {array.dtype}")
   return array.astype(np.int32 if array.dtype.kind == "i" else np.float32)
 
 
@@ -271,6 +291,13 @@ def _said(body: bytes) -> str:
     return str(json.loads(body)["error"])
   except (KeyError, TypeError, ValueError):
     return body[:200].decode(errors="replace").strip() or "nothing"
+
+
+def _no_labels(asked: str, answer: str, error: Exception) -> ServingError:
+  return ServingError(
+    f"{asked} answers {answer[:60]}, which are no labels ({error}). Set --name to a model"
+    " that tfdam exported, or --url or --grpc to its server."
+  )
 
 
 def _refused(asked: str, status: str, said: str) -> ServingError:
@@ -357,7 +384,9 @@ def _label(options: argparse.Namespace) -> None:
       _write(labels, path, out, stem if stems.count(stem) == 1 else name)
       num_written += 1
     else:
-      print(f"{name}: {labels}")
+      # Names of files need not be UTF-8, which is what can be printed.
+      shown = name.encode(errors="surrogateescape").decode(errors="replace")
+      print(f"{shown}: {labels}")
   if num_written:
     print(f"{num_written} label pictures: {out}")
 

@@ -107,6 +107,7 @@ def export(
         if name in options.formats:
           write(work, folder)
       before = publish.earlier(folder)
+      publish.drop_gone(folder, before)
       manifest = work.manifest(publish.digests(staged), before)
       _warn_of_another(before, manifest, folder)
       # Nothing but renames from here: a kill between them is a matter of microseconds, and
@@ -155,15 +156,16 @@ class _Work:
       config.data.height,
       config.data.width,
     )
-    is_by_image = any(getattr(m, "image_share", 0.0) for m in network.submodules)
-    self.exact = parity.ENLARGED if is_resized or is_by_image else parity.FLOAT32
+    share = max((getattr(m, "image_share", 0.0) for m in network.submodules), default=0.0)
+    self.exact = parity.ENLARGED if is_resized or share else parity.FLOAT32
     logging.info("export: the Keras network, what all else is compared with.")
     self.test = samples_lib.load(config, self.root, contract, "test")
     scored = self.test if self.test and self.test.read_label else None
     self.scored = scored
     self.indices = scored.spread(options.metric_images) if scored else []
     keras = backends.of_function(module_lib.traced(self.module, contract, None))
-    self.probes = parity.probes(contract, self.test)
+    self.keras = keras
+    self.probes = parity.probes(contract, self.test, share)
     self.reference = {name: keras(image) for name, image in self.probes.items()}
     self.parity: dict[str, dict[str, Any]] = {"keras": self._metric(keras, "Keras")}
     self.sizes: dict[str, int] = {}
@@ -184,8 +186,7 @@ class _Work:
     serving_files.write_configs(self.contract, base, beside, any_size)
     session = backends.of_session(place, self.contract.extra_outputs)
     self._compare("SavedModel", session, self.exact)
-    by_file = backends.of_session(place, is_encoded=True)
-    self._compare("SavedModel from PNG", by_file, self.exact, has_metric=False)
+    self._compare_files(place)
     try:
       strangers = backends.by_a_stranger(place, list(self.probes.values()))
     except RuntimeError as error:
@@ -200,6 +201,23 @@ class _Work:
       ],
       **self.contract.describe_saved_model(),
     }  # fmt: skip
+
+  def _compare_files(self, place: str) -> None:
+    """Has the SavedModel decode what Pillow encodes, and decodes before training."""
+    by_file = backends.of_files(place)
+    # JPEG shows other pixels than were encoded; few, since Keras is asked anew.
+    few = dict.fromkeys([next(iter(self.probes)), list(self.probes)[-1]])
+    for kind, names in (("PNG", self.probes), ("JPEG", few)):
+      files = {name: serving_files.encode(self.probes[name], kind) for name in names}
+      images = {name: serving_files.decode(file) for name, file in files.items()}
+      answers = {name: by_file(file, images[name]) for name, file in files.items()}
+      reference = (
+        self.reference
+        if kind == "PNG"
+        else {name: self.keras(image) for name, image in images.items()}
+      )
+      found = parity.compare(reference, answers)
+      self._passed(f"SavedModel from {kind}", found, self.exact)
 
   def onnx(self, folder: str) -> None:
     """Writes and checks the float32 file, and one of fewer bits if asked for."""
@@ -247,12 +265,11 @@ class _Work:
     content = model.SerializeToString()
     with open(os.path.join(self.staged, file), "wb") as opened:
       opened.write(content)
-    # A real image, where there is one.
-    image = next((v for k, v in self.probes.items() if k.startswith("real")), None)
-    image = self.probes["random 0"] if image is None else image
-    fed = backends.arranged(image[np.newaxis], self.contract.layout)
-    labels = backends.answer_of_file(os.path.join(self.staged, file), fed)
-    parity.check_golden(title, labels, runs(image).labels)
+    images = parity.golden(self.contract, self.probes)
+    fed = backends.arranged(np.stack(images), self.contract.layout)
+    labels = backends.answers_of_file(os.path.join(self.staged, file), fed)
+    expected = np.stack([runs(image).labels for image in images])
+    parity.check_golden(title, precision, labels, expected)
     np.savez_compressed(os.path.join(self.staged, golden), image=fed, labels=labels)
     self.sizes[title] = len(content)
     self.entries["onnx"][precision] = {
@@ -311,9 +328,10 @@ class _Work:
       before: the manifest so far.
     """
     described = self.contract.describe()
-    is_same = before.get("model") == described["model"]
-    if is_same and "onnx" in before and "onnx" not in self.options.formats:
-      described = {key: before[key] for key in described}  # of the files that stay
+    stays = "onnx" in before and "onnx" not in self.options.formats
+    if stays and _is_same_network(before, described):
+      # Of the files that stay.
+      described = {key: before[key] for key in described} | {"model": described["model"]}
     kept = _kept(before, described)
     # Of a format that has several files, such as ONNX' precisions, others stay.
     formats = {
@@ -334,15 +352,22 @@ class _Work:
 _WRITE = {"saved_model": _Work.saved_model, "onnx": _Work.onnx}
 
 
+def _is_same_network(before: dict[str, Any], described: dict[str, Any]) -> bool:
+  """Whether two manifests speak of one network, whatever name it is served by."""
+  old, new = ({**found.get("model", {}), "name": ""} for found in (before, described))
+  return old == new
+
+
 def _kept(before: dict[str, Any], described: dict[str, Any]) -> dict[str, Any]:
   """What a manifest says of files that a new export leaves alone and that still belong.
 
   They are of the same network; ONNX files take and give the same as well, since they share
-  the manifest's input and outputs.
+  the manifest's input and outputs. SavedModels of all networks are served, and stay.
   """
-  if before.get("model") != described["model"]:
-    return {}
-  if all(before.get(key) == value for key, value in described.items()):
+  if not _is_same_network(before, described):
+    files = before.get("files", {}).items()
+    return {"files": {name: f for name, f in files if name.startswith("saved_model/")}}
+  if all(before.get(key) == value for key, value in described.items() if key != "model"):
     return before
   kept = {name: before[name] for name in _WRITE if name != "onnx" and name in before}
   for key in ("files", "parity", "sizes"):

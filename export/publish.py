@@ -129,6 +129,14 @@ def remove_unlisted(folder: str, names: Iterable[str], manifest: Mapping[str, An
       os.remove(path)
 
 
+def drop_gone(folder: str, manifest: dict[str, Any]) -> None:
+  """Takes files of versions that have been removed since out of an earlier manifest."""
+  files = manifest.get("files", {})
+  for name in list(files):
+    if name.startswith("saved_model/") and not os.path.isfile(os.path.join(folder, name)):
+      del files[name]
+
+
 def digests(folder: str) -> dict[str, dict[str, Any]]:
   """{file: {"sha256", "bytes"}} of all files below a folder, relative to it, sorted."""
   files = [

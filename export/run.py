@@ -13,7 +13,7 @@ import shlex
 from absl import flags
 
 from export import contract as contract_lib
-from export import publish
+from export import publish, serving_files
 from tfdam import config as config_lib
 from tfdam import runtime
 from tfdam.training import report, run_folder
@@ -179,8 +179,13 @@ def _contract(
       f"--label_dtype is uint8, which cannot name {len(classes)} classes. Set"
       " --label_dtype=int32."
     )
+  name = contract_lib.served_name(_NAME.value or config.name)
+  if name in serving_files.RESERVED:
+    raise config_lib.UserError(
+      f"A model cannot be named '{name}', which is a file beside the models. Set --name."
+    )
   return contract_lib.Contract(
-    name=contract_lib.served_name(_NAME.value or config.name),
+    name=name,
     task=results["task"],
     network=config.model.name,
     stage=stage,

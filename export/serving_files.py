@@ -17,6 +17,7 @@ from export import contract as contract_lib
 
 WARM_UP = "tf_serving_warmup_requests"
 MODELS, BATCHING, COMPOSE = "models.config", "batching.config", "docker-compose.yml"
+RESERVED = (MODELS, BATCHING, COMPOSE)
 # TF Serving pads every batch to one of these; each is warmed up.
 BATCH_SIZES = (1, 2, 4)
 # Where the compose file mounts the models.
@@ -129,8 +130,14 @@ def probe(contract: contract_lib.Contract, batch: int, seed: int = 0) -> np.ndar
   return np.random.RandomState(seed).randint(0, 256, shape, np.uint8)
 
 
-def encode(image: np.ndarray) -> bytes:
-  """An image, uint8 [H, W, C], as a PNG file."""
+def encode(image: np.ndarray, kind: str = "PNG") -> bytes:
+  """An image, uint8 [H, W, C], as a PNG or JPEG file."""
   buffer = io.BytesIO()
-  Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "PNG")
+  Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, kind)
   return buffer.getvalue()
+
+
+def decode(file: bytes) -> np.ndarray:
+  """What an encoded file shows, as training reads it: uint8 [H, W, 1 or 3]."""
+  image = np.asarray(Image.open(io.BytesIO(file)))
+  return image[..., np.newaxis] if image.ndim == 2 else image

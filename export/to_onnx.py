@@ -51,10 +51,7 @@ def convert(function, contract: contract_lib.Contract) -> onnx.ModelProto:
     outputs = function(image)
     chosen = {name: outputs[name] for name in contract.extra_outputs}
     labels = outputs[contract_lib.LABELS]
-    if contract.label_dtype == "uint8":
-      # TensorRT makes uint8 of floats alone.
-      labels = tf.cast(tf.cast(labels, tf.float32), tf.uint8)
-    return {contract_lib.LABELS: labels, **chosen}
+    return {contract_lib.LABELS: tf.cast(labels, contract.label_dtype), **chosen}
 
   signature = function.input_signature
   is_nchw = contract.layout == "nchw"
@@ -69,6 +66,8 @@ def convert(function, contract: contract_lib.Contract) -> onnx.ModelProto:
   _name_axes(model, contract)
   _write_pads_out(model)
   _mend_resizes(model)
+  if contract.label_dtype == "uint8":
+    _cast_by_way_of_float(model)
   check(model, contract)
   return model
 
@@ -160,6 +159,26 @@ def _mend_resizes(model: onnx.ModelProto) -> None:
   kept = [tensor for tensor in graph.initializer if tensor.name in used]
   graph.ClearField("initializer")
   graph.initializer.extend(kept)
+
+
+def _cast_by_way_of_float(model: onnx.ModelProto) -> None:
+  """Has labels become uint8 by way of float32: TensorRT makes uint8 of floats alone.
+
+  Here, because in the TensorFlow function conversion takes the detour out.
+  """
+  import onnx
+
+  graph = model.graph
+  place, last = next(
+    (i, node) for i, node in enumerate(graph.node) if contract_lib.LABELS in node.output
+  )
+  assert last.op_type == "Cast", last.op_type
+  between = f"{contract_lib.LABELS}__float"
+  detour = onnx.helper.make_node(
+    "Cast", [last.input[0]], [between], name=between, to=onnx.TensorProto.FLOAT
+  )
+  last.input[0] = between
+  graph.node.insert(place, detour)
 
 
 def _reaching(size: int, factor: np.float32) -> np.float32:

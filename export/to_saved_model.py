@@ -116,9 +116,7 @@ class _Served(tf.Module):
     size = None if contract.dynamic_size else (contract.height, contract.width)
 
     def decode(encoded):
-      image = tf.io.decode_image(
-        encoded, channels=contract.channels, expand_animations=False
-      )
+      image = _pixels(encoded, contract.channels)
       if size is None:
         return image
       # Averages over what it makes smaller, as the resize before training does.
@@ -129,3 +127,24 @@ class _Served(tf.Module):
     return tf.map_fn(
       decode, image_bytes, fn_output_signature=tf.TensorSpec(shape, tf.uint8)
     )
+
+
+def _pixels(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+  """What a PNG or JPEG file shows, to the bit as Pillow decodes it before training.
+
+  Returns:
+    uint8 [H, W, channels].
+  """
+  image = tf.cond(
+    tf.io.is_jpeg(encoded),
+    # By default libjpeg's fast transform, whose pixels differ by up to several steps.
+    lambda: tf.io.decode_jpeg(encoded, 3, dct_method="INTEGER_ACCURATE"),
+    lambda: tf.io.decode_image(encoded, 3, expand_animations=False),
+  )
+  if channels == 1:
+    # Pillow's grey: ITU-R BT.601 in units of 1 / 65536. Grey files keep their values.
+    luma = tf.constant([19595, 38470, 7471])
+    total = tf.reduce_sum(tf.cast(image, tf.int32) * luma, axis=-1, keepdims=True)
+    image = tf.cast((total + 32768) // 65536, tf.uint8)
+  image.set_shape([None, None, channels])
+  return image

@@ -4,6 +4,7 @@ import copy
 import functools
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import tensorflow as tf
@@ -147,6 +148,74 @@ def test_images_of_any_size_and_number(name, share):
     (labels,) = session.run(None, {"image": image})
     expected = inference(tf.constant(image))["labels"].numpy()
     assert np.mean(labels == expected) >= 0.9999
+
+
+@pytest.mark.parametrize("name", ["erfnet", "fcn8s", "drn26"])
+def test_float16_of_images_of_any_size_and_number_is_onnx(name):
+  inference, contract = exported.make(name, dynamic_size=True, dynamic_batch=True)
+  model = to_onnx.convert(module.traced(inference, contract, None), contract)
+  half = reduce.to_float16(model)
+  to_onnx.check(half, contract)
+  found = compared(inference, contract, backends.of_onnx(half, contract))
+  parity.check(name, parity.reduced(0.01, has_metric=False), found, None)
+
+
+def test_uint8_labels_are_made_of_floats_and_not_of_integers():
+  """TensorRT casts to uint8 from floats alone; conversion takes such detours out."""
+  inference, contract = exported.make("erfnet", label_dtype="uint8")
+  model = to_onnx.convert(module.traced(inference, contract, 1), contract)
+  made_by = {output: node for node in model.graph.node for output in node.output}
+  last = made_by["labels"]
+  types = []
+  while last.op_type == "Cast":
+    types.append(last.attribute[0].i)
+    last = made_by[last.input[0]]
+  assert last.op_type == "ArgMax"
+  assert types[:2] == [onnx.TensorProto.UINT8, onnx.TensorProto.FLOAT]
+  found = compared(inference, contract, backends.of_onnx(model, contract))
+  parity.check("erfnet", parity.FLOAT32, found, None)
+
+
+@functools.cache
+def quantized(name):
+  """A small network in int8, calibrated on noise."""
+  inference, contract, model = converted(name)
+  images = [v for k, v in parity.probes(contract, None).items() if "random" in k]
+  calibration = samples.Samples(len(images), lambda index: images[index], None)
+  return (
+    inference, contract,
+    reduce.to_int8(model, contract, calibration, range(len(images))),
+  )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["lenet", "erfnet"])
+def test_int8_weights_take_seven_bits_and_nothing_is_int32(name):
+  """Without VNNI, x86 adds pairs of 8-bit products in 16 bits, which then saturate."""
+  *_, model = quantized(name)
+  values = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+  weights = [
+    values[node.input[0]]
+    for node in model.graph.node
+    if node.op_type == "DequantizeLinear" and node.input[0] in values
+  ]
+  assert {str(array.dtype) for array in weights} == {"int8"}
+  assert 50 < max(np.abs(array.astype(int)).max() for array in weights) <= 64
+
+
+def test_int8_gives_the_same_scores_in_fused_kernels_and_out_of_them():
+  model, scores, _ = to_onnx.with_scores(quantized("lenet")[-1])
+  images = np.random.RandomState(1).randint(0, 256, (20, 28, 28, 1), np.uint8)
+  found = []
+  for level in ("ORT_ENABLE_ALL", "ORT_DISABLE_ALL"):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    session = onnxruntime.InferenceSession(
+      model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    answers = [session.run([scores], {"image": image[None]})[0] for image in images]
+    found.append(np.concatenate(answers))
+  difference = np.abs(found[0] - found[1]).max() / np.abs(found[1]).max()
+  assert difference < 0.02
 
 
 def test_what_tf2onnx_does_not_know_is_not_let_through():

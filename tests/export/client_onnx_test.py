@@ -425,6 +425,31 @@ def test_a_manifest_that_makes_no_sense_is_refused(run, change):
   assert "is damaged or no manifest" in refused(run)
 
 
+def test_no_damage_to_a_manifest_is_a_traceback(run):
+  manifest = Toy().manifest()
+  write_manifest(run, manifest)
+
+  def places(node):
+    pairs = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in list(pairs):
+      yield node, key
+      if isinstance(value, (dict, list)):
+        yield from places(value)
+
+  refusals = 0
+  for node, key in list(places(manifest)):
+    kept = node[key]
+    for damage in (None, [], {}, "?", -1, 1.5, True, [None], {"a": None}):
+      node[key] = damage
+      (run / "export" / "export.json").write_text(json.dumps(manifest))
+      try:
+        start(run)
+      except client_onnx.ModelError:
+        refusals += 1
+    node[key] = kept
+  assert refusals > 200
+
+
 def test_a_manifest_of_another_format_is_refused(run):
   write_manifest(run, {**Toy().manifest(), "format": 2})
   assert "has format 2; this client reads 1" in refused(run)
@@ -625,6 +650,22 @@ def test_the_command_prints_the_class_of_each_image(tmp_path, capsys):
   printed = capsys.readouterr().out
   assert printed.startswith("dark: road (1)\nlight: sky (0)\n2 images by toy")
   assert not (tmp_path / "out").exists()
+  os.rename(folder / "light.png", os.fsencode(folder) + b"/l\xfcght.png")
+  assert label(run, folder, tmp_path / "out") == 0
+  assert "l\N{REPLACEMENT CHARACTER}ght: sky (0)" in capsys.readouterr().out
+
+
+def test_frames_and_pictures_of_one_name_overwrite_nothing(run, tmp_path):
+  folder = tmp_path / "in"
+  folder.mkdir()
+  frames = [Image.fromarray(array) for array in Toy().images(3, seed=5)]
+  frames[0].save(folder / "clip-000001.png")
+  frames[1].save(folder / "clip.gif", save_all=True, append_images=frames[2:])
+  out = tmp_path / "out"
+  assert label(run, folder, out) == 0
+  assert sorted(path.name for path in out.glob("*-labels.png")) == [
+    "clip-000001-labels.png", "clip-000002-labels.png", "clip.gif-000001-labels.png"
+  ]  # fmt: skip
 
 
 @pytest.mark.parametrize("ending", ["gif", "tiff", "webp", "png"])

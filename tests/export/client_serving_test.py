@@ -323,6 +323,36 @@ def test_another_kind_of_server_is_told_from_tf_serving(rest, answer, said):
   assert said in refused(client(rest).predict, image())
 
 
+@pytest.mark.parametrize("outputs", [
+  [], {"labels": []}, "road", ["road"], [[0, 1], [2]], 7, [None], [1 << 70],
+  {"labels": {"a": 1}}, [True],
+])  # fmt: skip
+def test_answers_that_are_no_labels_are_refused(rest, outputs):
+  rest.answer = {"outputs": outputs}
+  assert "are no labels" in refused(client(rest).predict, image())
+
+
+def test_a_status_that_is_none_is_refused(rest, monkeypatch):
+  for versions in ([{}], [3], 3, [{"version": "new", "state": "AVAILABLE"}]):
+    answer = (200, {"model_version_status": versions})
+    monkeypatch.setattr(rest, "status", lambda path, answer=answer: answer)
+    assert "are no labels" in refused(client(rest).status)
+
+
+@pytest.mark.parametrize("options", [
+  {"timeout_s": 1e10}, {"timeout_s": float("nan")}, {"timeout_s": 0}, {"version": -1},
+  {"version": 1 << 63},
+])  # fmt: skip
+def test_times_and_versions_that_nothing_takes_are_refused(double, options):
+  (flag,) = options
+  assert f"--{flag} is" in refused(lambda: client(double, **options))
+
+
+def test_a_host_name_with_an_empty_part_is_named():
+  unknown = client_serving.RestClient("http://a..b:1", "toy")
+  assert "http://a..b:1" in refused(unknown.predict, image())
+
+
 def test_the_grpc_port_under_url_is_answered_with_the_ports(rpc):
   rest_client = client_serving.RestClient(f"http://{rpc.address}", "toy", timeout_s=5)
   assert "8501" in refused(rest_client.predict, image())

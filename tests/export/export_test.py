@@ -17,6 +17,7 @@ from PIL import Image
 
 from export import (
   backends,
+  client_onnx,
   parity,
   pipeline,
   publish,
@@ -222,7 +223,10 @@ def test_a_format_that_was_not_asked_for_again_stays_in_the_manifest(exported_wo
   assert "saved_model" in manifest
   manifest, _ = export(workdir, formats=["onnx"], stage="gaussian")
   assert "saved_model" not in manifest
-  assert set(manifest["files"]) == {"onnx/model.onnx", "onnx/golden.npz"}
+  # Digests are of every file, also of the other network's SavedModel.
+  found = {name for name in manifest["files"] if not name.startswith("saved_model/")}
+  assert found == {"onnx/model.onnx", "onnx/golden.npz"}
+  assert "saved_model/small_streets/1/saved_model.pb" in manifest["files"]
 
 
 def test_each_format_says_what_it_takes_whatever_came_after(workdir):
@@ -265,6 +269,32 @@ def test_another_network_takes_the_onnx_files_place_and_is_served_beside(
     assert os.path.isdir(place(workdir, "saved_model", name, "1"))
 
 
+@pytest.mark.parametrize("name", serving_files.RESERVED)
+def test_a_model_is_not_named_as_a_file_beside_it(workdir, name):
+  assert "Set --name" in refused(workdir, name=name)
+
+
+def test_a_second_name_for_the_same_network_leaves_its_onnx_files_alone(
+  exported_workdir, caplog
+):
+  workdir = exported_workdir
+  before = files(place(workdir, "onnx"))
+  manifest, _ = export(workdir, formats=["saved_model"], name="second")
+  assert files(place(workdir, "onnx")) == before
+  assert manifest["model"]["name"] == "second"
+  assert "ONNX Runtime" in manifest["parity"]
+  assert "held another network" not in caplog.text
+  client_onnx.Segmenter(str(workdir), "cpu")
+  # Both are served, and every file of theirs has its digest, as long as it is there.
+  for name in ("second", "small_streets"):
+    assert f"saved_model/{name}/1/saved_model.pb" in manifest["files"]
+  shutil.rmtree(place(workdir, "saved_model", "second"))
+  manifest, _ = export(workdir, formats=["onnx"], stage="gaussian")
+  assert "held another network" in caplog.text
+  found = {name for name in manifest["files"] if name.endswith("saved_model.pb")}
+  assert found == {"saved_model/small_streets/1/saved_model.pb"}
+
+
 @pytest.mark.parametrize("kind", ["npz", "folder", "scenes"])
 def test_an_own_target_without_a_test_split_is_compared_on_what_it_adapted_to(
   street_run, digit_run, tmp_path, kind
@@ -289,8 +319,9 @@ def test_an_own_target_without_a_test_split_is_compared_on_what_it_adapted_to(
   change_config(workdir, "data", target=f"{kind}:mine", target_limit=0)
   manifest, printed = export(workdir, formats=["onnx"], data_root=str(root))
   assert "nothing was scored" in printed
-  # Two random ones, black, white, and four real ones.
-  assert manifest["parity"]["ONNX Runtime"]["num_images"] == 8
+  # Random ones, black, white, and real ones: of six.
+  expected = 2 + 2 + 4 if kind == "scenes" else 16 + 2 + 6
+  assert manifest["parity"]["ONNX Runtime"]["num_images"] == expected
 
 
 @pytest.mark.parametrize(
@@ -445,7 +476,7 @@ def test_without_data_parity_is_still_checked(digit_run, tmp_path):
   workdir = shutil.copytree(digit_run, tmp_path / "run")
   manifest, printed = export(workdir, formats=["onnx"], data_root=str(tmp_path / "none"))
   assert "metric" not in manifest["parity"]["keras"]
-  assert manifest["parity"]["ONNX Runtime"]["num_images"] == 4
+  assert manifest["parity"]["ONNX Runtime"]["num_images"] == 16 + 2
   assert "nothing was scored" in printed
   message = refused(workdir, precision="int8", data_root=str(tmp_path / "none"))
   assert "calibrated on training images" in message

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from export import backends, parity
+from export import backends, client_onnx, parity
+from export import contract as contract_lib
 
 _PASSES = {
   "relative_logit_difference": 1e-6, "label_agreement": 1.0, "worst_image": "a",
@@ -70,3 +71,33 @@ def test_fewer_bits_may_cost_what_the_flag_allows_and_may_gain():
     parity.check("file", gates, {**_PASSES, "metric": {"miou": miou}}, reference)
   with pytest.raises(parity.GateFailed, match="--max_metric_drop"):
     parity.check("file", gates, {**_PASSES, "metric": {"miou": 0.489}}, reference)
+
+
+@pytest.mark.parametrize(
+  ("precision", "count", "most"),
+  [
+    ("float32", 32, 0), ("float16", 32, 1), ("int8", 32, 1),
+    ("float32", 10_000, 1), ("float16", 10_000, 10), ("int8", 10_000, 200),
+  ],
+)  # fmt: skip
+def test_a_written_file_may_differ_from_its_graph_as_much_as_the_client_lets_it(
+  precision, count, most
+):
+  provider = "cpu" if precision == "float32" else "cuda"
+  assert most == int(client_onnx._allowed_to_differ(provider, precision, count) * count)
+  expected = np.zeros(count, np.int32)
+  labels = expected.copy()
+  labels[:most] = 1
+  parity.check_golden("file", precision, labels, expected)
+  labels[: most + 1] = 1
+  with pytest.raises(parity.GateFailed, match="otherwise than the graph"):
+    parity.check_golden("file", precision, labels, expected)
+
+
+def test_images_without_contrast_are_no_test_where_norms_see_them_alone():
+  contract = contract_lib.Contract(
+    name="net", task="segmentation", network="erfnet", stage="adapted", step=1,
+    config_sha256="0", classes=("a", "b"), height=8, width=8, channels=3,
+  )  # fmt: skip
+  assert {"all 0", "all 255"} <= set(parity.probes(contract, None, 0.7))
+  assert set(parity.probes(contract, None, 1.0)) == {"random 0", "random 1"}
