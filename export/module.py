@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
 from export import contract as contract_lib
+from export import samples as samples_lib
 from export import shrink
 from tfdam import config as config_lib
 from tfdam.data import transforms
@@ -45,8 +46,7 @@ class Inference(tf.Module):
     self.data = data
     self.is_segmentation = is_segmentation
     self.keeps_size = keeps_size
-    # `transforms.to_network` samples the digit sets, as the release does.
-    self.averages = is_segmentation or data.target.partition(":")[0] in ("folder", "npz")
+    self.averages = samples_lib.averages(data.target, is_segmentation)
 
   def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
     height, width, channels = self.data.height, self.data.width, self.data.channels

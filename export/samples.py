@@ -35,6 +35,14 @@ class Samples:
     return np.unique(np.linspace(0, self.count - 1, count).astype(int)).tolist()
 
 
+def averages(target: str, is_segmentation: bool) -> bool:
+  """Whether images were averaged where training made them smaller.
+
+  `transforms.to_network` samples the digit sets, as the release does.
+  """
+  return is_segmentation or target.partition(":")[0] in ("folder", "npz")
+
+
 def load(
   config: config_lib.Config, root: str, contract: contract_lib.Contract, split: str
 ) -> Samples | None:
@@ -67,7 +75,8 @@ def load(
       return _in_mode(Image.fromarray(array), "L") if contract.channels == 1 else array
 
     return Samples(len(scenes), scene, scenes.read_label)
-  return _of_examples(found, contract)
+  is_averaged = averages(options.target, contract.is_segmentation)
+  return _of_examples(found, contract, is_averaged)
 
 
 def _read(
@@ -84,12 +93,20 @@ def _read(
   return data.load(options.target, "test", has_labels, options, root)
 
 
-def _of_examples(found: examples_lib.Examples, contract: contract_lib.Contract) -> Samples:
+def _of_examples(
+  found: examples_lib.Examples, contract: contract_lib.Contract, is_averaged: bool
+) -> Samples:
+  from tfdam.data import transforms  # late: it imports TensorFlow
+
   mode = "L" if contract.channels == 1 else "RGB"
   labels = found.labels
 
   def image(i: int) -> np.ndarray:
     stored = found.images[i]
+    if not is_averaged:
+      size = (contract.height, contract.width, contract.channels)
+      floats = transforms.to_network(stored[np.newaxis], *size)
+      return np.rint(255 * floats[0].numpy()).astype(np.uint8)
     picture = Image.fromarray(stored[..., 0] if stored.shape[-1] == 1 else stored)
     size = (contract.width, contract.height)
     if picture.size != size:

@@ -30,6 +30,8 @@ from export import (
 from tests import exported as small
 from tests import runs, street_folders, synthetic
 from tfdam import config as config_lib
+from tfdam import data
+from tfdam.data import transforms
 
 _STREETS = {
   "name": "small streets", "data__source": "streets/sim", "data__target": "streets/photo",
@@ -652,3 +654,16 @@ def test_samples_have_the_channels_of_the_network(tmp_path):
     image = found.read_image(0)
     assert image.shape == (contract.height, contract.width, channels)
     assert image.dtype == np.uint8
+
+
+@pytest.mark.parametrize("target", ["svhn", "usps"])
+def test_samples_of_digit_sets_are_what_training_saw(tmp_path, target):
+  """Sampled where they become smaller, as in the release, not averaged."""
+  root = synthetic.write_all(tmp_path)
+  config = synthetic.small_config(data__target=target)
+  contract = small.make("lenet")[1]
+  found = samples.load(config, root, contract, "test")
+  stored = data.load(target, "test", True, config.data, root).images
+  seen = transforms.to_network(tf.constant(stored), 28, 28, 1).numpy()
+  images = np.stack([found.read_image(i) for i in range(found.count)])
+  np.testing.assert_allclose(images / 255.0, seen, atol=0.5 / 255 + 1e-6)
