@@ -104,8 +104,8 @@ def _of_examples(
   def image(i: int) -> np.ndarray:
     stored = found.images[i]
     if not is_averaged:
-      size = (contract.height, contract.width, contract.channels)
-      floats = transforms.to_network(stored[np.newaxis], *size)
+      seen = (contract.height, contract.width, contract.channels)
+      floats = transforms.to_network(stored[np.newaxis], *seen)
       return np.rint(255 * floats[0].numpy()).astype(np.uint8)
     picture = Image.fromarray(stored[..., 0] if stored.shape[-1] == 1 else stored)
     size = (contract.width, contract.height)
