@@ -66,7 +66,10 @@ def load(
       options.target, split, root, str(error).splitlines()[0],
     )  # fmt: skip
     return None
-  found = _read(config, options, root, split)
+  try:
+    found = _read(config, options, root, split)
+  except config_lib.UserError as error:
+    raise config_lib.UserError(_by_flags_of_export(str(error))) from error
   if isinstance(found, scenes_lib.Scenes):
     scenes = scenes_lib.at_size(found, options)
 
@@ -77,6 +80,14 @@ def load(
     return Samples(len(scenes), scene, scenes.read_label)
   is_averaged = averages(options.target, contract.is_segmentation)
   return _of_examples(found, contract, is_averaged)
+
+
+def _by_flags_of_export(message: str) -> str:
+  """A message about the images' size, which is set by flags of other names here."""
+  for side in ("height", "width"):
+    for name in (f"--config.data.{side}", f"data.{side}"):
+      message = message.replace(name, f"--{side}")
+  return message
 
 
 def _read(

@@ -271,6 +271,11 @@ def test_another_network_takes_the_onnx_files_place_and_is_served_beside(
     assert os.path.isdir(place(workdir, "saved_model", name, "1"))
 
 
+def test_a_size_that_the_target_cannot_have_names_exports_own_flag(workdir):
+  message = refused(workdir, formats=["onnx"], height=20)
+  assert "--height is 20; expected 32 to 4096 for streets. Set --height." in message
+
+
 @pytest.mark.parametrize("name", serving_files.RESERVED)
 def test_a_model_is_not_named_as_a_file_beside_it(workdir, name):
   assert "Set --name" in refused(workdir, name=name)
