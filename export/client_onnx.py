@@ -256,12 +256,15 @@ class Segmenter:
 def _allowed_to_differ(provider: str, precision: str, num_labels: int) -> float:
   """The share of golden labels that may be others than at export.
 
-  Other devices and narrow numbers round in another order, which turns near ties.
+  Other devices and narrow numbers round in another order, which turns near ties. In int8
+  a tie is a step of 127: a graph whose convolutions are not fused with their rounding gave
+  3 % of other labels, and 6 % on the worst image (a small ERFNet, ONNX Runtime 1.31).
   """
-  if provider == "cpu" and precision == "float32":
+  is_cpu = provider == "cpu"
+  if is_cpu and precision == "float32":
     return 1e-4
-  # Of a few labels, as a classifier has them, one.
-  return max(2e-2 if precision == "int8" else 1e-3, 1 / num_labels)
+  share = 1e-3 if precision != "int8" else 2e-2 if is_cpu else 1e-1
+  return max(share, 1 / num_labels)  # of a few labels, as a classifier has them, one
 
 
 # ---- The manifest and its files.

@@ -26,7 +26,7 @@ _NUM_PROBES = {"segmentation": (2, 4), "classification": (16, 32)}
 # norms then make large.
 _MAX_FLAT_SHARE = 0.9
 # How many labels of the golden images may differ where the same file runs otherwise, in
-# other kernels or on another machine: as the client on a GPU.
+# other kernels or on another machine: as in client_onnx.py on the CPU.
 _GOLDEN = {"float32": 1e-4, "float16": 1e-3, "int8": 2e-2}
 
 
