@@ -72,7 +72,7 @@ def restore(
       " end, or set --stage."
     )
   network = players.network(config, "network", stage)
-  checkpoints.restore_model(network, place)
+  checkpoints.restore_model(network, place, config.model.name)
   return network, checkpoints.read_info(place)["step"]
 
 

@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
     if info["step"] < info["total"]:
       logging.warning("%s stands at step %d of %d.", stage, info["step"], info["total"])
     network = players.network(config, "network", stage)
-    checkpoints.restore_model(network, place)
+    checkpoints.restore_model(network, place, config.model.name)
     with feeds.failures_explained():
       found[stage] = evaluation.score_splits(network, scored, config)
   if not found:

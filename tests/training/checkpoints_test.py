@@ -89,9 +89,20 @@ class CheckpointsTest(tf.test.TestCase):
     wider.build([None, 2])
     deeper = tf.keras.Sequential([tf.keras.layers.Dense(3), tf.keras.layers.Dense(3)])
     deeper.build([None, 2])
-    for other in (wider, deeper):
-      with self.assertRaisesRegex(config_lib.UserError, "does not hold the network"):
-        checkpoints.restore_model(other, checkpoints.newest(self.folder))
+    place = checkpoints.newest(self.folder)
+    for other, words in (
+      (wider, r"also has .*bias \[3\] and 1 more and it lacks variables \[2, 4\] and 1"),
+      (deeper, r"here: it lacks variables \[3\] and 1 more. Set --config.model.name"),
+    ):
+      with self.assertRaisesRegex(config_lib.UserError, words):
+        checkpoints.restore_model(other, place, "wide")
+    # What it holds besides is another network's, also where the rest would fit.
+    checkpoints.Checkpoints(self.folder, {"model": deeper}).save(6, {})
+    with self.assertRaisesRegex(
+      config_lib.UserError, r"it also has .* \[3\] and 1 more"
+    ):
+      checkpoints.restore_model(model, checkpoints.newest(self.folder), "mine")
+    checkpoints.restore_model(model, place, "mine")
 
   def test_a_network_that_is_not_finite_is_not_saved(self):
     layer = tf.keras.layers.Dense(2)

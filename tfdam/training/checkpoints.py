@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import json
 import os
@@ -98,23 +99,49 @@ class Checkpoints:
     return newest(self.folder)
 
 
-def restore_model(model: tf.keras.Model, place: str) -> None:
+def restore_model(model: tf.keras.Model, place: str, kind: str) -> None:
   """Reads the network alone from a checkpoint folder, whatever else it holds.
 
   Args:
     model: built.
+    kind: its name in MODELS, for the message.
 
   Raises:
     config.UserError: the checkpoint holds another network.
   """
-  try:
-    status = tf.train.Checkpoint(model=model).read(os.path.join(place, _PREFIX))
-    status.assert_existing_objects_matched().expect_partial()
-  except (AssertionError, ValueError) as error:
+  path = os.path.join(place, _PREFIX)
+  other = _other_variables(model, path)
+  if other:
     raise config_lib.UserError(
-      f"The checkpoint {place} does not hold the network '{model.name}' ({error})."
-      " Set --config.model.name or name another checkpoint."
-    ) from error
+      f"The checkpoint {place} does not hold the network {kind}, as it is configured here:"
+      f" {other}. Set --config.model.name and its options as in the run that made it, or"
+      " name another checkpoint."
+    )
+  status = tf.train.Checkpoint(model=model).read(path)
+  # What else the checkpoint holds would be listed in a warning each, were it not expected.
+  status.expect_partial().assert_existing_objects_matched()
+
+
+def _other_variables(model: tf.keras.Model, path: str) -> str:
+  """By what a checkpoint's "model" differs from this network, in words; "" if it does not.
+
+  Beforehand, since a read takes what fits, such as the convolutions of a network that has
+  batch norms between them.
+  """
+  wanted = collections.Counter(tuple(variable.shape) for variable in model.variables)
+  wrong = []
+  for key, shape in tf.train.list_variables(path):
+    name, *rest = key.split("/.ATTRIBUTES/")
+    if name.startswith("model/") and rest:
+      if not wanted[tuple(shape)]:
+        wrong.append(f"{name.removeprefix('model/')} {list(shape)}")
+      wanted[tuple(shape)] -= 1
+  missing = [list(shape) for shape, count in (+wanted).items() for _ in range(count)]
+  return " and ".join(
+    f"{what} {found[0]}{f' and {len(found) - 1} more' if found[1:] else ''}"
+    for what, found in (("it also has", wrong), ("it lacks variables", missing))
+    if found
+  )
 
 
 def steps(folder: str) -> list[int]:

@@ -110,13 +110,23 @@ def _mend(
   return alpha, beta
 
 
-def choose_sites(model: tf.keras.Model, options: config_lib.Match) -> set[str]:
-  """The names of the sites to match."""
+def choose_sites(
+  model: tf.keras.Model, options: config_lib.Match, kind: str = "the network"
+) -> set[str]:
+  """The names of the sites to match.
+
+  Args:
+    kind: the network's name in MODELS, for the message.
+
+  Raises:
+    config.UserError: there are none, or not those that were asked for.
+  """
   fitting = [site.name for site in model.sites() if _fits(site, options)]
   if not fitting:
     raise config_lib.UserError(
-      f"match.method is 'adabn', but {model.name} has no batch norm. Set"
-      " --config.match.method=gaussian or --config.model.name=lenet_bn."
+      f"match.method is 'adabn', but {kind} has no batch norm. Set"
+      " --config.match.method=gaussian, or --config.model.name to a network that has some"
+      " (lenet_bn; erfnet or drn26 of scenes)."
     )
   if options.sites == "all":
     return set(fitting)
@@ -129,7 +139,7 @@ def choose_sites(model: tf.keras.Model, options: config_lib.Match) -> set[str]:
   for name in chosen:
     if name not in fitting:
       raise config_lib.UserError(
-        f"Site '{name}' is not in {model.name} ({', '.join(fitting)})."
+        f"Site '{name}' is not in {kind} ({', '.join(fitting)})."
         f"{config_lib.nearest(name, fitting)} Set --config.match.sites."
       )
   return set(chosen)

@@ -92,12 +92,12 @@ class Run:
       players.tap_weights(config, self.source)
       self._check_matcher()
     if config.match.enabled:
-      gaussian_stage.choose_sites(self.source, config.match)
+      gaussian_stage.choose_sites(self.source, config.match, config.model.name)
     if config.source.init_checkpoint and not begun:
       place = players.initial_checkpoint(
         runtime.resolve_path(config.source.init_checkpoint)
       )
-      checkpoints_lib.restore_model(self.source, place)
+      checkpoints_lib.restore_model(self.source, place, config.model.name)
 
   def _check_task(self) -> None:
     """Raises config.UserError if the network labels images and the data pixels, or so."""
