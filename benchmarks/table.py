@@ -53,6 +53,11 @@ _METHODS = (
 _SCENES = ("segmentation", "by_image")
 _RECIPES = ("release", "paper", "best", *_SCENES)
 _WEIGHTS = ("", "last step", "average")
+# The stage that a method ends with; all others end with "adapted".
+_LAST_STAGES = {
+  "source_only": "source_only", "supervised": "source_only",
+  "gaussian": "gaussian", "adabn": "gaussian",
+}  # fmt: skip
 Row = tuple[str, str, str, str]  # pair, recipe, method, weights
 Scores = Mapping[str, Mapping[str, Any]]
 
@@ -65,12 +70,18 @@ def markdown(results: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
 
   Returns:
     {"mnist to usps": lines}; an adapted digit network may be the target's last step, its
-    moving average, or both.
+    moving average, or both. What is left out is told on stderr.
   """
   rows: dict[Row, dict[int, Scores]] = collections.defaultdict(dict)
   for run in results:
+    problem = _problem(run)
+    if problem:
+      _tell(run, problem)
+      continue
     for row, scores in _rows(run):
-      rows[row].setdefault(run["seed"], scores)
+      there = rows[row].setdefault(run["seed"], scores)
+      if there != scores:
+        _tell(run, f"its {row[2]} is left out: another run of this seed has other scores")
   tables: dict[str, list[str]] = {}
   for row in sorted(rows, key=_order):
     is_scenes = row[1] in _SCENES
@@ -80,11 +91,25 @@ def markdown(results: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
   return tables
 
 
+def _tell(run: Mapping[str, Any], what: str) -> None:
+  print(f"{run['name']}, seed {run['seed']}: {what}.", file=sys.stderr)
+
+
+def _problem(run: Mapping[str, Any]) -> str | None:
+  """Why a run has no place in a table, or None."""
+  last = _LAST_STAGES.get(run["method"], "adapted")
+  if last not in run["stages"]:
+    return f"left out: it has not finished {last}"
+  if "test" not in run["stages"][last]:
+    return "left out: its target has no labelled test split"
+  return None
+
+
 def _rows(run: Mapping[str, Any]) -> Iterable[tuple[Row, Scores]]:
   """What a run contributes: its last stage, and on the way what it started from."""
   # By its name: a supervised run's source is its target.
   pair = run["name"].partition("-")[0].replace("_to_", " to ")
-  *earlier, last = run["stages"]
+  *earlier, last = run["stages"]  # in the order of the run
   recipe, method = run["recipe"], run["method"]
   if recipe in _SCENES or last != "adapted":
     yield (pair, recipe, method, ""), run["stages"][last]
@@ -111,8 +136,7 @@ def _order(row: Row) -> tuple[str, int, int, int]:
 def _line(row: Row, by_seed: Mapping[int, Scores]) -> str:
   pair, recipe, method, weights = row
   seeds = _seeds(by_seed)
-  cells = [_cell([scores[split]["accuracy"] for scores in by_seed.values()])
-           for split in _SPLITS]  # fmt: skip
+  cells = [_cell(split, "accuracy", by_seed) for split in _SPLITS]
   printed = "" if recipe == "best" else _PAPER.get(pair, {}).get(method, "")
   return f"| {method} | {recipe} | {weights} | {seeds} | {' | '.join(cells)} | {printed} |"
 
@@ -129,26 +153,43 @@ def _scenes_line(row: Row, by_seed: Mapping[int, Scores]) -> str:
   seeds = _seeds(by_seed)
   columns = [("test", name) for name in ("miou", "pixel_accuracy", "class_accuracy")]
   columns.append(("transductive", "miou"))
-  cells = [
-    _cell([scores[split][name] for scores in by_seed.values()]) for split, name in columns
-  ]
+  cells = [_cell(split, name, by_seed) for split, name in columns]
   return f"| {row[2]} | {row[1]} | {seeds} | {' | '.join(cells)} |"
 
 
-def _cell(fractions: list[float]) -> str:
-  """Mean and range in percent, such as "94.65 (94.42 to 94.87)"."""
-  percent = [100 * fraction for fraction in fractions]
+def _cell(split: str, name: str, by_seed: Mapping[int, Scores]) -> str:
+  """Mean and range in percent, such as "94.65 (94.42 to 94.87)"; empty without scores."""
+  found = [scores.get(split, {}).get(name) for scores in by_seed.values()]
+  percent = [100 * fraction for fraction in found if fraction is not None]
+  if not percent:
+    return ""
   mean = f"{statistics.mean(percent):.2f}"
   if len(percent) == 1:
     return mean
   return f"{mean} ({min(percent):.2f} to {max(percent):.2f})"
 
 
-def main(paths: list[str]) -> None:
-  loaded = []
-  for path in paths:
+def load(path: str) -> dict[str, Any]:
+  """A run's results.json.
+
+  Raises:
+    SystemExit: there is none, or it is something else.
+  """
+  try:
     with open(path) as file:
-      loaded.append(json.load(file))
+      found = json.load(file)
+  except (OSError, ValueError) as error:
+    raise SystemExit(f"{path} cannot be read: {error}.") from error
+  wanted = {"name", "recipe", "method", "seed", "stages"}
+  if not isinstance(found, dict) or not wanted <= found.keys():
+    raise SystemExit(f"{path} is no results.json of a run ({', '.join(sorted(wanted))}).")
+  return found
+
+
+def main(paths: list[str]) -> None:
+  if not paths:
+    raise SystemExit("Which runs? Name their results.json files.")
+  loaded = [load(path) for path in paths]
   for pair, lines in markdown(loaded).items():
     print(f"**{pair.replace('mnist', 'MNIST').replace('usps', 'USPS')}**\n")
     print("\n".join(lines) + "\n")

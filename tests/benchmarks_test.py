@@ -1,5 +1,7 @@
 """What the benchmarks print, apart from the times."""
 
+import pytest
+
 from benchmarks import erfnet_step, lenet_step, table
 
 
@@ -62,6 +64,37 @@ def test_the_table_has_a_row_a_method_and_all_its_seeds():
     "| gam | best | last step | 0 | 98.00 | 98.00 |  |",
     "| gam | best | average | 0 | 98.50 | 98.50 |  |",
   ]
+
+
+def test_the_table_leaves_out_what_is_no_result_and_says_so(capsys):
+  whole = run("usps_to_mnist-release-gam", 0, source_only=0.6, gaussian=0.7, adapted=0.9)
+  unlabelled = run("usps_to_mnist-release-adda", 0, source_only=0.6, adapted=0.9)
+  unlabelled["stages"]["adapted"] = {}
+  results = [
+    whole,
+    whole,  # named twice
+    run("usps_to_mnist-release-gam", 1, source_only=0.5, gaussian=0.6),  # killed
+    run("usps_to_mnist-release-gam", 0, source_only=0.6, gaussian=0.7, adapted=0.8),
+    unlabelled,
+  ]
+  rows = table.markdown(results)["usps to mnist"][2:]
+  assert rows[-1].startswith("| gam | release | last step | 0 | 90.00 |")
+  assert len(rows) == 3
+  assert capsys.readouterr().err.splitlines() == [
+    "usps_to_mnist-release-gam, seed 1: left out: it has not finished adapted.",
+    "usps_to_mnist-release-gam, seed 0: its gam is left out: another run of this seed has"
+    " other scores.",
+    "usps_to_mnist-release-adda, seed 0: left out: its target has no labelled test split.",
+  ]
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"name": "streets"}'])
+def test_the_table_names_a_file_that_is_no_result(tmp_path, content):
+  path = tmp_path / "results.json"
+  if content is not None:
+    path.write_text(content)
+  with pytest.raises(SystemExit, match=str(path)):
+    table.main([str(path)])
 
 
 def test_scenes_have_a_table_of_their_own():

@@ -98,9 +98,7 @@ class CheckpointsTest(tf.test.TestCase):
         checkpoints.restore_model(other, place, "wide")
     # What it holds besides is another network's, also where the rest would fit.
     checkpoints.Checkpoints(self.folder, {"model": deeper}).save(6, {})
-    with self.assertRaisesRegex(
-      config_lib.UserError, r"it also has .* \[3\] and 1 more"
-    ):
+    with self.assertRaisesRegex(config_lib.UserError, r"it also has .* \[3\] and 1 more"):
       checkpoints.restore_model(model, checkpoints.newest(self.folder), "mine")
     checkpoints.restore_model(model, place, "mine")
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import rich.console
 import rich.progress
+import rich.table
 from absl import logging
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -19,20 +20,28 @@ def bar(title: str, done: int, total: int, unit: str = "steps"):
   """Yields an object with `begin(done)`, at the first step, and `update(done, metrics)`."""
   # Whoever is asked for warnings alone draws no bar: one of several workers does.
   if sys.stderr.isatty() and logging.get_verbosity() >= logging.INFO:
-    columns = (
-      rich.progress.TextColumn("{task.description}"),
-      rich.progress.BarColumn(),
-      rich.progress.MofNCompleteColumn(),
-      rich.progress.TextColumn("{task.fields[rate]}"),
-      rich.progress.TimeRemainingColumn(),
-      rich.progress.TextColumn("{task.fields[losses]}"),
-    )
     console = rich.console.Console(stderr=True)
-    with rich.progress.Progress(*columns, console=console) as shown:
+    with rich.progress.Progress(*_columns(), console=console, expand=True) as shown:
       task = shown.add_task(title, total=total, completed=done, rate="", losses="")
       yield _Bar(shown, task, done, unit)
   else:
     yield _Lines(title, done, total, unit)
+
+
+def _columns() -> list[rich.progress.ProgressColumn]:
+  """Of a bar. A narrow terminal cuts losses short, then the title, and never numbers."""
+
+  def column(min_width: int | None = None, ratio: int | None = None) -> rich.table.Column:
+    return rich.table.Column(no_wrap=True, min_width=min_width, ratio=ratio)
+
+  return [
+    rich.progress.TextColumn("{task.description}", table_column=column()),
+    rich.progress.BarColumn(bar_width=12),
+    rich.progress.MofNCompleteColumn(table_column=column(min_width=11)),
+    rich.progress.TextColumn("{task.fields[rate]}", table_column=column(min_width=12)),
+    rich.progress.TimeRemainingColumn(table_column=column(min_width=7)),
+    rich.progress.TextColumn("{task.fields[losses]}", table_column=column(ratio=1)),
+  ]
 
 
 class _Bar:
