@@ -114,7 +114,9 @@ def test_a_matched_start_needs_matching(field):
 @pytest.mark.parametrize(
   ("field", "value"),
   [("warmup_steps", 5), ("gate_accuracy", 0.6), ("spectral_norm", True),
-   ("schedule", "one_at_a_time"), ("information_weight", 0.5), ("batch_norm", "train")],
+   ("schedule", "one_at_a_time"), ("information_weight", 0.5), ("batch_norm", "train"),
+   ("discriminator", "patch"), ("discriminator_units", (32,)),
+   ("discriminator_slope", 0.2)],
 )  # fmt: skip
 def test_what_needs_discriminators_is_refused_without(field, value):
   fields = {"adapt.objective": "joint_mmd", f"adapt.{field}": value}
@@ -131,6 +133,24 @@ def test_joint_mmd_takes_no_tap_weights():
 def test_information_sets_in_within_the_steps():
   with pytest.raises(config_lib.UserError, match="more than adapt.steps"):
     resolve(**{"adapt.information_after": 20_000, "adapt.information_weight": 0.5})
+
+
+@pytest.mark.parametrize(
+  ("field", "value", "remedy"),
+  [
+    ("data.classes", "a,b", "''"), ("data.crop_height", 20, "0"),
+    ("data.flip", True, "False"), ("augment.brightness", 0.1, "0.0"),
+    ("augment.saturation", 0.1, "0.0"), ("source.class_weight_offset", 1.1, "0.0"),
+  ],
+)  # fmt: skip
+def test_what_is_of_scenes_is_refused_for_digits(field, value, remedy):
+  count = {"data.num_classes": 0} if field == "data.classes" else {}
+  config = resolve(**{field: value, **count})
+  config_lib.check_task(config, "segmentation")
+  with pytest.raises(
+    config_lib.UserError, match=rf"{field} is.*--config.{field}={remedy}\."
+  ):
+    config_lib.check_task(config, "classification")
 
 
 def test_a_gate_needs_adam():

@@ -100,7 +100,13 @@ def small_config(**overrides):
     "loop.log_every": 5, "loop.checkpoint_every": 10, "loop.watch_every": 0,
     "source.cache": "off",
   })  # fmt: skip
+  return _resolved(values, overrides)
+
+
+def _resolved(values, overrides):
   values.update_from_flattened_dict({k.replace("__", "."): v for k, v in overrides.items()})
+  if values.adapt.objective == "joint_mmd":  # has no discriminators that could be small
+    values.adapt.discriminator_units = config_lib.Adapt().discriminator_units
   return config_lib.resolve(values)
 
 
@@ -145,8 +151,7 @@ def scenes_config(**overrides):
   }  # fmt: skip
   values = config_lib.default()
   values.update_from_flattened_dict(options)
-  values.update_from_flattened_dict({k.replace("__", "."): v for k, v in overrides.items()})
-  return config_lib.resolve(values)
+  return _resolved(values, overrides)
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import json
 import math
+import shlex
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -334,6 +335,17 @@ _SECTIONS = {
 }
 
 
+# What joint_mmd, which has no discriminators, has no use for.
+_OF_PLAYERS = (
+  "warmup_steps", "gate_accuracy", "spectral_norm", "schedule", "information_weight",
+  "batch_norm", "discriminator", "discriminator_units", "discriminator_slope",
+)  # fmt: skip
+# What scenes alone have a use for.
+_OF_SCENES = (
+  "data.classes", "data.crop_height", "data.crop_width", "data.flip", "augment.brightness",
+  "augment.contrast", "augment.saturation", "source.class_weight_offset",
+)  # fmt: skip
+
 _PER_MACHINE = ("data.root", "data.cache_mb", "source.cache", "match.memory_mb")
 
 
@@ -363,6 +375,23 @@ def resolve(values: Mapping[str, Any]) -> Config:
   config = Config(**_check_fields(Config, top, ""), **sections)
   _check_together(config)
   return config
+
+
+def check_task(config: Config, task: str) -> None:
+  """Raises UserError if a field is set that the task has no use for.
+
+  Args:
+    task: "classification" or "segmentation", as the data says.
+  """
+  if task != "classification":
+    return
+  for name in _OF_SCENES:
+    value, default = _get(config, name), _get(Config(), name)
+    if value != default:
+      raise UserError(
+        f"{name} is {value!r}, but {config.data.source} is for classification, which has no"
+        f" use for it. Set --config.{name}={default!r}."
+      )
 
 
 def to_json(config: Config) -> str:
@@ -624,22 +653,16 @@ def _check_image_moments(config: Config) -> None:
 
 def _check_players(options: Adapt) -> None:
   """Refuses what an objective without discriminators, and others, would contradict."""
-  without_players = {
-    "warmup_steps": options.warmup_steps > 0,
-    "gate_accuracy": options.gate_accuracy > 0,
-    "spectral_norm": options.spectral_norm,
-    "schedule": options.schedule != "together",
-    "information_weight": options.information_weight > 0,
-    "batch_norm": options.batch_norm != "matched",
-  }
   if options.objective == "joint_mmd":
-    for name in (name for name, is_set in without_players.items() if is_set):
-      raise UserError(
-        f"adapt.{name} is {getattr(options, name)!r}, but adapt.objective 'joint_mmd' (no"
-        f" discriminators, one network for both domains) has no use for it. Set"
-        f" --config.adapt.{name}={getattr(Adapt(), name)} or another"
-        " --config.adapt.objective."
-      )
+    for name in _OF_PLAYERS:
+      value, default = getattr(options, name), getattr(Adapt(), name)
+      if value != default:
+        raise UserError(
+          f"adapt.{name} is {value!r}, but adapt.objective 'joint_mmd' (no discriminators,"
+          " one network for both domains) has no use for it. Set"
+          f" --config.adapt.{name}={shlex.quote(str(default))} or another"
+          " --config.adapt.objective."
+        )
   if options.objective == "joint_mmd" and set(parse_taps(options.taps).values()) != {1.0}:
     raise UserError(
       f"adapt.taps is '{options.taps}', but adapt.objective 'joint_mmd' takes all taps"

@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
   config = config_lib.resolve(_CONFIG.value)
   options = config.data
   root = runtime.data_root(options)
-  data.task(options, root)
+  config_lib.check_task(config, data.task(options, root))
   data.check_files(options, root)
   source = data.load_training("source", True, options, root, config.seed)
   target = data.load_scored(options, root, config.seed)["test"]

@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
   )
   folder.check(config)
   root = runtime.data_root(config.data)
-  data.task(config.data, root)
+  config_lib.check_task(config, data.task(config.data, root))
   data.check_files(config.data, root)
   source = data.load_training("source", True, config.data, root, config.seed)
   # Without labels: adaptation never sees them. Scoring gets its own, with them.

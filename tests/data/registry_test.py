@@ -187,14 +187,6 @@ def test_source_and_target_are_for_one_task(tmp_path):
     data.task(mixed, root)
 
 
-@pytest.mark.parametrize(
-  ("field", "value"), [("classes", "a,b"), ("crop_height", 20), ("flip", True)]
-)
-def test_what_is_of_scenes_is_refused_for_digits(field, value):
-  with pytest.raises(config_lib.UserError, match=f"--config.data.{field}="):
-    data.task(dataclasses.replace(config_lib.Data(), **{field: value}), "")
-
-
 def test_classes_of_other_names_are_refused():
   options = config_lib.Data(source="folder:a", target="folder:b")
 

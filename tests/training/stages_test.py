@@ -31,14 +31,9 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     for name in one:
       self.assertAllEqual(one[name], other[name])
 
-  @parameterized.parameters(
-    "augment.brightness", "augment.saturation", "source.class_weight_offset"
-  )
-  def test_what_scenes_alone_use_is_refused(self, field):
-    config = synthetic.small_config(
-      **{field.replace(".", "__"): 1.0 + 0.1 * ("off" in field)}
-    )
-    with self.assertRaisesRegex(config_lib.UserError, f"{field} is.*--config.{field}=0"):
+  def test_norms_that_a_network_has_not_are_not_trained(self):
+    config = synthetic.small_config(adapt__batch_norm="train")
+    with self.assertRaisesRegex(config_lib.UserError, "lenet has no batch norm. Set"):
       runs.execute(config, self.root, self.path())
     self.assertFalse(os.path.exists(self.path()))
 

@@ -83,22 +83,8 @@ def task(options: config_lib.Data, root: str) -> str:
   Images of your own without labels suit either.
 
   Raises:
-    config.UserError: source and target are not for the same task, or no data sets; a field
-      of segmentation is set for classification.
+    config.UserError: source and target are not for the same task, or no data sets.
   """
-  found = _task(options, root)
-  if found == "classification":
-    for name in ("classes", "crop_height", "crop_width", "flip"):
-      value, default = getattr(options, name), getattr(config_lib.Data(), name)
-      if value != default:
-        raise config_lib.UserError(
-          f"data.{name} is {value!r}, but {options.source} is for classification, which has"
-          f" no use for it. Set --config.data.{name}={default!r}."
-        )
-  return found
-
-
-def _task(options: config_lib.Data, root: str) -> str:
   tasks = {}
   for name in (options.source, options.target):
     module, folder_path = locate(name, root)

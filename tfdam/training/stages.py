@@ -86,8 +86,6 @@ class Run:
     with self.strategy.scope():
       self.source = players.network(dataclasses.replace(config, model=first), "source")
     self._check_task()
-    if self.task == "classification":
-      self._check_light()
     if config.adapt.steps:
       players.tap_weights(config, self.source)
       self._check_matcher()
@@ -112,20 +110,6 @@ class Run:
         " --config.data.source."
       )
 
-  def _check_light(self) -> None:
-    """Raises config.UserError if a field is set that scenes alone have a use for."""
-    config, defaults = self.config, config_lib.Config()
-    for section, name in (
-      ("augment", "brightness"), ("augment", "contrast"), ("augment", "saturation"),
-      ("source", "class_weight_offset"),
-    ):  # fmt: skip
-      value, default = (getattr(getattr(c, section), name) for c in (config, defaults))
-      if value != default:
-        raise config_lib.UserError(
-          f"{section}.{name} is {value}, but {config.data.source} is for classification,"
-          f" which has no use for it. Set --config.{section}.{name}={default:g}."
-        )
-
   def _check_matcher(self) -> None:
     """Raises config.UserError if adaptation could not begin after source training."""
     config = self.config
@@ -134,6 +118,15 @@ class Run:
         "adapt.objective is 'joint_mmd', which compares images, but"
         f" {config.data.source} has scenes with a label for each pixel. Set"
         " --config.adapt.objective=least_squares."
+      )
+    has_norms = any(
+      isinstance(layer, tf.keras.layers.BatchNormalization)
+      for layer in self.source.submodules
+    )
+    if config.adapt.batch_norm == "train" and not has_norms:
+      raise config_lib.UserError(
+        f"adapt.batch_norm is 'train', but {config.model.name} has no batch norm. Set"
+        " --config.adapt.batch_norm=matched."
       )
     if config.adapt.discriminator != "per_location":
       size = players.input_size(config.data)
