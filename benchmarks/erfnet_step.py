@@ -20,8 +20,7 @@ from absl import app, logging
 from benchmarks import peers, timing
 from configs.segmentation import gta5_to_cityscapes_erfnet
 from tfdam import config as config_lib
-from tfdam.matching import drift
-from tfdam.training import loop, players
+from tfdam.training import game, loop, players
 
 # Height, width, images.
 _STEP, _FORWARD = (128, 256, 4), (512, 1024, 1)
@@ -84,15 +83,9 @@ def _step() -> Callable[[], float]:
   """Milliseconds a step of our adaptation, over and over on one batch."""
   height, width, batch = _STEP
   config = _config(*_STEP)
-  source, target = (players.network(config, name) for name in ("source", "target"))
+  source = players.network(config, "source")
   images = tf.random.stateless_uniform([2, batch, height, width, 3], [0, 1])
-  discriminators = players.discriminators(config, source(images[0])["taps"])
-  optimizers = players.adapt_optimizers(config.adapt, target, discriminators)
-  weight_pairs = drift.pair_weights(source.trainable_variables, target.trainable_variables)
-  source.trainable = False
-  (phase,) = players.adapt_phases(
-    config, source, target, discriminators, weight_pairs, optimizers, 1, None
-  )
+  (phase,) = game.set_up(config, source, source, source).phases
   many_steps = loop.compile_steps(phase.step, tf.distribute.get_strategy())
   one_batch = {"source": images[0], "target": images[1]}
   iterator = iter(tf.data.Dataset.from_tensors(one_batch).cache().repeat())

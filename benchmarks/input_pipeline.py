@@ -24,8 +24,7 @@ from configs.segmentation import carla_to_camvid, streets_to_camvid
 from tfdam import config as config_lib
 from tfdam import data, runtime
 from tfdam.data import pairs, scenes
-from tfdam.matching import drift
-from tfdam.training import loop, players
+from tfdam.training import game, loop, players
 
 _BATCHES = flags.DEFINE_integer("batches", 40, "Batches a measurement.", lower_bound=2)
 
@@ -96,17 +95,11 @@ def _images_per_s(config: config_lib.Config, root: str, cache_mb: int) -> float:
 
 def _step_images_per_s(config: config_lib.Config) -> float:
   """Images of both domains that the adaptation step works through in a second."""
-  source, target = (players.network(config, name) for name in ("source", "target"))
+  source = players.network(config, "source")
   size = config.adapt.global_batch_size
   height, width = players.input_size(config.data)
   images = tf.random.stateless_uniform([2, size, height, width, 3], [0, 1])
-  discriminators = players.discriminators(config, source(images[0])["taps"])
-  optimizers = players.adapt_optimizers(config.adapt, target, discriminators)
-  weight_pairs = drift.pair_weights(source.trainable_variables, target.trainable_variables)
-  source.trainable = False
-  phases = players.adapt_phases(
-    config, source, target, discriminators, weight_pairs, optimizers, 1, None
-  )
+  phases = game.set_up(config, source, source, source).phases
   many_steps = loop.compile_steps(phases[-1].step, tf.distribute.get_strategy())
   batch = {"source": images[0], "target": images[1]}
   iterator = iter(tf.data.Dataset.from_tensors(batch).cache().repeat())

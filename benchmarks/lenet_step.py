@@ -23,8 +23,7 @@ from configs.digits import mnist_to_usps
 from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
 from tfdam.data import pairs
-from tfdam.matching import drift
-from tfdam.training import checkpoints, loop, players, records, run_folder
+from tfdam.training import checkpoints, game, loop, players, records, run_folder
 
 _BATCH, _STEPS = 128, 40
 # Multiplications and additions of one image through one layer, a pair each.
@@ -67,22 +66,11 @@ class _Ours:
   """The adaptation step on random images, with the source's taps kept or not."""
 
   def __init__(self, config: config_lib.Config, images: tf.Tensor):
-    self.source = players.network(config, "source")
-    self.target = players.network(config, "target")
-    taps = self.source(images)["taps"]
-    self.discriminators = players.discriminators(config, taps)
-    self.optimizers = players.adapt_optimizers(
-      config.adapt, self.target, self.discriminators
-    )
-    weights = (self.source.trainable_variables, self.target.trainable_variables)
-    weight_pairs = drift.pair_weights(*weights)
-    self.source.trainable = False
-    self.taps = {tap: taps[tap] for tap in self.discriminators}
-    prior = tf.fill([config.data.num_classes], 1.0 / config.data.num_classes)
-    (self.phase,) = players.adapt_phases(
-      config, self.source, self.target, self.discriminators, weight_pairs, self.optimizers,
-      1, prior,
-    )  # fmt: skip
+    source = players.network(config, "source")
+    self.game = game.set_up(config, source, source, source)
+    (self.phase,) = self.game.phases
+    taps = source(images)["taps"]
+    self.taps = {tap: taps[tap] for tap in self.game.discriminators}
 
   def bare(self, batch) -> Callable[[], float]:
     """Milliseconds a step on one batch, over and over: no data, no look up."""
@@ -109,7 +97,7 @@ def _whole_loop(config: config_lib.Config, images) -> Callable[[], float]:
         [loop.Phase("adapt", ours.phase.step, config.adapt.steps)],
         lambda start: pairs.domain_batches(source, source, config, start, kept),
         strategy,
-        checkpoints.Checkpoints(os.path.join(place, "c"), {"model": ours.target}),
+        checkpoints.Checkpoints(os.path.join(place, "c"), {"model": ours.game.target}),
         records.Records(folder),
         config.loop,
       )

@@ -6,7 +6,7 @@ from absl.testing import parameterized
 
 from tests import synthetic
 from tfdam.matching import drift, joint_mmd
-from tfdam.training import players, source_step
+from tfdam.training import game, players, source_step
 
 
 class SourceStepTest(tf.test.TestCase):
@@ -38,18 +38,12 @@ class AdaptStepTest(tf.test.TestCase, parameterized.TestCase):
   def make(self, num_replicas=1, warmup=False, **overrides):
     self.config = synthetic.small_config(**overrides)
     self.source = players.network(self.config, "source")
-    self.target = players.network(self.config, "target")
-    taps = self.target(tf.zeros([1, 28, 28, 1]))["taps"]
-    self.players = players.discriminators(self.config, taps)
-    optimizers = players.adapt_optimizers(self.config.adapt, self.target, self.players)
-    pairs = drift.pair_weights(
-      self.source.trainable_variables, self.target.trainable_variables
+    prior = np.full([10], 0.1)
+    made = game.set_up(
+      self.config, self.source, self.source, self.source, num_replicas, prior
     )
-    phases = players.adapt_phases(
-      self.config, self.source, self.target, self.players, pairs, optimizers, num_replicas,
-      tf.fill([10], 0.1),
-    )  # fmt: skip
-    return phases[0].step if warmup else phases[-1].step
+    self.target, self.players, self.phases = made.target, made.discriminators, made.phases
+    return self.phases[0].step if warmup else self.phases[-1].step
 
   def batch(self):
     images = {
@@ -109,7 +103,7 @@ class AdaptStepTest(tf.test.TestCase, parameterized.TestCase):
       )
       distance = sum(
         tf.reduce_sum((v - a) ** 2)
-        for v, a in zip(variables, self.source.trainable_variables)
+        for v, a in zip(variables, self.source.variables)
       )
       loss = 0.3 * alignment + 2.0 * distance
     expected = [v - g for v, g in zip(variables, tape.gradient(loss, variables))]
@@ -151,35 +145,26 @@ class AdaptStepTest(tf.test.TestCase, parameterized.TestCase):
   def test_one_at_a_time_adds_taps_in_order(self):
     self.make(adapt__taps="fc4,fc3:0.1,conv2:0.1", adapt__schedule="one_at_a_time",
               adapt__steps=20, adapt__warmup_steps=5)  # fmt: skip
-    optimizers = players.adapt_optimizers(self.config.adapt, self.target, self.players)
-    phases = players.adapt_phases(
-      self.config, self.source, self.target, self.players, [], optimizers, 1, None
-    )
     self.assertEqual(
-      [(phase.name, phase.num_steps) for phase in phases],
+      [(phase.name, phase.num_steps) for phase in self.phases],
       [("warmup fc4", 5), ("adapt fc4", 6), ("warmup fc3", 5), ("adapt fc4+fc3", 7),
        ("warmup conv2", 5), ("adapt fc4+fc3+conv2", 7)],
     )  # fmt: skip
-    self.assertEqual(sum(phase.num_steps for phase in phases[1::2]), 20)
+    self.assertEqual(sum(phase.num_steps for phase in self.phases[1::2]), 20)
 
   def test_information_sets_in_after_its_steps_and_moves_what_no_tap_reaches(self):
     self.make(
       adapt__steps=20, adapt__warmup_steps=5, adapt__information_weight=1.0,
       adapt__information_after=15, adapt__taps="conv1", adapt__drift_weight=0.0,
     )  # fmt: skip
-    optimizers = players.adapt_optimizers(self.config.adapt, self.target, self.players)
-    phases = players.adapt_phases(
-      self.config, self.source, self.target, self.players, [(tf.zeros(1), tf.zeros(1))],
-      optimizers, 1, tf.fill([10], 0.1),
-    )  # fmt: skip
     self.assertEqual(
-      [(phase.name, phase.num_steps) for phase in phases],
+      [(phase.name, phase.num_steps) for phase in self.phases],
       [("warmup conv1", 5), ("adapt conv1", 15), ("adapt conv1, information", 5)],
     )
     before = self.target.fc4.kernel.numpy()
-    phases[1].step(self.batch())
+    self.phases[1].step(self.batch())
     self.assertAllEqual(self.target.fc4.kernel, before)
-    metrics = phases[2].step(self.batch())
+    metrics = self.phases[2].step(self.batch())
     self.assertIn("loss/information", metrics)
     self.assertNotAllEqual(self.target.fc4.kernel, before)
 

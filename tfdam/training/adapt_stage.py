@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -11,9 +10,9 @@ from absl import logging
 
 from tfdam import config as config_lib
 from tfdam.data import pairs
-from tfdam.matching import drift
 from tfdam.training import checkpoints as checkpoints_lib
 from tfdam.training import context as context_lib
+from tfdam.training import game as game_lib
 from tfdam.training import loop, players, workers
 from tfdam.training import source_taps as source_taps_lib
 from tfdam.training import watch as watch_lib
@@ -53,41 +52,31 @@ def adapt(
   workers.announce(context.strategy, "adapted")
   networks = {"source": source, "matched": matched}
   with context.strategy.scope():
-    target = players.network(config, "target", "adapted")
-    target.set_weights(networks[options.init].get_weights())
-    size = players.input_size(config.data)
-    taps = target(tf.zeros([1, *size, config.data.channels]))["taps"]
-    discriminators = players.discriminators(config, taps)
-    optimizers = players.adapt_optimizers(options, target, discriminators)
-    averaged = target
+    game = game_lib.set_up(
+      config, source, networks[options.init], networks[options.drift_anchor],
+      context.strategy.num_replicas_in_sync, context.label_prior(),
+    )  # fmt: skip
+    target = averaged = game.target
     if options.ema_momentum:
       averaged = players.network(config, "averaged", "adapted")
-  anchor = networks[options.drift_anchor]
-  # Pair before freezing: a frozen network has no trainable variables.
-  weight_pairs = drift.pair_weights(anchor.trainable_variables, target.trainable_variables)
-  source.trainable = False
-  if discriminators:
-    _log_taps(config, taps, discriminators)
-  phases = players.adapt_phases(
-    config, source, target, discriminators, weight_pairs, optimizers,
-    context.strategy.num_replicas_in_sync, context.label_prior(),
-  )  # fmt: skip
+  if game.discriminators:
+    _log_taps(config, game)
   checkpoints = context.checkpoints(
     "adapted",
     {
       "model": averaged,
-      "optimizer": optimizers[0],
-      "discriminators": discriminators,
-      "discriminator_optimizers": optimizers[1],
+      "optimizer": game.optimizers[0],
+      "discriminators": game.discriminators,
+      "discriminator_optimizers": game.optimizers[1],
       **({} if averaged is target else {"target": target}),
     },
-    functools.partial(players.update_average, optimizers[0], target, averaged),
+    functools.partial(players.update_average, game.optimizers[0], target, averaged),
   )
   source_taps = _source_taps(context, source, checkpoints)
   watch = context.watch("adapted", source, target)
   rate = loop.run(
     "adapted",
-    phases,
+    game.phases,
     lambda start: pairs.domain_batches(
       context.domains.source, context.domains.target, config, start, source_taps,
       context.share,
@@ -98,8 +87,7 @@ def adapt(
     config.loop,
     watch,
   )  # fmt: skip
-  num_steps = sum(phase.num_steps for phase in phases)
-  return Adapted(averaged, target, num_steps, rate, watch)
+  return Adapted(averaged, target, game.num_steps, rate, watch)
 
 
 def _source_taps(
@@ -130,16 +118,12 @@ def _source_taps(
   )
 
 
-def _log_taps(
-  config: config_lib.Config,
-  taps: Mapping[str, tf.Tensor],
-  discriminators: players.Models,
-) -> None:
+def _log_taps(config: config_lib.Config, game: game_lib.Game) -> None:
   weights = config_lib.parse_taps(config.adapt.taps)
   rows = [
-    f"  {tap:10} {tuple(taps[tap].shape[1:])!s:16} {weights[tap]:8g}"
-    f" {discriminators[tap].count_params():12,}"
-    for tap in discriminators
+    f"  {tap:10} {tuple(game.taps[tap].shape[1:])!s:16} {weights[tap]:8g}"
+    f" {discriminator.count_params():12,}"
+    for tap, discriminator in game.discriminators.items()
   ]
   header = f"  {'tap':10} {'shape':16} {'weight':>8} {'D parameters':>12}"
   logging.info("adapted: discriminators\n%s", "\n".join([header, *rows]))

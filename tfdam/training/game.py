@@ -1,0 +1,66 @@
+"""Sets the game of adaptation up: who plays, and in which phases (Sec. 4.2)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam.matching import drift
+from tfdam.training import loop, players
+
+
+class Game(NamedTuple):
+  """The target network against its discriminators, before the first step.
+
+  Attributes:
+    target: moves; starts with another network's weights.
+    taps: its activations for one black image, {tap: [1, ...]}.
+    discriminators: {tap: discriminator}; empty where an objective plays without.
+    optimizers: (the target's, {tap: its discriminator's}), slots built.
+    phases: in their order.
+  """
+
+  target: tf.keras.Model
+  taps: dict[str, tf.Tensor]
+  discriminators: players.Models
+  optimizers: tuple[Any, dict[str, Any]]
+  phases: list[loop.Phase]
+
+  @property
+  def num_steps(self) -> int:
+    """Of all phases, warm-ups among them."""
+    return sum(phase.num_steps for phase in self.phases)
+
+
+def set_up(
+  config: config_lib.Config,
+  source: tf.keras.Model,
+  start: tf.keras.Model,
+  anchor: tf.keras.Model,
+  num_replicas: int = 1,
+  prior: np.ndarray | None = None,
+) -> Game:
+  """Builds the players; in the scope of the strategy that they will train under.
+
+  Args:
+    source: trained; frozen from here on.
+    start: whose weights the target starts with.
+    anchor: whose weights the drift term keeps it close to.
+    prior: float [classes], the source's label frequencies, for information maximisation.
+  """
+  target = players.network(config, "target", "adapted")
+  target.set_weights(start.get_weights())
+  size = players.input_size(config.data)
+  taps = target(tf.zeros([1, *size, config.data.channels]))["taps"]
+  discriminators = players.discriminators(config, taps)
+  optimizers = players.adapt_optimizers(config.adapt, target, discriminators)
+  # Pair before freezing: a frozen network has no trainable variables.
+  weight_pairs = drift.pair_weights(anchor.trainable_variables, target.trainable_variables)
+  source.trainable = False
+  phases = players.adapt_phases(
+    config, source, target, discriminators, weight_pairs, optimizers, num_replicas, prior
+  )
+  return Game(target, taps, discriminators, optimizers, phases)
