@@ -44,7 +44,7 @@ def to_int8(
   """Static quantisation (QDQ): weights symmetric a channel, activations symmetric.
 
   Weights take 7 of their 8 bits: without VNNI, x86 adds two products in 16 bits, which
-  saturate with 8. The same file then gives the same labels on every CPU.
+  saturate with 8.
 
   Args:
     samples: unlabelled training images of the target: the domain that it will see.
