@@ -102,8 +102,7 @@ class AdaptStepTest(tf.test.TestCase, parameterized.TestCase):
         for tap, d in self.players.items()
       )
       distance = sum(
-        tf.reduce_sum((v - a) ** 2)
-        for v, a in zip(variables, self.source.variables)
+        tf.reduce_sum((v - a) ** 2) for v, a in zip(variables, self.source.variables)
       )
       loss = 0.3 * alignment + 2.0 * distance
     expected = [v - g for v, g in zip(variables, tape.gradient(loss, variables))]
