@@ -550,7 +550,9 @@ def _open(path: str, provider: str, threads: int) -> ort.InferenceSession:
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
   chosen = [(name, _OPTIONS.get(name, {})) for name in _PROVIDERS[provider]]
   try:
-    session = ort.InferenceSession(path, options, providers=chosen, enable_fallback=0)
+    # Older releases print that they fall back; what they became is looked at below.
+    with contextlib.redirect_stdout(io.StringIO()):
+      session = ort.InferenceSession(path, options, providers=chosen, enable_fallback=0)
   except Exception as error:  # as in _run
     if provider == "cpu":
       raise ModelError(f"ONNX Runtime cannot load {path}: {_first_line(error)}") from error
@@ -600,7 +602,8 @@ def _check_libraries(provider: str) -> None:
 
 def _does_not_start(provider: str, reason: str) -> ProviderError:
   reason = reason.rstrip(".")
-  package = f"{getattr(ort, 'package_name', 'onnxruntime')} {ort.__version__}"
+  # Both are empty in some releases.
+  package = f"{getattr(ort, 'package_name', '') or 'ONNX Runtime'} {ort.__version__}"
   built_with = getattr(ort, "cuda_version", "")
   return ProviderError(
     provider,

@@ -20,6 +20,7 @@ import http.client
 import importlib.util
 import json
 import os
+import socket
 import sys
 import urllib.error
 import urllib.parse
@@ -37,6 +38,8 @@ _IMAGE, _BYTES, _LABELS = "image", "image_bytes", "labels"
 _SIGNATURES = {_IMAGE: "serving_default", _BYTES: "predict_bytes"}
 _ENDINGS = (".png", ".jpg", ".jpeg")
 _MAX_TIMEOUT_S = 86_400
+# Before Python 3.10 these are two.
+_TIMEOUTS = (TimeoutError, socket.timeout)
 
 
 class ServingError(Exception):
@@ -132,12 +135,12 @@ class RestClient:
         answer = response.read()
     except urllib.error.HTTPError as error:
       raise _refused(url, f"HTTP status {error.code}", _said(error.read())) from error
-    except TimeoutError as error:
+    except _TIMEOUTS as error:
       raise _too_slow(url, self._timeout_s) from error
     # UnicodeError: of a host name with an empty part.
     except (OSError, http.client.HTTPException, UnicodeError) as error:
       reason = getattr(error, "reason", error)
-      if isinstance(reason, TimeoutError):
+      if isinstance(reason, _TIMEOUTS):
         raise _too_slow(url, self._timeout_s) from error
       raise _unreachable(url, str(reason) or repr(reason), "REST", 8501) from error
     try:
