@@ -88,6 +88,13 @@ def test_the_table_leaves_out_what_is_no_result_and_says_so(capsys):
   ]
 
 
+def test_a_score_that_is_null_counts_in_no_mean():
+  runs = [run("own-release-gaussian", i, source_only=0.6, gaussian=0.7) for i in range(2)]
+  runs[0]["stages"]["gaussian"]["test"]["accuracy"] = None
+  [line] = table.markdown(runs)["own"][2:]
+  assert line == "| gaussian | release |  | 0, 1 | 70.00 | 70.00 (70.00 to 70.00) |  |"
+
+
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"name": "streets"}'])
 def test_the_table_names_a_file_that_is_no_result(tmp_path, content):
   path = tmp_path / "results.json"

@@ -72,6 +72,12 @@ def test_a_segmentation_has_a_column_for_each_score(streets, capsys):
   assert output.endswith("Note: a note\n")
 
 
+def test_a_score_that_is_null_is_a_gap(streets, capsys):
+  streets["source_only"]["test"]["class_accuracy"] = None
+  report.print_stages(streets, "streets", task="segmentation")
+  assert cells(capsys.readouterr().out)[1][1:4] == ["58.33", "75.00", "-"]
+
+
 def test_a_segmentation_without_test_labels_shows_what_there_is(streets, capsys):
   del streets["source_only"]["test"], streets["gaussian"]
   report.print_stages(streets, "streets", task="segmentation")

@@ -1,13 +1,14 @@
 """Whose run folder it is, before anything is written."""
 
 import json
+import math
 import os
 
 import pytest
 
 from tests import synthetic
 from tfdam import config as config_lib
-from tfdam.training import run_folder
+from tfdam.training import records, run_folder
 
 
 def claim(path, config, digests=None):
@@ -40,6 +41,24 @@ def test_claiming_writes_what_the_run_is(tmp_path):
   assert run["notes"] == ["a note"]
   assert run["sessions"][0]["packages"]["tensorflow"].startswith("2.15")
   release(folder)
+
+
+def test_what_json_has_no_number_for_is_null(tmp_path):
+  folder = run_folder.RunFolder(str(tmp_path))
+  record = records.Records(folder)
+  scores = {"miou": 0.5, "iou_per_class": [0.5, None, math.nan, (math.inf, 2)]}
+  folder.write_json("results.json", {"stages": {"gaussian": scores}})
+  record.write("gaussian", 3, {"loss/a": math.nan, "loss/b": -math.inf, "loss/c": 1.0}, "p")
+
+  def refuse(constant):
+    raise AssertionError(f"{constant} is no JSON")
+
+  for name in ("results.json", "metrics.jsonl"):
+    json.loads((tmp_path / name).read_text(), parse_constant=refuse)
+  expected = {"miou": 0.5, "iou_per_class": [0.5, None, None, [None, 2]]}
+  assert folder.read_json("results.json")["stages"]["gaussian"] == expected
+  [line] = record.read("gaussian", "p")
+  assert (line["loss/a"], line["loss/b"], line["loss/c"]) == (None, None, 1.0)
 
 
 def test_a_second_session_is_added(tmp_path):

@@ -24,7 +24,8 @@ class Records:
 
   def write(self, stage: str, step: int, values: Mapping[str, float], phase: str) -> None:
     """Adds one line, and one point to each of the stage's curves."""
-    line = json.dumps({"stage": stage, "phase": phase, "step": step, **values})
+    content = {"stage": stage, "phase": phase, "step": step, **values}
+    line = json.dumps(run_folder.strict(content))
     with open(self.folder.join(_FILE), "a") as file:
       file.write(line + "\n")
     with self._writer(stage).as_default(step=step):

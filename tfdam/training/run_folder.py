@@ -16,6 +16,7 @@ import fcntl
 import glob
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import subprocess
@@ -163,7 +164,7 @@ class RunFolder:
         ) from error
 
   def write_json(self, name: str, values: Mapping[str, Any]) -> None:
-    self.write_text(name, json.dumps(values, indent=2) + "\n")
+    self.write_text(name, json.dumps(strict(values), indent=2) + "\n")
 
   def write_text(self, name: str, text: str) -> None:
     """Replaces a file in one move: a reader or a kill finds the old or the new one."""
@@ -173,6 +174,15 @@ class RunFolder:
       file.flush()
       os.fsync(file.fileno())
     os.replace(partial, self.join(name))
+
+
+def strict(value: Any) -> Any:
+  """The same, with None for what is infinite or no number: JSON has neither."""
+  if isinstance(value, Mapping):
+    return {name: strict(item) for name, item in value.items()}
+  if isinstance(value, (list, tuple)):
+    return [strict(item) for item in value]
+  return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def refuse_pattern(path: str, flag: str) -> None:

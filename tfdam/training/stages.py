@@ -273,10 +273,11 @@ class Run:
     # Nothing on a worker beside the chief, if an earlier session scored this stage.
     scores = results["stages"].get(stage, {})
     headline = report.HEADLINE[self.task]
-    values = {f"metric/{split}_{headline}": s[headline] for split, s in scores.items()}
-    if values and not self.records.has(stage, _EVALUATION):
+    found = {s: of[headline] for s, of in scores.items() if of[headline] is not None}
+    if found and not self.records.has(stage, _EVALUATION):
+      values = {f"metric/{split}_{headline}": value for split, value in found.items()}
       self.records.write(stage, step, values, _EVALUATION)
-      shown = ", ".join(f"{split} {100 * s[headline]:.2f} %" for split, s in scores.items())
+      shown = ", ".join(f"{split} {100 * value:.2f} %" for split, value in found.items())
       logging.info("%s: %s %s.", stage, headline, shown)
     timing = results.get("timing", {"source_steps_per_s": None, "adapt_steps_per_s": None})
     timing.update({name: rate for name, rate in self.rates.items() if not math.isnan(rate)})
