@@ -1,5 +1,6 @@
 """`python -m tfdam.train` killed, told to end, or with a damaged checkpoint: it goes on."""
 
+import glob
 import json
 import os
 import random
@@ -38,6 +39,16 @@ class KilledRunTest(tf.test.TestCase):
     # The curves are whole and without repeats.
     lines = [open(os.path.join(path, "metrics.jsonl")).read() for path in (one, other)]
     self.assertEqual(*lines)
+    self.assertEqual(*(self.points(path) for path in (one, other)))
+
+  def points(self, path):
+    """Every (run, name, step) in TensorBoard's files, but for those of pictures."""
+    found = []
+    for file in glob.glob(os.path.join(path, "summaries", "*", "*tfevents*")):
+      run = os.path.basename(os.path.dirname(file))
+      for event in tf.compat.v1.train.summary_iterator(file):
+        found += [(run, value.tag, event.step) for value in event.summary.value]
+    return sorted(point for point in found if point[0] != "panels")
 
   def test_killed_at_random_steps_ends_bit_identical(self):
     total = programs.lines_written(self.whole)

@@ -5,6 +5,7 @@ import math
 import os
 
 import pytest
+import tensorflow as tf
 
 from tests import synthetic
 from tfdam import config as config_lib
@@ -59,6 +60,35 @@ def test_what_json_has_no_number_for_is_null(tmp_path):
   assert folder.read_json("results.json")["stages"]["gaussian"] == expected
   [line] = record.read("gaussian", "p")
   assert (line["loss/a"], line["loss/b"], line["loss/c"]) == (None, None, 1.0)
+
+
+def test_what_a_killed_session_saw_past_its_checkpoint_is_forgotten(tmp_path):
+  def steps(name):
+    paths = sorted((tmp_path / "summaries" / name).glob("*tfevents*"))
+    every = [e for p in paths for e in tf.compat.v1.train.summary_iterator(str(p))]
+    assert all(e.file_version for e in every if not e.HasField("summary"))
+    return [e.step for e in every if e.HasField("summary")]
+
+  killed = records.Records(run_folder.RunFolder(str(tmp_path)))
+  for step in (5, 10, 15):
+    killed.write("adapted", step, {"loss/a": 1.0}, "p")
+    killed.write_histograms("adapted_target", step, {"fc3": tf.zeros([3])})
+    killed.write("adaptation", step, {"loss/a": 1.0}, "p")  # another stage
+  # The kill came while an event was written.
+  [path] = (tmp_path / "summaries" / "adapted").glob("*tfevents*")
+  path.write_bytes(path.read_bytes()[:-3])
+  resumed = records.Records(run_folder.RunFolder(str(tmp_path)))
+  resumed.forget_after("adapted", 5)
+  for step in (10, 15):
+    resumed.write("adapted", step, {"loss/a": 2.0}, "p")
+  assert steps("adapted") == [5, 10, 15]
+  assert steps("adapted_target") == [5]
+  assert steps("adaptation") == [5, 10, 15]
+  resumed.forget_after("adapted", 10)  # what it has open itself
+  resumed.write("adapted", 15, {"loss/a": 2.0}, "p")
+  assert sorted(steps("adapted")) == [5, 10, 15]
+  resumed.forget_after("adapted", -1)
+  assert steps("adapted") == steps("adapted_target") == []
 
 
 def test_a_second_session_is_added(tmp_path):

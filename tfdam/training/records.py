@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import struct
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -56,7 +58,7 @@ class Records:
     return bool(self.read(stage, phase))
 
   def forget_after(self, stage: str, step: int) -> None:
-    """Drops a stage's lines past a step: a resumed run writes them again."""
+    """Drops what a stage wrote past a step: a resumed run writes it again."""
     if os.path.exists(self.folder.join(_FILE)):
       # A kill may have cut the last one's newline off.
       kept = [
@@ -65,6 +67,24 @@ class Records:
         if r["stage"] != stage or r["step"] <= step
       ]
       self.folder.write_text(_FILE, "".join(kept))
+    runs = glob.glob(glob.escape(self.folder.join("summaries", stage)) + "*")
+    for run in (os.path.basename(path) for path in runs):
+      if run == stage or run.startswith(f"{stage}_"):
+        self._forget_events(run, step)
+
+  def _forget_events(self, run: str, step: int) -> None:
+    """Drops points past a step: TensorBoard would draw both sessions' on one curve."""
+    if run in self._writers:
+      self._writers.pop(run).close()
+    folder = self.folder.join("summaries", run)
+    for path in glob.glob(os.path.join(glob.escape(folder), "*tfevents*")):
+      events = list(_whole_events(path))
+      kept = [e for e in events if e.step <= step or not e.has_points]
+      if len(kept) < len(events):
+        partial = os.path.join(folder, "partial")  # no name that TensorBoard reads
+        with open(partial, "wb") as file:
+          file.writelines(event.framed for event in kept)
+        os.replace(partial, path)
 
   def _writer(self, run: str) -> tf.summary.SummaryWriter:
     if run not in self._writers:
@@ -82,3 +102,25 @@ class Records:
           yield line, json.loads(line)
         except ValueError:  # a kill cut it off
           continue
+
+
+class _Event(NamedTuple):
+  """An entry of an event file, its bytes as they stand there."""
+
+  framed: bytes
+  step: int
+  has_points: bool
+
+
+def _whole_events(path: str) -> Iterator[_Event]:
+  """Yields what stands before the place where a kill cut the file off, if one did."""
+  # TensorFlow has two readers of TFRecords: one warns that it is deprecated, and tf.data's
+  # iterators may take a minute to end (data/pairs.py).
+  with open(path, "rb") as file:
+    while len(header := file.read(12)) == 12:  # a length and its checksum
+      (length,) = struct.unpack("<Q", header[:8])
+      body = file.read(length + 4)
+      if len(body) < length + 4:
+        return
+      event = tf.compat.v1.Event.FromString(body[:length])
+      yield _Event(header + body, event.step, event.HasField("summary"))

@@ -238,6 +238,7 @@ class Run:
     if checkpoints.restore() is not None:
       return matched
     matched.set_weights(self.source.get_weights())
+    self.records.forget_after("gaussian", -1)  # of a session that was killed
 
     def images(examples):
       chosen = pairs.subset(examples, options.max_images, config.seed)
