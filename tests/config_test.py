@@ -130,6 +130,16 @@ def test_joint_mmd_takes_no_tap_weights():
   resolve(**{"adapt.objective": "joint_mmd", "adapt.taps": "fc3,fc4"})
 
 
+@pytest.mark.parametrize("switch", ["source.augment", "adapt.augment"])
+def test_moves_of_images_that_none_makes_are_told(switch):
+  fields = {"augment.rotation": 20.0}
+  [said] = config_lib.unused(resolve(**fields), ["augment.rotation", "seed"])
+  assert said.startswith("augment.rotation is 20.0, which changes nothing: neither")
+  assert config_lib.unused(resolve(**fields, **{switch: True}), ["augment.rotation"]) == []
+  # Configs of scenes set them for whoever turns them on.
+  assert config_lib.unused(resolve(**fields), []) == []
+
+
 def test_information_sets_in_within_the_steps():
   with pytest.raises(config_lib.UserError, match="more than adapt.steps"):
     resolve(**{"adapt.information_after": 20_000, "adapt.information_weight": 0.5})

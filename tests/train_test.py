@@ -92,8 +92,11 @@ def test_a_run_folder_alone_is_continued_with_its_config(cut, root):
 def test_without_data_it_ends_before_tensorflow_starts(tmp_path):
   # A tensorflow that cannot be imported proves that it was not.
   (tmp_path / "tensorflow.py").write_text("raise SystemExit('tensorflow was imported')")
-  message = programs.refused(tmp_path / "run", str(tmp_path / "none"), cwd=tmp_path)
+  message = programs.refused(
+    *(tmp_path / "run", str(tmp_path / "none"), "--config.augment.shear=0.2"), cwd=tmp_path
+  )
   for part in (
+    "augment.shear is 0.2, which changes nothing",
     "none/mnist",
     "none/usps",
     "train-images-idx3-ubyte",

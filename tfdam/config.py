@@ -240,6 +240,11 @@ class Adapt:
   # into so many MiB; 0: never.
   cache_taps_mb: int = _field(1024, low=0)
 
+  @property
+  def is_joint(self) -> bool:
+    """JAN: the taps are compared as they are, and one network sees both domains."""
+    return self.objective == "joint_mmd"
+
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
@@ -392,6 +397,23 @@ def check_task(config: Config, task: str) -> None:
         f"{name} is {value!r}, but {config.data.source} is for classification, which has no"
         f" use for it. Set --config.{name}={default!r}."
       )
+
+
+def unused(config: Config, given: Iterable[str]) -> list[str]:
+  """Sentences on what flags set although it changes nothing in this run.
+
+  Args:
+    given: names of the fields that flags set. Config files set the section augment for
+      whoever turns it on, and are no mistake.
+  """
+  if config.source.augment or config.adapt.augment:
+    return []
+  return [
+    f"{name} is {_get(config, name)!r}, which changes nothing: neither source.augment nor"
+    " adapt.augment is True."
+    for name in given
+    if name.startswith("augment.")
+  ]
 
 
 def to_json(config: Config) -> str:
@@ -653,7 +675,7 @@ def _check_image_moments(config: Config) -> None:
 
 def _check_players(options: Adapt) -> None:
   """Refuses what an objective without discriminators, and others, would contradict."""
-  if options.objective == "joint_mmd":
+  if options.is_joint:
     for name in _OF_PLAYERS:
       value, default = getattr(options, name), getattr(Adapt(), name)
       if value != default:
@@ -663,7 +685,7 @@ def _check_players(options: Adapt) -> None:
           f" --config.adapt.{name}={shlex.quote(str(default))} or another"
           " --config.adapt.objective."
         )
-  if options.objective == "joint_mmd" and set(parse_taps(options.taps).values()) != {1.0}:
+  if options.is_joint and set(parse_taps(options.taps).values()) != {1.0}:
     raise UserError(
       f"adapt.taps is '{options.taps}', but adapt.objective 'joint_mmd' takes all taps"
       " together; expected names without weights. Set --config.adapt.taps, such as"

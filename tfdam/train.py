@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from absl import flags
+from absl import flags, logging
 from ml_collections import config_flags
 
 from tfdam import cluster, data, runtime
@@ -32,6 +32,9 @@ def main(argv: list[str]) -> None:
   if len(argv) > 1:
     raise config_lib.UserError(f"'{argv[1]}' is no flag. Did you mean --config={argv[1]}?")
   config = config_lib.resolve(_CONFIG.value)
+  given = config_flags.get_override_values(flags.FLAGS["config"])
+  for sentence in config_lib.unused(config, given):
+    logging.warning("%s", sentence)
   cluster.find(config.runtime)  # TF_CONFIG, if it counts
   folder = run_folder.RunFolder(
     runtime.resolve_path(_WORKDIR.value or os.path.join("runs", config.name))

@@ -75,7 +75,7 @@ def domain_batches(
   size = options.global_batch_size
   read_target = feeds.feed(target, config.data, labels=False)
   # Joint MMD alone trains on the source's labels as well.
-  with_labels = options.objective == "joint_mmd"
+  with_labels = options.is_joint
   read_source = feeds.feed(source, config.data, labels=with_labels)
 
   def changed(found, step, stream):

@@ -100,7 +100,7 @@ def _source_taps(
   images = context.domains.source
   needs_images = (
     options.augment
-    or options.objective == "joint_mmd"
+    or options.is_joint
     or config.data.flip
     or players.input_size(config.data) != (config.data.height, config.data.width)
   )

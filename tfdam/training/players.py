@@ -49,7 +49,8 @@ def network(
   if share and not num_norms:
     raise config_lib.UserError(
       f"match.image_moments is {share}, but {config.model.name} has no batch norms of maps."
-      " Set --config.match.image_moments=0 or --config.model.name=erfnet."
+      " Set --config.match.image_moments=0, or --config.model.name to a network that has"
+      " some (lenet_bn; erfnet or drn26 of scenes)."
     )
   data = config.data
   height, width = input_size(data)
@@ -126,7 +127,7 @@ def discriminators(config: config_lib.Config, taps: Mapping[str, tf.Tensor]) -> 
     taps: activations to learn the shapes from.
   """
   options = config.adapt
-  if options.objective not in matching.OBJECTIVES:  # joint_mmd plays without
+  if options.is_joint:
     return {}
   num_outputs = matching.OBJECTIVES[options.objective].NUM_OUTPUTS
   wrap = _spectral_norm() if options.spectral_norm else None
@@ -233,7 +234,7 @@ def adapt_phases(
   options = config.adapt
   weights = config_lib.parse_taps(options.taps)
   target_optimizer, player_optimizers = optimizers
-  if options.objective == "joint_mmd":
+  if options.is_joint:
     joint = joint_step.JointStep(
       target, list(weights), weight_pairs, target_optimizer, options, num_replicas
     )

@@ -113,7 +113,7 @@ class Run:
   def _check_matcher(self) -> None:
     """Raises config.UserError if adaptation could not begin after source training."""
     config = self.config
-    if config.adapt.objective == "joint_mmd" and self.task == "segmentation":
+    if config.adapt.is_joint and self.task == "segmentation":
       raise config_lib.UserError(
         "adapt.objective is 'joint_mmd', which compares images, but"
         f" {config.data.source} has scenes with a label for each pixel. Set"
