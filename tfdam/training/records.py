@@ -5,12 +5,12 @@ from __future__ import annotations
 import glob
 import json
 import os
-import struct
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.backend.event_processing import event_file_loader
 
 from tfdam.training import run_folder
 
@@ -78,12 +78,14 @@ class Records:
       self._writers.pop(run).close()
     folder = self.folder.join("summaries", run)
     for path in glob.glob(os.path.join(glob.escape(folder), "*tfevents*")):
-      events = list(_whole_events(path))
-      kept = [e for e in events if e.step <= step or not e.has_points]
+      # What stands before the place where a kill cut the file off, if one did.
+      events = list(event_file_loader.RawEventFileLoader(path).Load())
+      kept = [event for event in events if not _is_point_after(step, event)]
       if len(kept) < len(events):
         partial = os.path.join(folder, "partial")  # no name that TensorBoard reads
-        with open(partial, "wb") as file:
-          file.writelines(event.framed for event in kept)
+        with tf.io.TFRecordWriter(partial) as file:
+          for event in kept:
+            file.write(event)
         os.replace(partial, path)
 
   def _writer(self, run: str) -> tf.summary.SummaryWriter:
@@ -104,23 +106,7 @@ class Records:
           continue
 
 
-class _Event(NamedTuple):
-  """An entry of an event file, its bytes as they stand there."""
-
-  framed: bytes
-  step: int
-  has_points: bool
-
-
-def _whole_events(path: str) -> Iterator[_Event]:
-  """Yields what stands before the place where a kill cut the file off, if one did."""
-  # TensorFlow has two readers of TFRecords: one warns that it is deprecated, and tf.data's
-  # iterators may take a minute to end (data/pairs.py).
-  with open(path, "rb") as file:
-    while len(header := file.read(12)) == 12:  # a length and its checksum
-      (length,) = struct.unpack("<Q", header[:8])
-      body = file.read(length + 4)
-      if len(body) < length + 4:
-        return
-      event = tf.compat.v1.Event.FromString(body[:length])
-      yield _Event(header + body, event.step, event.HasField("summary"))
+def _is_point_after(step: int, serialized: bytes) -> bool:
+  """Whether an event is a point of a curve past a step; others are the file's own."""
+  event = tf.compat.v1.Event.FromString(serialized)
+  return event.step > step and event.HasField("summary")
