@@ -101,6 +101,10 @@ class CheckpointsTest(tf.test.TestCase):
     with self.assertRaisesRegex(config_lib.UserError, r"it also has .* \[3\] and 1 more"):
       checkpoints.restore_model(model, checkpoints.newest(self.folder), "mine")
     checkpoints.restore_model(model, place, "mine")
+    renamed = tf.keras.Model()
+    renamed.inner = model
+    with self.assertRaisesRegex(config_lib.UserError, "its variables have other names"):
+      checkpoints.restore_model(renamed, place, "renamed")
 
   def test_a_network_that_is_not_finite_is_not_saved(self):
     layer = tf.keras.layers.Dense(2)

@@ -111,15 +111,19 @@ def restore_model(model: tf.keras.Model, place: str, kind: str) -> None:
   """
   path = os.path.join(place, _PREFIX)
   other = _other_variables(model, path)
+  if not other:
+    try:
+      status = tf.train.Checkpoint(model=model).read(path)
+      # What else it holds would be listed in a warning each, were it not expected.
+      status.expect_partial().assert_existing_objects_matched()
+    except (AssertionError, ValueError):  # a version of this network from another time
+      other = "its variables have other names"
   if other:
     raise config_lib.UserError(
       f"The checkpoint {place} does not hold the network {kind}, as it is configured here:"
       f" {other}. Set --config.model.name and its options as in the run that made it, or"
       " name another checkpoint."
     )
-  status = tf.train.Checkpoint(model=model).read(path)
-  # What else the checkpoint holds would be listed in a warning each, were it not expected.
-  status.expect_partial().assert_existing_objects_matched()
 
 
 def _other_variables(model: tf.keras.Model, path: str) -> str:
