@@ -53,6 +53,8 @@ _OPTIONS = {
   "CUDAExecutionProvider": {"use_tf32": "0"},
 }
 _TYPES = dict(uint8="tensor(uint8)", int32="tensor(int32)", float32="tensor(float)")
+# More take minutes to start.
+_MAX_THREADS = 1024
 _log = logging.getLogger(__name__)
 
 
@@ -110,8 +112,10 @@ class Segmenter:
       raise ModelError(
         f"'{provider}' is no provider; expected auto, {', '.join(sorted(_PROVIDERS))}."
       )
-    if threads < 0:
-      raise ModelError(f"threads is {threads}; expected 0 (one for each core) or more.")
+    if not 0 <= threads <= _MAX_THREADS:
+      raise ModelError(
+        f"threads is {threads}; expected 0 (one for each core) to {_MAX_THREADS}."
+      )
     self._contract = contract = _read_contract(_export_folder(model_dir), precision)
     model_path = _verified(contract, contract.model_file)
     golden_path = _verified(contract, contract.golden_file)
@@ -227,7 +231,7 @@ class Segmenter:
         f" {_COPY}"
       )
     differing = np.mean(labels != golden)
-    allowed = _allowed_to_differ(self.provider, precision, labels.size)
+    allowed = allowed_to_differ(self.provider, precision, labels.size)
     if differing > allowed:
       raise ModelError(
         f"{self.name} on {self.provider} labels its golden image otherwise than at export:"
@@ -253,7 +257,7 @@ class Segmenter:
     return " ".join(f"{remedy}." for remedy in [*remedies, "Export again"])
 
 
-def _allowed_to_differ(provider: str, precision: str, num_labels: int) -> float:
+def allowed_to_differ(provider: str, precision: str, num_labels: int) -> float:
   """The share of golden labels that may be others than at export.
 
   Other devices and narrow numbers round in another order, which turns near ties. In int8
@@ -407,8 +411,8 @@ def _parse_manifest(manifest: dict[str, Any], folder: str, precision: str) -> _C
 def _palette(colours: list[list[int]]) -> np.ndarray:
   """Colours as uint8 [num_classes, 3]; raises ValueError if they are none."""
   found = np.array(colours)
-  is_image = found.dtype.kind == "i" and found.shape[1:] == (3,)
-  if not is_image or np.any((found < 0) | (found > 255)):
+  are_triples = found.dtype.kind == "i" and found.shape[1:] == (3,)
+  if not are_triples or np.any((found < 0) | (found > 255)):
     raise ValueError(f"palette {colours}")
   return found.astype(np.uint8)
 

@@ -110,9 +110,9 @@ class RestClient:
     # A signature with one output comes without the output's name.
     named = outputs if isinstance(outputs, dict) else {_LABELS: outputs}
     try:
-      arrays = {name: _narrow(np.asarray(value)) for name, value in named.items()}
-      return _unbatched(arrays, is_single)
-    except (IndexError, OverflowError, TypeError, ValueError) as error:
+      arrays = {name: np.asarray(value) for name, value in named.items()}
+      return _checked(arrays, len(batch), is_single)
+    except (TypeError, ValueError) as error:
       raise _no_labels(self._asked, json.dumps(outputs), error) from error
 
   def status(self) -> dict[int, str]:
@@ -134,7 +134,11 @@ class RestClient:
       with urllib.request.urlopen(request, timeout=self._timeout_s) as response:
         answer = response.read()
     except urllib.error.HTTPError as error:
-      raise _refused(url, f"HTTP status {error.code}", _said(error.read())) from error
+      try:
+        body = error.read()
+      except (OSError, http.client.HTTPException):  # cut off: the status says enough
+        body = b""
+      raise _refused(url, f"HTTP status {error.code}", _said(body)) from error
     except _TIMEOUTS as error:
       raise _too_slow(url, self._timeout_s) from error
     # UnicodeError: of a host name with an empty part.
@@ -208,9 +212,9 @@ class GrpcClient:
     answer = self._ask(self._predictions.Predict, request)
     try:
       arrays = {key: tf.make_ndarray(value) for key, value in answer.outputs.items()}
-      return _unbatched(arrays, is_single)
-    except (IndexError, TypeError, ValueError) as error:
-      raise _no_labels(self._address, str(answer), error) from error
+      return _checked(arrays, len(batch), is_single)
+    except (KeyError, TypeError, ValueError) as error:
+      raise _no_labels(self._address, " ".join(str(answer).split()), error) from error
 
   def status(self) -> dict[int, str]:
     """{version: state}; see RestClient.status."""
@@ -266,9 +270,16 @@ def _prepare(images: Images) -> tuple[str, Any, bool]:
   """
   if isinstance(images, bytes):
     return _BYTES, [images], True
-  if isinstance(images, (list, tuple)) and images and isinstance(images[0], bytes):
+  is_list = isinstance(images, (list, tuple)) and len(images) > 0
+  if is_list and all(isinstance(one, bytes) for one in images):
     return _BYTES, list(images), False
-  array = np.asarray(images)
+  try:
+    array = np.asarray(images)
+  except ValueError as error:
+    raise ServingError(
+      "The images have different sizes, or some are files and others arrays; expected"
+      " alike ones. Ask for one at a time."
+    ) from error
   if array.dtype != np.uint8 or array.ndim not in (3, 4) or not array.size:
     raise ServingError(
       f"The image is {array.dtype} {list(array.shape)}; expected uint8 [H, W, C] or"
@@ -277,15 +288,30 @@ def _prepare(images: Images) -> tuple[str, Any, bool]:
   return _IMAGE, array[np.newaxis] if array.ndim == 3 else array, array.ndim == 3
 
 
-def _unbatched(arrays: dict[str, np.ndarray], is_single: bool) -> dict[str, np.ndarray]:
-  return {name: array[0] for name, array in arrays.items()} if is_single else arrays
+def _checked(
+  arrays: dict[str, np.ndarray], count: int, is_single: bool
+) -> dict[str, np.ndarray]:
+  """A server's outputs in the types that were exported, int32 and float32.
 
+  Args:
+    arrays: by their names, with the batch's axis.
+    count: of the images that were sent.
+    is_single: whether the batch's axis goes.
 
-def _narrow(array: np.ndarray) -> np.ndarray:
-  """JSON's numbers in the types that were exported; raises TypeError of what is none."""
-  if array.dtype.kind not in "if":
-    raise TypeError(f"values of type {array.dtype}")
-  return array.astype(np.int32 if array.dtype.kind == "i" else np.float32)
+  Raises:
+    TypeError, ValueError: they are no outputs for so many images, or labels no integers.
+  """
+  found = {}
+  for name, array in arrays.items():
+    if array.dtype.kind not in ("i" if name == _LABELS else "if"):
+      raise TypeError(f"{name} of type {array.dtype}")
+    if array.shape[:1] != (count,):
+      raise ValueError(f"{name} of shape {list(array.shape)} for {count} images")
+    narrow = array.astype(np.int32 if array.dtype.kind == "i" else np.float32)
+    if array.dtype.kind == "i" and np.any(narrow != array):
+      raise ValueError(f"{name} beyond 32 bits")
+    found[name] = narrow[0] if is_single else narrow
+  return found
 
 
 def _said(body: bytes) -> str:

@@ -129,13 +129,19 @@ def _onnx_names(stem: str) -> tuple[str, str]:
 
 
 def _warn_of_another(before: dict[str, Any], manifest: dict[str, Any], folder: str) -> None:
-  """Says which network's ONNX files the new ones replace."""
+  """Says which ONNX files the new ones replace, or leave no place in the manifest."""
   old, new = (found.get("model", {}) for found in (before, manifest))
+  gone = sorted({*before.get("onnx", {})} - {*manifest.get("onnx", {})})
   # An older version may have written less.
   if "onnx" in before and old.get("weights_sha256") != new["weights_sha256"]:
     logging.warning(
       "%s held another network: %s, stage %s at step %s. Its ONNX files are gone.",
       folder, *(old.get(key, "unknown") for key in ("name", "stage", "step")),
+    )  # fmt: skip
+  elif gone:
+    logging.warning(
+      "%s: the ONNX files in %s take or give something else than the new one: they are"
+      " gone. Export them again with the same flags.", folder, " and ".join(gone),
     )  # fmt: skip
 
 
@@ -163,11 +169,10 @@ class _Work:
     scored = self.test if self.test and self.test.read_label else None
     self.scored = scored
     self.indices = scored.spread(options.metric_images) if scored else []
-    keras = backends.of_function(module_lib.traced(self.module, contract, None))
-    self.keras = keras
+    self.keras = backends.of_function(module_lib.traced(self.module, contract, None))
     self.probes = parity.probes(contract, self.test, share)
-    self.reference = {name: keras(image) for name, image in self.probes.items()}
-    self.parity: dict[str, dict[str, Any]] = {"keras": self._metric(keras, "Keras")}
+    self.reference = {name: self.keras(image) for name, image in self.probes.items()}
+    self.parity: dict[str, dict[str, Any]] = {"keras": self._metric(self.keras, "Keras")}
     self.sizes: dict[str, int] = {}
     self.entries: dict[str, Any] = {}
 

@@ -174,4 +174,8 @@ def earlier(folder: str) -> dict[str, Any]:
   except (OSError, ValueError):
     return {}
   is_known = isinstance(found, dict) and found.get("format") == FORMAT
-  return found if is_known else {}
+  sections = ("model", "files", "parity", "sizes", "onnx", "saved_model")
+  if is_known and all(isinstance(found.get(name, {}), dict) for name in sections):
+    return found
+  logging.warning("%s is damaged or of another version: it is replaced.", folder)
+  return {}

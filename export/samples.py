@@ -40,7 +40,7 @@ def averages(target: str, is_segmentation: bool) -> bool:
 
   `transforms.to_network` samples the digit sets, as the release does.
   """
-  return is_segmentation or target.partition(":")[0] in ("folder", "npz")
+  return is_segmentation or data.DATASETS[target.partition(":")[0]].INFO.own
 
 
 def load(

@@ -56,6 +56,8 @@ def takes_any_size(folder: str) -> bool:
       saved.ParseFromString(file.read())
   except (OSError, message.DecodeError):
     return True
+  if not saved.meta_graphs:  # an empty file is a message as well
+    return True
   signatures = saved.meta_graphs[0].signature_def
   image = signatures[contract_lib.SERVING_DEFAULT].inputs[contract_lib.INPUT]
   return any(dimension.size < 0 for dimension in image.tensor_shape.dim[1:])
@@ -67,6 +69,7 @@ class _Served(tf.Module):
   def __init__(self, module: module_lib.Inference, contract: contract_lib.Contract):
     super().__init__(name="served")
     self.contract = contract
+    self._averages = module.averages
     traced = module_lib.traced(module, contract, None)
     self._names = sorted(traced.get_concrete_function().structured_outputs)
     # One function that all signatures call: its constants are in the file once.
@@ -119,8 +122,8 @@ class _Served(tf.Module):
       image = _pixels(encoded, contract.channels)
       if size is None:
         return image
-      # Averages over what it makes smaller, as the resize before training does.
-      resized = tf.image.resize(image, size, antialias=True)
+      # As before training: averages over what it makes smaller, but for digit sets.
+      resized = tf.image.resize(image, size, antialias=self._averages)
       return tf.saturate_cast(tf.round(resized), tf.uint8)
 
     shape = [*(size or (None, None)), contract.channels]

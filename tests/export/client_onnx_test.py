@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import concurrent.futures
+import contextlib
 import ctypes
 import dataclasses
 import hashlib
@@ -430,6 +431,7 @@ def test_a_manifest_that_makes_no_sense_is_refused(run, change):
 def test_no_damage_to_a_manifest_is_a_traceback(run):
   manifest = Toy().manifest()
   write_manifest(run, manifest)
+  del manifest["tool"]  # is for readers alone
 
   def places(node):
     pairs = node.items() if isinstance(node, dict) else enumerate(node)
@@ -438,18 +440,26 @@ def test_no_damage_to_a_manifest_is_a_traceback(run):
       if isinstance(value, (dict, list)):
         yield from places(value)
 
-  refusals = 0
+  starts = []
   for node, key in list(places(manifest)):
     kept = node[key]
     for damage in (None, [], {}, "?", -1, 1.5, True, [None], {"a": None}):
       node[key] = damage
       (run / "export" / "export.json").write_text(json.dumps(manifest))
-      try:
+      with contextlib.suppress(client_onnx.ModelError):
         start(run)
-      except client_onnx.ModelError:
-        refusals += 1
+        starts.append((key, damage))
     node[key] = kept
-  assert refusals > 200
+  # What says nothing of the model or its files; names, which may be any; True, which is 1.
+  free = {"network", "ignored", "onnxruntime"}
+  texts, numbers = {"name", 0, 1, 2}, {"format", 0, 1, 2}
+  assert [
+    (key, damage)
+    for key, damage in starts
+    if not (
+      key in free or (damage == "?" and key in texts) or (damage is True and key in numbers)
+    )
+  ] == []
 
 
 def test_a_manifest_of_another_format_is_refused(run):
@@ -483,7 +493,8 @@ def test_an_unknown_precision_is_answered_with_those_there_are(run):
 
 def test_an_unknown_provider_and_negative_threads_are_refused(run):
   assert "'gpu' is no provider; expected auto, cpu, cuda" in refused(run, provider="gpu")
-  assert "threads is -1" in refused(run, threads=-1)
+  for threads in (-1, 1025, 1 << 40):
+    assert f"threads is {threads}; expected" in refused(run, threads=threads)
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])

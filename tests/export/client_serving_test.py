@@ -6,6 +6,7 @@ The doubles speak the documented REST API and the real protos.
 import ast
 import base64
 import concurrent.futures
+import http.client
 import http.server
 import io
 import json
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 
 import grpc
 import numpy as np
@@ -279,7 +281,8 @@ def test_label_maps_beyond_four_mebibytes_pass(rpc):
 
 
 @pytest.mark.parametrize("wrong", [
-  image().astype(np.float32), image()[..., 0], np.zeros((0, 6, 9, 3), np.uint8), [], "a.png"
+  image().astype(np.float32), image()[..., 0], np.zeros((0, 6, 9, 3), np.uint8), [],
+  "a.png", [b"a", None],
 ])  # fmt: skip
 def test_what_is_no_image_is_refused_before_it_travels(double, wrong):
   message = refused(client(double).predict, wrong)
@@ -325,11 +328,40 @@ def test_another_kind_of_server_is_told_from_tf_serving(rest, answer, said):
 
 @pytest.mark.parametrize("outputs", [
   [], {"labels": []}, "road", ["road"], [[0, 1], [2]], 7, [None], [1 << 70],
-  {"labels": {"a": 1}}, [True],
+  {"labels": {"a": 1}}, [True], [1 << 40], [0.5], [1, 2],
 ])  # fmt: skip
 def test_answers_that_are_no_labels_are_refused(rest, outputs):
   rest.answer = {"outputs": outputs}
   assert "are no labels" in refused(client(rest).predict, image())
+
+
+@pytest.mark.parametrize("outputs", [
+  ["road"], [True], [0.5], [1j], np.int64([1 << 40]), np.int32([1, 2]), np.int32(1),
+])  # fmt: skip
+def test_answers_over_grpc_that_are_no_labels_are_refused(rpc, outputs, monkeypatch):
+  answer = predict_pb2.PredictResponse()
+  answer.outputs["labels"].CopyFrom(tf.make_tensor_proto(outputs))
+  asked = client(rpc)
+  monkeypatch.setattr(asked, "_ask", lambda method, request: answer)
+  message = refused(asked.predict, image())
+  assert "are no labels" in message
+  assert "\n" not in message
+
+
+def test_a_refusal_that_is_cut_off_is_told_by_its_status(rest, monkeypatch):
+  def cut_off(error, *_):
+    raise http.client.IncompleteRead(b"")
+
+  monkeypatch.setattr(urllib.error.HTTPError, "read", cut_off, raising=False)
+  assert "HTTP status 404 and says: nothing" in refused(client(rest, "other").status)
+
+
+@pytest.mark.parametrize("images", [
+  [image(), image()[:3]], [b"a", image()], [image(), b"a"],
+])  # fmt: skip
+def test_images_that_are_not_alike_are_refused_before_they_travel(double, images):
+  assert "expected alike ones" in refused(client(double).predict, images)
+  assert double.requests == []
 
 
 def test_a_status_that_is_none_is_refused(rest, monkeypatch):

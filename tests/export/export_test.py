@@ -276,6 +276,36 @@ def test_a_size_that_the_target_cannot_have_names_exports_own_flag(workdir):
   assert "--height is 20; expected 32 to 4096 for streets. Set --height." in message
 
 
+def test_precisions_that_no_longer_fit_the_manifest_do_not_go_in_silence(
+  exported_workdir, caplog
+):
+  workdir = exported_workdir
+  export(workdir, formats=["onnx"], precision="float16", max_metric_drop=20.0)
+  assert "are gone" not in caplog.text
+  export(workdir, formats=["onnx"], layout="nchw")
+  assert "the ONNX files in float16 take or give something else" in caplog.text
+  assert not os.path.exists(place(workdir, "onnx", "model.float16.onnx"))
+
+
+@pytest.mark.parametrize("damage", [
+  {"files": None}, {"files": ["a"]}, {"model": None}, {"model": []}, {"onnx": [1]}
+])  # fmt: skip
+def test_a_damaged_manifest_is_replaced_and_said_so(tmp_path, damage, caplog):
+  manifest = {"format": publish.FORMAT, "model": {"name": "a"}}
+  path = tmp_path / publish.MANIFEST
+  path.write_text(json.dumps(manifest))
+  assert publish.earlier(str(tmp_path)) == manifest
+  path.write_text(json.dumps({**manifest, **damage}))
+  assert publish.earlier(str(tmp_path)) == {}
+  assert "is damaged or of another version" in caplog.text
+
+
+def test_an_empty_model_beside_may_take_images_of_any_size(tmp_path):
+  (tmp_path / "1").mkdir()
+  (tmp_path / "1" / "saved_model.pb").touch()
+  assert to_saved_model.takes_any_size(str(tmp_path))
+
+
 @pytest.mark.parametrize("name", serving_files.RESERVED)
 def test_a_model_is_not_named_as_a_file_beside_it(workdir, name):
   assert "Set --name" in refused(workdir, name=name)

@@ -14,6 +14,7 @@ from export import contract as contract_lib
 from export import serving_files, to_saved_model
 from tests import exported
 from tests.export import c_api
+from tfdam.data import transforms
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,18 @@ def test_files_show_the_pixels_that_pillow_reads(kind, mode, channels):
   pixels = to_saved_model._pixels(tf.constant(file), channels).numpy()
   assert pixels.shape == (61, 97, channels)
   np.testing.assert_array_equal(pixels.squeeze(), np.asarray(read))
+
+
+def test_files_of_larger_digits_are_sampled_as_in_training(tmp_path):
+  """Averaging instead turned 1 % of a network's labels of SVHN."""
+  inference, contract = exported.make("lenet")
+  assert not inference.averages
+  served = to_saved_model._Served(inference, contract)
+  large = np.random.RandomState(0).randint(0, 256, (1, 56, 70, 1), np.uint8)
+  decoded = served._decode(tf.constant([serving_files.encode(large[0])]))
+  seen = transforms.to_network(tf.constant(large), 28, 28, 1)
+  # Of what training saw, rounded to 8 bits.
+  np.testing.assert_allclose(decoded.numpy() / 255.0, seen, atol=0.5 / 255 + 1e-6)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
