@@ -151,7 +151,10 @@ class Segmenter:
 
   def _batch(self, image: np.ndarray) -> np.ndarray:
     """Checks an image or a batch and returns it as uint8 [B, H, W, C]."""
-    images = np.asarray(image)
+    try:
+      images = np.asarray(image)
+    except ValueError as error:
+      raise ModelError(f"The image is no array: {error}.") from error
     if images.dtype != np.uint8:
       floats = " If it is in [0, 1]: (255 * image).round().astype(numpy.uint8)."
       raise ModelError(

@@ -65,7 +65,7 @@ class RestClient:
     Raises:
       ServingError: that is no URL, or no time.
     """
-    _check_asked(timeout_s, version)
+    _check_asked(timeout_s, version, name)
     try:
       scheme = urllib.parse.urlsplit(url).scheme
     except ValueError:  # half an IPv6 address
@@ -174,7 +174,7 @@ class GrpcClient:
     Raises:
       ServingError: tensorflow-serving-api is missing, or that is no address or no time.
     """
-    _check_asked(timeout_s, version)
+    _check_asked(timeout_s, version, name, address)
     if "://" in address or ":" not in address:
       raise ServingError(
         f"'{address}' is no address of a gRPC port; expected one such as localhost:8500."
@@ -249,7 +249,10 @@ class GrpcClient:
       raise _refused(asked, f"gRPC status {code.name}", details) from error
 
 
-def _check_asked(timeout_s: float, version: int | None) -> None:
+def _check_asked(timeout_s: float, version: int | None, *texts: str) -> None:
+  for text in texts:
+    if any("\ud800" <= character <= "\udfff" for character in text):
+      raise ServingError(f"{text!a} is no text in UTF-8. Set --name and --grpc.")
   if not 0 < timeout_s <= _MAX_TIMEOUT_S:
     raise ServingError(
       f"--timeout_s is {timeout_s:g}; expected seconds to wait, such as 10, and at most a"

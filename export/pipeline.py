@@ -22,8 +22,13 @@ from tfdam import runtime
 from tfdam.training import checkpoints, players, run_folder
 
 _PACKAGES = ("tensorflow", "tf2onnx", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy")
-# What TensorFlow raises of a full disk, and of one that may not be written.
-_UNWRITABLE = (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError)
+# What TensorFlow raises of a full disk, of one that may not be written, and of a file that
+# grows beyond what the system or `ulimit -f` allows.
+_UNWRITABLE = (
+  tf.errors.ResourceExhaustedError,
+  tf.errors.PermissionDeniedError,
+  tf.errors.OutOfRangeError,
+)
 _STEMS = {"float32": "model", "float16": "model.float16", "int8": "model.int8"}
 
 
@@ -115,7 +120,8 @@ def export(
       publish.move(staged, folder)
       publish.write_manifest(folder, manifest)
       names = [name for stem in _STEMS.values() for name in _onnx_names(stem)]
-      publish.remove_unlisted(folder, names, manifest)
+      batching = os.path.join("saved_model", serving_files.BATCHING)
+      publish.remove_unlisted(folder, [*names, batching], manifest)
   # A full disk, or a folder where a file must be.
   except (OSError, *_UNWRITABLE) as error:
     raise config_lib.UserError(publish.unwritable(folder, error)) from error
@@ -347,10 +353,19 @@ class _Work:
       "tool": {"name": "tfdam", "version": tfdam.__version__, **_versions()},
       **described,
       **{name: entry for name, entry in formats.items() if entry},
-      "files": {**kept.get("files", {}), **files},
+      "files": {**self._staying(kept.get("files", {})), **files},
       "parity": {**kept.get("parity", {}), **self.parity},
       "sizes": {**kept.get("sizes", {}), **self.sizes},
     }
+
+  def _staying(self, files: dict[str, Any]) -> dict[str, Any]:
+    """Of the files before, those that this export has not replaced.
+
+    Whichever models are served, one set of configs starts the server.
+    """
+    if "saved_model" not in self.entries:
+      return files
+    return {n: f for n, f in files.items() if os.path.dirname(n) != "saved_model"}
 
 
 # What writes and checks each of contract.WRITERS, given the export's folder; in this order.

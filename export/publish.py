@@ -75,7 +75,9 @@ def unwritable(folder: str, error: Exception) -> str:
     folder: the export's.
     error: an OSError, or TensorFlow's.
   """
-  place = getattr(error, "filename", None) or folder
+  # Of a rename the place that it was meant for, not the staged file.
+  names = (getattr(error, name, None) for name in ("filename2", "filename"))
+  place = next(filter(None, names), folder)
   reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
   if os.path.abspath(place).startswith(os.path.abspath(folder)):
     remedy = (
@@ -130,11 +132,22 @@ def remove_unlisted(folder: str, names: Iterable[str], manifest: Mapping[str, An
 
 
 def drop_gone(folder: str, manifest: dict[str, Any]) -> None:
-  """Takes files of versions that have been removed since out of an earlier manifest."""
-  files = manifest.get("files", {})
-  for name in list(files):
-    if name.startswith("saved_model/") and not os.path.isfile(os.path.join(folder, name)):
-      del files[name]
+  """Takes what has been removed since, by hand, out of an earlier manifest."""
+
+  def is_gone(name: Any) -> bool:
+    return not os.path.exists(os.path.join(folder, str(name)))
+
+  files, onnx = manifest.get("files", {}), manifest.get("onnx", {})
+  for name in list(filter(is_gone, files)):
+    del files[name]
+  for precision, entry in list(onnx.items()):
+    names = [entry.get(n) for n in ("file", "golden")] if isinstance(entry, dict) else [""]
+    if any(not name or is_gone(name) for name in names):
+      del onnx[precision]
+  if is_gone(manifest.get("saved_model", {}).get("folder", "")):
+    del manifest["saved_model"]
+  if not onnx:
+    manifest.pop("onnx", None)
 
 
 def digests(folder: str) -> dict[str, dict[str, Any]]:

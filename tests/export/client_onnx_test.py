@@ -280,6 +280,7 @@ def test_a_segmenter_says_what_it_is(run):
   (np.zeros((8, 12, 3), np.int64), "is int64; toy takes uint8"),
   (np.zeros((2, 8, 12, 3), np.uint8), "2 images; toy takes 1. Call it once for each"),
   (np.zeros((0, 8, 12, 3), np.uint8), "0 images; toy takes 1"),
+  ([[1], [1, 2]], "no array"),
 ])  # fmt: skip
 def test_an_image_that_the_model_does_not_take_is_refused(run, image, said):
   with pytest.raises(client_onnx.ModelError) as caught:

@@ -437,7 +437,11 @@ def test_label_pictures_have_names_and_sizes_of_their_pictures(rest, tmp_path, c
 
 @pytest.mark.parametrize(
   ("flag", "said"),
-  [("--timeout_s=-1", "--timeout_s is -1"), ("--url=http://[::1", "no URL")],
+  [
+    ("--timeout_s=-1", "--timeout_s is -1"),
+    ("--url=http://[::1", "no URL"),
+    ("--name=caf\udce9", r"'caf\udce9' is no text in UTF-8"),
+  ],
 )
 def test_what_is_no_server_and_no_time_is_refused(tmp_path, capsys, flag, said):
   (tmp_path / "a.png").write_bytes(encoded(image()))

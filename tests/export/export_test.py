@@ -366,6 +366,7 @@ def test_an_own_target_without_a_test_split_is_compared_on_what_it_adapted_to(
   [
     (tf.errors.ResourceExhaustedError(None, None, "No space left on device"), "with room"),
     (OSError(28, "No space left on device", "/tmp/elsewhere"), "TMPDIR"),
+    (tf.errors.OutOfRangeError(None, None, "File too large"), "with room"),
   ],
 )
 def test_a_full_disk_is_told(workdir, monkeypatch, error, remedy):
@@ -374,9 +375,35 @@ def test_a_full_disk_is_told(workdir, monkeypatch, error, remedy):
 
   monkeypatch.setattr(to_saved_model, "write", full)
   message = refused(workdir)
-  assert "No space left on device" in message
+  assert getattr(error, "strerror", None) or error.message in message
   assert remedy in message
   assert not files(place(workdir))
+
+
+def test_a_blocked_place_is_named_and_not_what_waits_for_it(workdir):
+  os.makedirs(place(workdir, "onnx", "model.onnx", "inside"))
+  message = refused(workdir, formats=["onnx"])
+  assert f"Cannot write to {place(workdir, 'onnx', 'model.onnx')} (" in message
+  assert ".staging" not in message
+
+
+def test_what_was_removed_by_hand_leaves_the_manifest(exported_workdir):
+  shutil.rmtree(place(exported_workdir, "saved_model"))
+  manifest, _ = export(exported_workdir, formats=["onnx"])
+  assert "saved_model" not in manifest
+  assert all(os.path.isfile(place(exported_workdir, name)) for name in manifest["files"])
+  shutil.rmtree(place(exported_workdir, "onnx"))
+  manifest, _ = export(exported_workdir, formats=["saved_model"])
+  assert "onnx" not in manifest
+  assert all(os.path.isfile(place(exported_workdir, name)) for name in manifest["files"])
+
+
+def test_a_model_of_any_size_takes_the_batching_config_away(exported_workdir):
+  batching = os.path.join("saved_model", serving_files.BATCHING)
+  assert os.path.isfile(place(exported_workdir, batching))
+  manifest, _ = export(exported_workdir, formats=["saved_model"], dynamic_size=True)
+  assert batching not in manifest["files"]
+  assert not os.path.isfile(place(exported_workdir, batching))
 
 
 def test_encoded_files_are_compared_as_well(workdir, monkeypatch):
