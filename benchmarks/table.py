@@ -50,8 +50,7 @@ _METHODS = (
   "source_only", "supervised", "gaussian", "adabn", "jan", "adda", "adda_drift",
   "gam_no_drift", "gam", "best",
 )  # fmt: skip
-_SCENES = ("segmentation", "by_image")
-_RECIPES = ("release", "paper", "best", *_SCENES)
+_RECIPES = ("release", "paper", "best", "segmentation", "by_image")
 _WEIGHTS = ("", "last step", "average")
 # The stage that a method ends with; all others end with "adapted".
 _LAST_STAGES = {
@@ -84,7 +83,7 @@ def markdown(results: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
         _tell(run, f"its {row[2]} is left out: another run of this seed has other scores")
   tables: dict[str, list[str]] = {}
   for row in sorted(rows, key=_order):
-    is_scenes = row[1] in _SCENES
+    is_scenes = any(map(_is_of_scenes, rows[row].values()))
     header = _HEADERS["segmentation" if is_scenes else "classification"]
     lines = tables.setdefault(row[0], list(header))
     lines.append(_scenes_line(row, rows[row]) if is_scenes else _line(row, rows[row]))
@@ -111,7 +110,7 @@ def _rows(run: Mapping[str, Any]) -> Iterable[tuple[Row, Scores]]:
   pair = run["name"].partition("-")[0].replace("_to_", " to ")
   *earlier, last = run["stages"]  # in the order of the run
   recipe, method = run["recipe"], run["method"]
-  if recipe in _SCENES or last != "adapted":
+  if _is_of_scenes(run["stages"][last]) or last != "adapted":
     yield (pair, recipe, method, ""), run["stages"][last]
   elif "last_step" in run:
     yield (pair, recipe, method, "last step"), run["last_step"]
@@ -124,6 +123,10 @@ def _rows(run: Mapping[str, Any]) -> Iterable[tuple[Row, Scores]]:
   if method == "gam" and recipe != "paper":
     for stage in earlier:
       yield (pair, recipe, stage, ""), run["stages"][stage]
+
+
+def _is_of_scenes(scores: Scores) -> bool:
+  return any("miou" in split for split in scores.values())
 
 
 def _order(row: Row) -> tuple[str, int, int, int]:

@@ -116,7 +116,8 @@ def test_scenes_have_a_table_of_their_own():
       "stages": stages,
     }
     for recipe, method in (
-      ("by_image", "gam"), ("segmentation", "best"), ("segmentation", "gam")
+      ("by_image", "gam"), ("segmentation", "best"), ("segmentation", "gam"),
+      ("mine", "adda"),
     )
   ]  # fmt: skip
   assert table.markdown(results)["streets"][2:] == [
@@ -127,6 +128,7 @@ def test_scenes_have_a_table_of_their_own():
     "| source_only | by_image | 3 | 10.00 | 70.00 | 40.00 | 30.00 |",
     "| gaussian | by_image | 3 | 20.00 | 70.00 | 40.00 | 30.00 |",
     "| gam | by_image | 3 | 25.00 | 70.00 | 40.00 | 30.00 |",
+    "| adda | mine | 3 | 25.00 | 70.00 | 40.00 | 30.00 |",
   ]
 
 
