@@ -206,6 +206,16 @@ class Adapt:
   # as the prior, and the target's steps before it sets in.
   information_weight: float = _field(0.0, low=0.0)
   information_after: int = _field(0, low=0)
+  # Weight of the target network's cross-entropy on labelled source images, which section
+  # augment varies (the light of scenes; others are moved); 0: adaptation sees no label.
+  source_label_weight: float = _field(0.0, low=0.0)
+  # Weight of its cross-entropy on target images, varied likewise, with the labels that its
+  # moving average (ema_momentum) gives them as they are; and the probability from which
+  # such a label counts.
+  self_training_weight: float = _field(0.0, low=0.0)
+  self_training_confidence: float = _field(0.8, low=0.0, high=1.0)
+  # Half of a source scene's classes lie over the target's, with their labels (ClassMix).
+  self_training_mix: bool = _field(False)
   # Whether both domains' images are randomly changed (section augment).
   augment: bool = _field(False)
   # Batch norms of the target: their moving moments, which stay (as the Gaussian stage left
@@ -244,6 +254,11 @@ class Adapt:
   def is_joint(self) -> bool:
     """JAN: the taps are compared as they are, and one network sees both domains."""
     return self.objective == "joint_mmd"
+
+  @property
+  def needs_source_labels(self) -> bool:
+    """Whether adaptation sees the source's labels."""
+    return self.is_joint or self.source_label_weight > 0 or self.self_training_mix
 
 
 @dataclasses.dataclass(frozen=True)
@@ -344,11 +359,13 @@ _SECTIONS = {
 _OF_PLAYERS = (
   "warmup_steps", "gate_accuracy", "spectral_norm", "schedule", "information_weight",
   "batch_norm", "discriminator", "discriminator_units", "discriminator_slope",
+  "source_label_weight", "self_training_weight",
 )  # fmt: skip
 # What scenes alone have a use for.
 _OF_SCENES = (
   "data.classes", "data.crop_height", "data.crop_width", "data.flip", "augment.brightness",
   "augment.contrast", "augment.saturation", "source.class_weight_offset",
+  "adapt.self_training_mix",
 )  # fmt: skip
 
 _PER_MACHINE = ("data.root", "data.cache_mb", "source.cache", "match.memory_mb")
@@ -406,11 +423,13 @@ def unused(config: Config, given: Iterable[str]) -> list[str]:
     given: names of the fields that flags set. Config files set the section augment for
       whoever turns it on, and are no mistake.
   """
-  if config.source.augment or config.adapt.augment:
+  adapt = config.adapt
+  varies = adapt.source_label_weight or adapt.self_training_weight
+  if config.source.augment or adapt.augment or varies:
     return []
   return [
     f"{name} is {_get(config, name)!r}, which changes nothing: neither source.augment nor"
-    " adapt.augment is True."
+    " adapt.augment is True, and adapt trains on no labels."
     for name in given
     if name.startswith("augment.")
   ]
@@ -644,6 +663,7 @@ def _check_together(config: Config) -> None:
   _check_crop(config.data)
   _check_image_moments(config)
   _check_players(config.adapt)
+  _check_label_terms(config.adapt)
 
 
 def _check_crop(options: Data) -> None:
@@ -708,3 +728,28 @@ def _check_players(options: Adapt) -> None:
       f"adapt.information_after is {options.information_after}, more than adapt.steps"
       f" ({options.steps}). Set --config.adapt.information_after."
     )
+
+
+def _check_label_terms(options: Adapt) -> None:
+  """Refuses what terms of the loss that know classes would contradict."""
+  if options.self_training_weight and not options.ema_momentum:
+    raise UserError(
+      f"adapt.self_training_weight is {options.self_training_weight}, but"
+      " adapt.ema_momentum is 0: there is no moving average to give labels. Set"
+      " --config.adapt.ema_momentum=0.99, or --config.adapt.self_training_weight=0."
+    )
+  for name in ("self_training_mix", "self_training_confidence"):
+    value, default = getattr(options, name), getattr(Adapt(), name)
+    if value != default and not options.self_training_weight:
+      raise UserError(
+        f"adapt.{name} is {value!r}, but adapt.self_training_weight is 0. Set"
+        f" --config.adapt.self_training_weight=1, or --config.adapt.{name}={default!r}."
+      )
+  if options.batch_norm == "train":
+    for name in ("source_label_weight", "self_training_weight"):
+      if getattr(options, name):
+        raise UserError(
+          f"adapt.{name} is {getattr(options, name)}, but adapt.batch_norm is 'train', by"
+          " which one domain's images would move what the other is normalised by. Set"
+          f" --config.adapt.batch_norm=matched, or --config.adapt.{name}=0."
+        )

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import tensorflow as tf
+from absl.testing import parameterized
 from PIL import Image
 
 from export import pipeline
@@ -19,9 +20,15 @@ _CHANCE = {
   "data__crop_height": 24, "data__crop_width": 32, "data__flip": True,
   "source__augment": True, "adapt__augment": True, "augment__brightness": 0.1,
 }  # fmt: skip
+# Everything that trains the target network on labels.
+_LABELS = {
+  "adapt__source_label_weight": 1.0, "adapt__self_training_weight": 1.0,
+  "adapt__self_training_confidence": 0.3, "adapt__self_training_mix": True,
+  "adapt__ema_momentum": 0.8,
+}  # fmt: skip
 
 
-class ScenesRunTest(tf.test.TestCase):
+class ScenesRunTest(tf.test.TestCase, parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self.folder = self.create_tempdir().full_path
@@ -109,8 +116,9 @@ class ScenesRunTest(tf.test.TestCase):
 
   def test_a_run_cut_off_ends_with_the_same_bits(self):
     config = synthetic.scenes_config(
-      loop__checkpoint_every=4, match__image_moments=0.7, adapt__taps="block05", **_CHANCE
-    )
+      loop__checkpoint_every=4, match__image_moments=0.7, adapt__taps="block05", **_CHANCE,
+      **_LABELS,
+    )  # fmt: skip
     whole = self.run_config(config, "whole")
     shutil.copytree(self.path("whole"), self.path("cut"))
     # As if killed in step 9 of source training, and again in step 9 of adaptation.
@@ -130,12 +138,12 @@ class ScenesRunTest(tf.test.TestCase):
       for variable in one:
         self.assertAllEqual(one[variable], two[variable])
 
-  def test_one_replica_and_two_agree_after_ten_steps(self):
-    """Batch norms train in both stages: their moments are the whole batch's."""
+  @parameterized.parameters({"adapt__batch_norm": "train"}, _LABELS)
+  def test_one_replica_and_two_agree_after_ten_steps(self, **fields):
+    """Batch norms that train: their moments are the whole batch's."""
     config = synthetic.scenes_config(
-      source__epsilon=1e-3, adapt__epsilon=1e-3, adapt__batch_norm="train",
-      adapt__taps="block05", **_CHANCE,
-    )  # fmt: skip
+      source__epsilon=1e-3, adapt__epsilon=1e-3, adapt__taps="block05", **_CHANCE, **fields
+    )
     self.run_config(config, "one")
     self.run_config(config, "two", synthetic.two_replicas())
     for stage in stages.STAGES:

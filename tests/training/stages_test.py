@@ -112,6 +112,11 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
       "adapt__ema_momentum": 0.9, "adapt__gate_accuracy": 0.3, "adapt__augment": True,
       "adapt__information_weight": 0.5, "adapt__spectral_norm": True,
     }),
+    # What one gives the other labels with, and images moved.
+    ("labels", 1e-5, {
+      "adapt__source_label_weight": 1.0, "adapt__self_training_weight": 1.0,
+      "adapt__self_training_confidence": 0.2, "adapt__ema_momentum": 0.9,
+    }),
   )  # fmt: skip
   def test_one_replica_and_two_agree_after_ten_steps(self, tolerance, fields):
     config = synthetic.small_config(

@@ -218,7 +218,7 @@ class JointStepTest(tf.test.TestCase):
     net = players.network(config, "target")
     optimizers = players.adapt_optimizers(config.adapt, net, {})
     pairs = drift.pair_weights(net.trainable_variables, net.trainable_variables)
-    (phase,) = players.adapt_phases(config, net, net, {}, pairs, optimizers, 1, None)
+    (phase,) = players.adapt_phases(config, net, net, net, {}, pairs, optimizers, 1, None)
     images, labels = synthetic.digits(16, 28, 0)
     other, _ = synthetic.digits(16, 28, 1, gain=0.5, offset=0.3)
     batch = {

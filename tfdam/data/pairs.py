@@ -67,19 +67,23 @@ def domain_batches(
 
   Returns:
     Dataset of {"target": float32 [B, H, W, C] in [0, 1]} with "source", the same of the
-    source, and "source_label", int64 [B] where the objective needs it; or with
-    "source_taps", {tap: float32 [B, ...]}. B is this share of the global batch, H and W
-    are the crop's.
+    source, or with "source_taps", {tap: float32 [B, ...]}; and where terms of the loss need
+    them "source_label", int64 [B] or uint8 [B, H, W], "source_varied" and "target_varied",
+    the images changed by chance where their labels stay, and "pasted", bool [B, classes],
+    the source's classes to lay over the target. B is this share of the global batch, H and
+    W are the crop's.
   """
   options, seed = config.adapt, config.seed
   size = options.global_batch_size
   read_target = feeds.feed(target, config.data, labels=False)
-  # Joint MMD alone trains on the source's labels as well.
-  with_labels = options.is_joint
+  with_labels = options.needs_source_labels
   read_source = feeds.feed(source, config.data, labels=with_labels)
 
   def changed(found, step, stream):
     return _changed(found, step, stream, options.augment, config, share)
+
+  def varied(images, step, stream):
+    return _varied(images, step, f"vary {stream}", config, share)
 
   def batch(step):
     from_source = _indices(step, size, len(source), seed, "adapt source", share)
@@ -91,10 +95,16 @@ def domain_batches(
       batches["source"] = source_batch["image"]
       if with_labels:
         batches["source_label"] = source_batch["label"]
+      if with_labels and not options.is_joint:
+        batches["source_varied"] = varied(source_batch["image"], step, "adapt source")
     else:
       batches["source_taps"] = {
         tap: tf.gather(stored, from_source) for tap, stored in source_taps.items()
       }
+    if options.self_training_weight:
+      batches["target_varied"] = varied(batches["target"], step, "adapt target")
+    if options.self_training_mix:
+      batches["pasted"] = _noise(size, config.data.num_classes, step, seed, share) < 0.5
     return batches
 
   return _by_step(batch, start)
@@ -166,6 +176,14 @@ def _changed(found, step, stream: str, augment: bool, config, share: Share):
   if "label" in found:
     changed["label"] = transforms.view_labels(found["label"], views, crop)
   return changed
+
+
+def _varied(images, step, stream: str, config, share: Share):
+  """Images whose labels hold where they were: scenes in other light, others moved."""
+  stream_seed = tf.constant(config_lib.derive_seed(config.seed, stream), tf.int64)
+  vary = transforms.random_light if config.data.classes else transforms.random_affine
+  seed = tf.stack([stream_seed, step])
+  return vary(images, seed, config.augment, part=share.index, num_parts=share.count)
 
 
 def _noise(size: int, count: int, step: tf.Tensor, seed: int, share: Share) -> tf.Tensor:

@@ -56,9 +56,7 @@ def adapt(
       config, source, networks[options.init], networks[options.drift_anchor],
       context.strategy.num_replicas_in_sync, context.label_prior(),
     )  # fmt: skip
-    target = averaged = game.target
-    if options.ema_momentum:
-      averaged = players.network(config, "averaged", "adapted")
+  target, averaged = game.target, game.averaged
   if game.discriminators:
     _log_taps(config, game)
   checkpoints = context.checkpoints(
@@ -100,7 +98,7 @@ def _source_taps(
   images = context.domains.source
   needs_images = (
     options.augment
-    or options.is_joint
+    or options.needs_source_labels
     or config.data.flip
     or players.input_size(config.data) != (config.data.height, config.data.width)
   )

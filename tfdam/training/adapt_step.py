@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.matching import adversarial, drift, information
-from tfdam.training import optimizers, replicas
+from tfdam.matching import adversarial, drift
+from tfdam.training import class_terms, optimizers, replicas
 
 _LOSSES = ("loss/target", "loss/alignment", "loss/drift", "loss/discriminator")
 _PER_TAP = ("loss", "accuracy")
@@ -32,7 +32,7 @@ class AdaptStep:
     discriminator_optimizers: Mapping[str, tf.keras.optimizers.Optimizer],
     options: config_lib.Adapt,
     num_replicas: int,
-    prior: tf.Tensor | None = None,
+    terms: Sequence[class_terms.Term] = (),
   ):
     """Args:
     source: frozen; its taps are what the target's are matched to.
@@ -43,8 +43,7 @@ class AdaptStep:
     target_optimizer: None in a warm-up, in which only discriminators learn.
     discriminator_optimizers: {tap: optimizer}: each discriminator is a player of its own,
       so that one which joins late starts with fresh moments.
-    prior: float32 [classes], the source's label frequencies; None: no information
-      maximisation in this phase.
+    terms: what else the target minimises in this phase.
     """
     self.source = source
     self.target = target
@@ -55,11 +54,11 @@ class AdaptStep:
     self.discriminator_optimizers = discriminator_optimizers
     self.options = options
     self.num_replicas = num_replicas
-    self.prior = prior
+    self.terms = terms
     self.is_gated = target_optimizer is not None and options.gate_accuracy > 0
     self.metric_names = (
       *_LOSSES,
-      *(() if prior is None else ("loss/information",)),
+      *(f"loss/{term.name}" for term in terms),
       *(("gate/open",) if self.is_gated else ()),
       *(f"discriminator/{tap}/{name}" for tap in matcher.weights for name in _PER_TAP),
     )
@@ -69,7 +68,8 @@ class AdaptStep:
 
     Args:
       batch: this replica's {"target": float32 [B, H, W, C], and "source": the same or
-        "source_taps": {tap: float32 [B, ...]}, what the frozen source made of its images}.
+        "source_taps": {tap: float32 [B, ...]}, what the frozen source made of its images};
+        and what the terms ask for (see pairs.domain_batches).
 
     Returns:
       {name in metric_names: float32 []}.
@@ -104,10 +104,10 @@ class AdaptStep:
       weight_drift = drift.squared_distance(self.weight_pairs, options.drift_reduction)
       target = options.gan_weight * alignment + options.drift_weight * weight_drift
       metrics = {}
-      if self.prior is not None:
-        sureness = information.loss(output["logits"], self.prior, replicas.mean)
-        target += options.information_weight * sureness
-        metrics["loss/information"] = sureness
+      for term in self.terms:
+        value = term(batch, output["logits"])
+        target += term.weight * value
+        metrics[f"loss/{term.name}"] = value
       target_share = target / self.num_replicas
       if self.target_optimizer is not None:
         target_share = optimizers.scaled(self.target_optimizer, target_share)

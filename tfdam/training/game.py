@@ -17,6 +17,7 @@ class Game(NamedTuple):
 
   Attributes:
     target: moves; starts with another network's weights.
+    averaged: takes the moving average of its weights; the target itself where none is kept.
     taps: its activations for one black image, {tap: [1, ...]}.
     discriminators: {tap: discriminator}; empty where an objective plays without.
     optimizers: (the target's, {tap: its discriminator's}), slots built.
@@ -24,6 +25,7 @@ class Game(NamedTuple):
   """
 
   target: tf.keras.Model
+  averaged: tf.keras.Model
   taps: dict[str, tf.Tensor]
   discriminators: players.Models
   optimizers: tuple[Any, dict[str, Any]]
@@ -53,6 +55,10 @@ def set_up(
   """
   target = players.network(config, "target", "adapted")
   target.set_weights(start.get_weights())
+  averaged = target
+  if config.adapt.ema_momentum:
+    averaged = players.network(config, "averaged", "adapted")
+    averaged.set_weights(start.get_weights())
   size = players.input_size(config.data)
   taps = target(tf.zeros([1, *size, config.data.channels]))["taps"]
   discriminators = players.discriminators(config, taps)
@@ -61,6 +67,7 @@ def set_up(
   weight_pairs = drift.pair_weights(anchor.trainable_variables, target.trainable_variables)
   source.trainable = False
   phases = players.adapt_phases(
-    config, source, target, discriminators, weight_pairs, optimizers, num_replicas, prior
-  )
-  return Game(target, taps, discriminators, optimizers, phases)
+    config, source, target, averaged, discriminators, weight_pairs, optimizers,
+    num_replicas, prior,
+  )  # fmt: skip
+  return Game(target, averaged, taps, discriminators, optimizers, phases)

@@ -13,9 +13,18 @@ import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam import matching, models, runtime
+from tfdam.data import scenes
 from tfdam.matching import adversarial, drift
 from tfdam.models import conv_norm
-from tfdam.training import adapt_step, checkpoints, joint_step, loop, run_folder
+from tfdam.training import (
+  adapt_step,
+  checkpoints,
+  class_terms,
+  cross_entropy,
+  joint_step,
+  loop,
+  run_folder,
+)
 from tfdam.training import optimizers as optimizers_lib
 
 Models = Mapping[str, tf.keras.Model]
@@ -184,6 +193,19 @@ def class_weights(
   return [1.0 / math.log(options.class_weight_offset + share) for share in prior]
 
 
+def label_loss(
+  config: config_lib.Config, prior: np.ndarray | None
+) -> cross_entropy.CrossEntropy:
+  """The cross-entropy of the config's task.
+
+  Args:
+    prior: the share of each class among the source's labels.
+  """
+  if not config.data.classes:
+    return cross_entropy.CrossEntropy()
+  return cross_entropy.CrossEntropy(class_weights(config.source, prior), scenes.IGNORED)
+
+
 def adapt_optimizers(options: config_lib.Adapt, target: tf.keras.Model, players: Models):
   """Returns (the target's optimiser, {tap: its discriminator's optimiser}), slots built."""
 
@@ -219,6 +241,7 @@ def adapt_phases(
   config: config_lib.Config,
   source: tf.keras.Model,
   target: tf.keras.Model,
+  averaged: tf.keras.Model,
   players: Models,
   weight_pairs: drift.WeightPairs,
   optimizers,
@@ -228,6 +251,7 @@ def adapt_phases(
   """The phases of adaptation: warm-ups, and taps together or one more at a time (Sec. 5).
 
   Args:
+    averaged: takes the moving average of the target's weights, where one is kept.
     optimizers: what `adapt_optimizers` returned.
     prior: float [classes], the source's label frequencies; None where it has no labels.
   """
@@ -240,13 +264,28 @@ def adapt_phases(
     )
     return [loop.Phase(f"adapt {'+'.join(weights)}", joint, options.steps)]
   objective = matching.OBJECTIVES[options.objective]
+  loss = label_loss(config, prior)
+  terms: list[class_terms.Term] = []
+  if options.source_label_weight:
+    terms.append(class_terms.SourceLabels(options.source_label_weight, target, loss))
+  if options.self_training_weight:
+    terms.append(
+      class_terms.SelfTraining(
+        options.self_training_weight, options.self_training_confidence,
+        target, averaged, target_optimizer, loss,
+      )
+    )  # fmt: skip
 
   def phase(name, taps, num_steps, moves_target=True, informed=False) -> loop.Phase:
     matcher = adversarial.Matcher(objective, {tap: weights[tap] for tap in taps})
+    playing_terms = list(terms)
+    if informed:
+      known = tf.constant(prior, tf.float32)
+      playing_terms.append(class_terms.Information(options.information_weight, known))
     step = adapt_step.AdaptStep(
       source, target, players, matcher, weight_pairs,
       target_optimizer if moves_target else None, player_optimizers, options, num_replicas,
-      tf.constant(prior, tf.float32) if informed else None,
+      playing_terms if moves_target else (),
     )  # fmt: skip
     return loop.Phase(name, step, num_steps)
 

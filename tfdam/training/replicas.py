@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
@@ -13,3 +15,13 @@ def mean(value: tf.Tensor) -> tf.Tensor:
   return context.all_reduce(tf.distribute.ReduceOp.SUM, value) / tf.cast(
     context.num_replicas_in_sync, value.dtype
   )
+
+
+def assign(variables: Sequence[tf.Variable], values: Sequence[tf.Variable]) -> None:
+  """Gives variables the values of others, each replica's of its own."""
+
+  def update(strategy):
+    for variable, value in zip(variables, values):
+      strategy.extended.update(variable, lambda v, new: v.assign(new), args=(value,))
+
+  tf.distribute.get_replica_context().merge_call(update)

@@ -32,9 +32,9 @@ from tfdam.training import checkpoints, players
 # What trains: a change in any of these files is another training.
 _CODE = (
   "config.py", "models/*.py", "data/*.py", "data/streets/*.py", "training/context.py",
-  "training/loop.py", "training/optimizers.py", "training/players.py",
-  "training/replicas.py", "training/source_step.py", "training/stages.py",
-  "training/workers.py",
+  "training/cross_entropy.py", "training/loop.py", "training/optimizers.py",
+  "training/players.py", "training/replicas.py", "training/source_step.py",
+  "training/stages.py", "training/workers.py",
 )  # fmt: skip
 # Fields that are about the source but not about its weights, or of the target alone.
 _LEFT_OUT = {"data": ("root", "target", "target_limit", "target_skew", "on_bad_image",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.training import optimizers, replicas
+from tfdam.training import cross_entropy, optimizers
 
 
 class SourceStep:
@@ -25,19 +25,16 @@ class SourceStep:
     optimizer: tf.keras.optimizers.Optimizer,
     options: config_lib.Source,
     num_replicas: int,
-    class_weights: Sequence[float] | None = None,
-    ignored: int | None = None,
+    loss: cross_entropy.CrossEntropy | None = None,
   ):
     """Args:
-    class_weights: of each class in the loss; None: all the same.
-    ignored: the label of pixels that do not count.
+    loss: None: all images count, and all classes the same.
     """
     self.model = model
     self.optimizer = optimizer
     self.l2_weight = options.l2
     self.num_replicas = num_replicas
-    self.class_weights = class_weights
-    self.ignored = ignored
+    self.loss = loss or cross_entropy.CrossEntropy()
     # Biases and normalisation parameters are vectors; only kernels decay.
     self.kernels = [v for v in model.trainable_variables if len(v.shape) > 1]
 
@@ -52,45 +49,18 @@ class SourceStep:
       {name in metric_names: float32 []}.
     """
     variables = self.model.trainable_variables
-    labels, counted = self._counted(batch["label"])
+    labels, counted = self.loss.counted(batch["label"])
     with tf.GradientTape() as tape:
       chance = {"noise": batch["noise"]} if "noise" in batch else {}
       logits = self.model(batch["image"], training=True, **chance)["logits"]
-      cross_entropy = _mean(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits),
-        self._weighted(labels, counted),
-      )
+      data_loss = self.loss(logits, labels, counted)
       l2 = tf.add_n([tf.nn.l2_loss(kernel) for kernel in self.kernels])
       # Replicas sum their gradients; dividing outside the tape would yield None.
-      loss = (cross_entropy + self.l2_weight * l2) / self.num_replicas
+      loss = (data_loss + self.l2_weight * l2) / self.num_replicas
       loss = optimizers.scaled(self.optimizer, loss)
     gradients = optimizers.unscaled(self.optimizer, tape.gradient(loss, variables))
     self.optimizer.apply_gradients(zip(gradients, variables))
     right = tf.equal(tf.argmax(logits, axis=-1, output_type=labels.dtype), labels)
-    accuracy = _mean(tf.cast(right, tf.float32), counted)
-    values = (cross_entropy, self.l2_weight * l2, accuracy)
+    accuracy = cross_entropy.mean(tf.cast(right, tf.float32), counted)
+    values = (data_loss, self.l2_weight * l2, accuracy)
     return dict(zip(self.metric_names, values))
-
-  def _counted(self, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Labels that all name a class, and 1 or 0 for each: whether it counts."""
-    if self.ignored is None:
-      return labels, None
-    counted = tf.not_equal(labels, self.ignored)
-    labels = tf.cast(tf.where(counted, labels, tf.zeros_like(labels)), tf.int32)
-    return labels, tf.cast(counted, tf.float32)
-
-  def _weighted(self, labels: tf.Tensor, counted: tf.Tensor | None) -> tf.Tensor | None:
-    """How much each label weighs in the loss."""
-    if self.class_weights is None:
-      return counted
-    weights = tf.gather(tf.constant(self.class_weights, tf.float32), labels)
-    return weights if counted is None else weights * counted
-
-
-def _mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
-  """The weighted mean; over replicas, their mean is that of the global batch."""
-  if weights is None:
-    return tf.reduce_mean(values)
-  # A batch without a single label has a loss of 0.
-  total = tf.maximum(replicas.mean(tf.reduce_sum(weights)), 1e-8)
-  return tf.reduce_sum(values * weights) / total

@@ -184,7 +184,6 @@ class Run:
     workers.announce(self.strategy, "source_only")
     with self.strategy.scope():
       optimizer = players.source_optimizer(options, self.source)
-    is_scenes = self.task == "segmentation"
     prior = self.context.label_prior()
     if prior is None:
       raise config_lib.UserError(
@@ -197,8 +196,7 @@ class Run:
       optimizer,
       options,
       self.strategy.num_replicas_in_sync,
-      players.class_weights(options, prior) if is_scenes else None,
-      scenes_lib.IGNORED if is_scenes else None,
+      players.label_loss(self.config, prior),
     )
     key = source_cache_lib.key(
       self.config,

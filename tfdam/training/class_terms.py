@@ -1,0 +1,123 @@
+"""Terms of the target's loss that know classes, which matched activations do not.
+
+What matching alone leaves open is which part of a matched distribution is which class. Each
+term is optional; the paper has none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from tfdam.matching import information
+from tfdam.training import cross_entropy, optimizers, replicas
+
+Batch = Mapping[str, Any]
+
+
+class Term(Protocol):
+  """A part of the target's loss.
+
+  Attributes:
+    name: of its metric, "loss/<name>".
+    weight: in the loss.
+  """
+
+  name: str
+  weight: float
+
+  def __call__(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
+    """The term, float32 [].
+
+    Args:
+      batch: see AdaptStep.
+      logits: the target network's, for batch["target"].
+    """
+
+
+class Information:
+  """Information maximisation; see matching/information.py."""
+
+  name = "information"
+
+  def __init__(self, weight: float, prior: tf.Tensor):
+    self.weight = weight
+    self._prior = prior
+
+  def __call__(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
+    return information.loss(logits, self._prior, replicas.mean)
+
+
+class SourceLabels:
+  """Cross-entropy of the target network on labelled source images.
+
+  It moves the network's weights, but keeps it right about the source, as methods with one
+  network for both domains do (Ganin and Lempitsky 2015, Sec. 3).
+  """
+
+  name = "source_labels"
+
+  def __init__(
+    self, weight: float, target: tf.keras.Model, loss: cross_entropy.CrossEntropy
+  ):
+    self.weight = weight
+    self._target = target
+    self._loss = loss
+
+  def __call__(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
+    labels, counted = self._loss.counted(batch["source_label"])
+    found = self._target(batch["source_varied"], training=False)["logits"]
+    return self._loss(found, labels, counted)
+
+
+class SelfTraining:
+  """Cross-entropy on target images with the labels that the moving average gives them.
+
+  The average sees each image as it is, the network sees it varied (Tarvainen and Valpola,
+  "Mean teachers are better role models", 2017; French et al., "Self-ensembling for visual
+  domain adaptation", 2018). Scenes may have half of the source image's classes laid over
+  them, with their labels (Olsson et al., "ClassMix", 2021; Tranheden et al., "DACS", 2021).
+  """
+
+  name = "self_training"
+
+  def __init__(
+    self,
+    weight: float,
+    confidence: float,
+    target: tf.keras.Model,
+    averaged: tf.keras.Model,
+    optimizer: tf.keras.optimizers.Optimizer,
+    loss: cross_entropy.CrossEntropy,
+  ):
+    """Args:
+    confidence: the probability from which a label counts.
+    averaged: takes the moving average of the target's weights at each step.
+    optimizer: the target's, which keeps that average.
+    """
+    self.weight = weight
+    self._confidence = confidence
+    self._target = target
+    self._averaged = averaged
+    self._optimizer = optimizer
+    self._loss = loss
+
+  def __call__(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
+    averages = optimizers.averages(self._optimizer)
+    replicas.assign(self._averaged.trainable_variables, averages)
+    found = self._averaged(batch["target"], training=False)["logits"]
+    chances = tf.stop_gradient(tf.nn.softmax(found))
+    labels = tf.argmax(chances, axis=-1, output_type=tf.int32)
+    sure = tf.reduce_max(chances, axis=-1) >= self._confidence
+    images = batch["target_varied"]
+    if "pasted" in batch:
+      source_labels, counted = self._loss.counted(batch["source_label"])
+      over = tf.gather(batch["pasted"], source_labels, batch_dims=1)
+      over = over if counted is None else over & (counted > 0)
+      images = tf.where(over[..., tf.newaxis], batch["source_varied"], images)
+      labels = tf.where(over, tf.cast(source_labels, tf.int32), labels)
+      sure = sure | over
+    varied = self._target(images, training=False)["logits"]
+    return self._loss(varied, labels, sure=tf.cast(sure, tf.float32))

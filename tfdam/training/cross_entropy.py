@@ -1,0 +1,65 @@
+"""Cross-entropy of images or locations, some of which count more and some not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfdam.training import replicas
+
+
+class CrossEntropy:
+  """A weighted mean; over replicas, their mean is that of the global batch."""
+
+  def __init__(
+    self, class_weights: Sequence[float] | None = None, ignored: int | None = None
+  ):
+    """Args:
+    class_weights: of each class in the loss; None: all the same.
+    ignored: the label of pixels that do not count.
+    """
+    self._class_weights = class_weights
+    self._ignored = ignored
+
+  def counted(self, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Labels that all name a class, and 1 or 0 for each: whether it counts (None: all)."""
+    if self._ignored is None:
+      return labels, None
+    counted = tf.not_equal(labels, self._ignored)
+    labels = tf.cast(tf.where(counted, labels, tf.zeros_like(labels)), tf.int32)
+    return labels, tf.cast(counted, tf.float32)
+
+  def __call__(
+    self,
+    logits: tf.Tensor,
+    labels: tf.Tensor,
+    counted: tf.Tensor | None = None,
+    sure: tf.Tensor | None = None,
+  ) -> tf.Tensor:
+    """The mean over what counts.
+
+    Args:
+      logits: float32 [B, ..., classes].
+      labels: integers [B, ...], each naming a class.
+      counted: float32 [B, ...], 1 or 0; None: all count.
+      sure: float32 [B, ...], a factor of each one's loss, not of its share in the mean.
+
+    Returns:
+      float32 [], in nats.
+    """
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    losses = losses if sure is None else losses * sure
+    if self._class_weights is None:
+      return mean(losses, counted)
+    weights = tf.gather(tf.constant(self._class_weights, tf.float32), labels)
+    return mean(losses, weights if counted is None else weights * counted)
+
+
+def mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+  """The weighted mean; over replicas, their mean is that of the global batch."""
+  if weights is None:
+    return tf.reduce_mean(values)
+  # A batch without a single label has a loss of 0.
+  total = tf.maximum(replicas.mean(tf.reduce_sum(weights)), 1e-8)
+  return tf.reduce_sum(values * weights) / total
