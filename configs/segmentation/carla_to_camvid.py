@@ -12,8 +12,7 @@ def get_config(options: str | None = None):
     "carla_to_camvid", "carla", "camvid", recipes.CARLA_CAMVID, chosen["method"]
   )
   recipes.small(config)
-  if chosen["recipe"] == "by_image":
-    recipes.by_image(config)
+  recipes.recipe(config, chosen["recipe"])
   # Fifty frames of one street are soon learnt by heart.
   if chosen["method"] != "supervised":
     config.source.steps = 1_000

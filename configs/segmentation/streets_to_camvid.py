@@ -12,6 +12,5 @@ def get_config(options: str | None = None):
     "streets_to_camvid", "streets/sim", "camvid", recipes.CAMVID, chosen["method"]
   )
   recipes.small(config)
-  if chosen["recipe"] == "by_image":
-    recipes.by_image(config)
+  recipes.recipe(config, chosen["recipe"])
   return config
