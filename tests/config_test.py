@@ -51,6 +51,12 @@ def test_defaults_are_valid_and_survive_json():
     ("adapt.ema_momentum", 1.0, "at most 0.999999"),
     ("adapt.information_weight", -0.5, "at least 0.0"),
     ("adapt.information_after", 5, "adapt.information_weight is 0"),
+    ("adapt.source_label_weight", -0.5, "at least 0.0"),
+    ("adapt.self_training_weight", -0.5, "at least 0.0"),
+    ("adapt.self_training_weight", 1.0, "--config.adapt.ema_momentum=0.99"),
+    ("adapt.self_training_confidence", 1.5, "at most 1.0"),
+    ("adapt.self_training_confidence", 0.9, "--config.adapt.self_training_confidence=0.8"),
+    ("adapt.self_training_mix", True, "--config.adapt.self_training_mix=False"),
     ("adapt.batch_norm", "frozen", "matched, train"),
     ("adapt.cache_taps_mb", -1, "at least 0"),
     ("augment.scale", 1.0, "at most 0.9"),
@@ -116,7 +122,8 @@ def test_a_matched_start_needs_matching(field):
   [("warmup_steps", 5), ("gate_accuracy", 0.6), ("spectral_norm", True),
    ("schedule", "one_at_a_time"), ("information_weight", 0.5), ("batch_norm", "train"),
    ("discriminator", "patch"), ("discriminator_units", (32,)),
-   ("discriminator_slope", 0.2)],
+   ("discriminator_slope", 0.2), ("source_label_weight", 1.0),
+   ("self_training_weight", 1.0)],
 )  # fmt: skip
 def test_what_needs_discriminators_is_refused_without(field, value):
   fields = {"adapt.objective": "joint_mmd", f"adapt.{field}": value}
@@ -130,12 +137,23 @@ def test_joint_mmd_takes_no_tap_weights():
   resolve(**{"adapt.objective": "joint_mmd", "adapt.taps": "fc3,fc4"})
 
 
-@pytest.mark.parametrize("switch", ["source.augment", "adapt.augment"])
+@pytest.mark.parametrize("field", ["source_label_weight", "self_training_weight"])
+def test_labels_need_norms_that_fit_both_domains(field):
+  fields = {f"adapt.{field}": 1.0, "adapt.ema_momentum": 0.9}
+  assert resolve(**fields)
+  with pytest.raises(config_lib.UserError, match=rf"adapt.{field} is 1.0, but .*'train'"):
+    resolve(**fields, **{"adapt.batch_norm": "train"})
+
+
+@pytest.mark.parametrize("switch", [
+  {"source.augment": True}, {"adapt.augment": True}, {"adapt.source_label_weight": 1.0},
+  {"adapt.self_training_weight": 1.0, "adapt.ema_momentum": 0.9},
+])  # fmt: skip
 def test_moves_of_images_that_none_makes_are_told(switch):
   fields = {"augment.rotation": 20.0}
   [said] = config_lib.unused(resolve(**fields), ["augment.rotation", "seed"])
   assert said.startswith("augment.rotation is 20.0, which changes nothing: neither")
-  assert config_lib.unused(resolve(**fields, **{switch: True}), ["augment.rotation"]) == []
+  assert config_lib.unused(resolve(**fields, **switch), ["augment.rotation"]) == []
   # Configs of scenes set them for whoever turns them on.
   assert config_lib.unused(resolve(**fields), []) == []
 
@@ -151,11 +169,13 @@ def test_information_sets_in_within_the_steps():
     ("data.classes", "a,b", "''"), ("data.crop_height", 20, "0"),
     ("data.flip", True, "False"), ("augment.brightness", 0.1, "0.0"),
     ("augment.saturation", 0.1, "0.0"), ("source.class_weight_offset", 1.1, "0.0"),
+    ("adapt.self_training_mix", True, "False"),
   ],
 )  # fmt: skip
 def test_what_is_of_scenes_is_refused_for_digits(field, value, remedy):
   count = {"data.num_classes": 0} if field == "data.classes" else {}
-  config = resolve(**{field: value, **count})
+  trained = {"adapt.self_training_weight": 1.0, "adapt.ema_momentum": 0.9}
+  config = resolve(**{field: value, **count, **trained})
   config_lib.check_task(config, "segmentation")
   with pytest.raises(
     config_lib.UserError, match=rf"{field} is.*--config.{field}={remedy}\."

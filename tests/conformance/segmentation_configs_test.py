@@ -53,15 +53,34 @@ class SegmentationConfigsTest(tf.test.TestCase, parameterized.TestCase):
     path = f"configs/segmentation/{path}.py"
     plain, by_image = (
       config_lib.resolve(runs.load_config(path, f"{recipe},{method}"))
-      for recipe in recipes.RECIPES
+      for recipe in ("segmentation", "by_image")
     )
     differing = config_lib.differences(by_image, plain)
     if method in ("adabn", "source_only", "supervised"):
       self.assertEqual(by_image, plain)
     else:
       self.assertEqual(differing, {"match.image_moments": (0.7, 0.0)})
-      self.assertEqual((plain.recipe, by_image.recipe), recipes.RECIPES)
+      self.assertEqual((plain.recipe, by_image.recipe), recipes.RECIPES[:2])
       self.assertNotEqual(by_image.name, plain.name)
+
+  @parameterized.product(
+    path=["streets_to_camvid", "carla_to_camvid"], method=recipes.METHODS
+  )
+  def test_labels_are_for_methods_that_take_steps(self, path, method):
+    path = f"configs/segmentation/{path}.py"
+    plain, labelled = (
+      config_lib.resolve(runs.load_config(path, f"{recipe},{method}"))
+      for recipe in ("segmentation", "with_labels")
+    )
+    if not plain.adapt.steps:
+      self.assertEqual(labelled, plain)
+      return
+    self.assertEqual(labelled.recipe, "with_labels")
+    self.assertIn("-with_labels", labelled.name)
+    # What it trains on is what the others train on.
+    self.assertEqual(labelled.source, plain.source)
+    self.assertGreater(labelled.adapt.source_label_weight, 0)
+    self.assertGreater(labelled.adapt.self_training_weight, 0)
 
   def test_synthia_has_its_two_sets_of_classes(self):
     for option, count in (("16", 16), ("13", 13)):

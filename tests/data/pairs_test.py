@@ -78,6 +78,22 @@ class PairsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertCountEqual(batch, ["source", "source_label", "target"])
     self.assertAllEqual(batch["source_label"], numbers(batch["source"]))
 
+  @parameterized.parameters(
+    ({"source_label_weight": 1.0}, ["source_label", "source_varied"]),
+    ({"self_training_weight": 1.0, "ema_momentum": 0.9}, ["target_varied"]),
+  )
+  def test_terms_of_the_loss_get_varied_images_beside_plain_ones(self, fields, names):
+    fields = {f"adapt__{name}": value for name, value in fields.items()}
+    config = synthetic.small_config(data__height=8, data__width=8, **fields)
+    batch = next(iter(pairs.domain_batches(numbered(50), numbered(50), config)))
+    self.assertCountEqual(batch, ["source", "target", *names])
+    for domain in ("source", "target"):
+      self.assertAllClose(numbers(batch[domain]) / 255, batch[domain][:, 0, 0, 0])
+      if f"{domain}_varied" in batch:
+        self.assertNotAllClose(batch[f"{domain}_varied"], batch[domain])
+    if "source_label" in batch:
+      self.assertAllEqual(batch["source_label"], numbers(batch["source"]))
+
   def test_no_thread_tunes_what_is_fixed(self):
     """It may sleep for a minute after its iterator has gone, and holds that up."""
     some, config = numbered(50), self.config()

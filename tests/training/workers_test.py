@@ -36,16 +36,20 @@ class SharesTest(tf.test.TestCase):
 
   def test_both_domains_are_shared_alike_and_move_as_in_the_whole(self):
     config = synthetic.small_config(
-      adapt__global_batch_size=12, adapt__augment=True, data__height=8, data__width=8
-    )
+      adapt__global_batch_size=12, adapt__augment=True, data__height=8, data__width=8,
+      adapt__source_label_weight=1.0, adapt__self_training_weight=1.0,
+      adapt__self_training_mix=True, adapt__ema_momentum=0.9,
+    )  # fmt: skip
 
     def drawn(share):
       batches = pairs.domain_batches(self.examples, self.examples, config, 3, share=share)
       return next(iter(batches))
 
     halves = [drawn(pairs.Share(index, 2)) for index in range(2)]
-    for domain, whole in drawn(pairs.WHOLE).items():
-      self.assertAllEqual(np.concatenate([half[domain] for half in halves]), whole)
+    parts = drawn(pairs.WHOLE)
+    self.assertLen(parts, 6)
+    for name, whole in parts.items():
+      self.assertAllEqual(np.concatenate([half[name] for half in halves]), whole)
 
   def test_each_replica_gets_its_slice_in_order(self):
     strategy = synthetic.two_replicas()
