@@ -138,11 +138,12 @@ def by_image(config: ml_collections.ConfigDict) -> None:
 
 
 def with_labels(config: ml_collections.ConfigDict) -> None:
-  """While it is matched, the target network goes on learning what classes look like.
+  """While it is matched, the target network goes on learning what classes look like [30].
 
   From the source's labels, and from its moving average's for the target: what matched
   activations leave open is which part of them is which class. One network then sees both
-  domains, so its norms must fit either: they look at each image.
+  domains, so its norms must fit either: they look at each image. Methods with and without
+  drift are the same.
   """
   if config.adapt.steps:
     config.name += "-with_labels"
