@@ -264,28 +264,20 @@ def adapt_phases(
     )
     return [loop.Phase(f"adapt {'+'.join(weights)}", joint, options.steps)]
   objective = matching.OBJECTIVES[options.objective]
-  loss = label_loss(config, prior)
-  terms: list[class_terms.Term] = []
-  if options.source_label_weight:
-    terms.append(class_terms.SourceLabels(options.source_label_weight, target, loss))
-  if options.self_training_weight:
-    terms.append(
-      class_terms.SelfTraining(
-        options.self_training_weight, options.self_training_confidence,
-        target, averaged, target_optimizer, loss,
-      )
-    )  # fmt: skip
+  terms = _label_terms(
+    options, target, averaged, target_optimizer, label_loss(config, prior)
+  )
 
   def phase(name, taps, num_steps, moves_target=True, informed=False) -> loop.Phase:
     matcher = adversarial.Matcher(objective, {tap: weights[tap] for tap in taps})
-    playing_terms = list(terms)
+    playing_terms = [*terms] if moves_target else []
     if informed:
       known = tf.constant(prior, tf.float32)
       playing_terms.append(class_terms.Information(options.information_weight, known))
     step = adapt_step.AdaptStep(
       source, target, players, matcher, weight_pairs,
       target_optimizer if moves_target else None, player_optimizers, options, num_replicas,
-      playing_terms if moves_target else (),
+      playing_terms,
     )  # fmt: skip
     return loop.Phase(name, step, num_steps)
 
@@ -312,6 +304,27 @@ def adapt_phases(
       phases.append(phase(f"{name}, information", playing, informed_steps, informed=True))
     start = end
   return phases
+
+
+def _label_terms(
+  options: config_lib.Adapt,
+  target: tf.keras.Model,
+  averaged: tf.keras.Model,
+  optimizer: tf.keras.optimizers.Optimizer,
+  loss: cross_entropy.CrossEntropy,
+) -> list[class_terms.Term]:
+  """What the target network learns from labels in every phase in which it moves."""
+  terms: list[class_terms.Term] = []
+  if options.source_label_weight:
+    terms.append(class_terms.SourceLabels(options.source_label_weight, target, loss))
+  if options.self_training_weight:
+    terms.append(
+      class_terms.SelfTraining(
+        options.self_training_weight, options.self_training_confidence,
+        target, averaged, optimizer, loss,
+      )
+    )  # fmt: skip
+  return terms
 
 
 def update_average(optimizer, target: tf.keras.Model, averaged: tf.keras.Model) -> None:
