@@ -1,6 +1,9 @@
-"""The digit adaptation step: ours, PyTorch's and the arithmetic floor, in turn in one run.
+"""The digit adaptation step: ours, PyTorch's and two limits, in turn in one run.
 
   python -m benchmarks.lenet_step [--rounds=8] [--json=PATH] [--peer_python=PATH]
+
+The limits are the arithmetic floor, all matrix products at the rate of a large one, and the
+same products alone, at the rate that TensorFlow's kernels give to products of their sizes.
 
 One round measures each of them for a moment; ratios are of the medians over rounds. Single
 times mean little on a busy machine. PyTorch runs in an environment of its own, made at the
@@ -9,9 +12,12 @@ first run (or name one with torch: --peer_python).
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +59,80 @@ def floor_flops(keeps_source_taps: bool) -> int:
     pairs_ += both + 2 * later  # the discriminator's own gradients
     pairs_ += first + later  # the way of the alignment loss to the target's tap
   return 2 * pairs_ * _BATCH
+
+
+def products() -> list[Callable[[], tf.Tensor]]:
+  """Every matrix product of one step, source taps kept, each on values of its own.
+
+  A step that had nothing else to do, and in no order, would take as long as these do.
+  """
+  numbers = itertools.count()
+
+  def values(shape):
+    # Equal products of equal values would be computed once.
+    return tf.random.stateless_uniform(shape, [0, next(numbers)])
+
+  made: list[Callable[[], tf.Tensor]] = []
+
+  def dense(width, units, num_forward=1, num_kernel=1, num_input=1):
+    inputs, kernel, outputs = [_BATCH, width], [width, units], [_BATCH, units]
+    for number, left, right, sides in (
+      (num_forward, inputs, kernel, {}),
+      (num_kernel, inputs, outputs, {"transpose_a": True}),
+      (num_input, outputs, kernel, {"transpose_b": True}),
+    ):
+      made.extend(
+        functools.partial(tf.matmul, values(left), values(right), **sides)
+        for _ in range(number)
+      )
+
+  def convolution(size, channels, filters, is_first):
+    inputs, outputs = [_BATCH, size, size, channels], [_BATCH, size - 4, size - 4, filters]
+    kernel = [5, 5, channels, filters]
+    geometry = {"strides": [1, 1, 1, 1], "padding": "VALID"}
+    made.append(functools.partial(
+      tf.raw_ops.Conv2D, input=values(inputs), filter=values(kernel), **geometry
+    ))  # fmt: skip
+    made.append(functools.partial(
+      tf.raw_ops.Conv2DBackpropFilter, input=values(inputs), filter_sizes=kernel,
+      out_backprop=values(outputs), **geometry,
+    ))  # fmt: skip
+    if not is_first:
+      made.append(functools.partial(
+        tf.raw_ops.Conv2DBackpropInput, input_sizes=inputs, filter=values(kernel),
+        out_backprop=values(outputs), **geometry,
+      ))  # fmt: skip
+
+  convolution(28, 1, 20, is_first=True)
+  convolution(12, 20, 50, is_first=False)
+  dense(800, 500)
+  dense(500, 10)
+  for width in _TAP_WIDTHS.values():
+    # Both domains forward and for the weights; the way down to the target's tap beside
+    # what the discriminator's own gradients need.
+    dense(width, _HIDDEN, num_forward=2, num_kernel=2, num_input=1)
+    dense(_HIDDEN, _HIDDEN, num_forward=2, num_kernel=2, num_input=3)
+    dense(_HIDDEN, 1, num_forward=2, num_kernel=2, num_input=3)
+  return made
+
+
+def _products_alone() -> Callable[[], float]:
+  """Milliseconds for all products of a step."""
+  each = products()
+
+  @tf.function
+  def all_of_them():
+    return tf.stack([tf.reshape(product(), [-1])[0] for product in each])
+
+  all_of_them()
+
+  def measure() -> float:
+    start = time.perf_counter()
+    for _ in range(_STEPS):
+      all_of_them().numpy()
+    return 1e3 * (time.perf_counter() - start) / _STEPS
+
+  return measure
 
 
 def _config(**changes) -> config_lib.Config:
@@ -122,6 +202,7 @@ def main(argv: list[str]) -> None:
     "ours_source_each_step_ms": ours.bare({"target": batch, "source": batch}),
     "loop_ms": _whole_loop(config, images),
     "torch_ms": lambda: torch.measure(_STEPS),
+    "products_ms": _products_alone(),
     "gemm_gflop_per_s": timing.gemm(),
   }
   figures = summary(timing.in_turn(measures, timing.ROUNDS.value))
@@ -151,6 +232,8 @@ def summary(rounds: dict[str, list[float]]) -> dict[str, Any]:
     "share_of_floor": kept / median["ours_ms"],
     "share_of_floor_source_each_step": each_step / median["ours_source_each_step_ms"],
     "loop_rate_over_bare_rate": median["ours_ms"] / median["loop_ms"],
+    "products_alone_times_as_fast_as_torch": median["torch_ms"] / median["products_ms"],
+    "products_share_of_step": median["products_ms"] / median["ours_ms"],
   }
   return {
     "median": median, "ratios": ratios, "rounds": rounds, "batch": _BATCH,

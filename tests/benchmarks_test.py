@@ -1,6 +1,9 @@
 """What the benchmarks print, apart from the times."""
 
+import math
+
 import pytest
+import tensorflow as tf
 
 from benchmarks import erfnet_step, lenet_step, table
 
@@ -17,14 +20,40 @@ def test_the_floor_counts_every_matrix_product():
   assert lenet_step.floor_flops(keeps_source_taps=False) == 256 * (target + players + lenet)
 
 
+def test_the_products_alone_are_those_of_the_floor():
+  with tf.Graph().as_default() as graph:
+    for product in lenet_step.products():
+      product()
+
+  def convolution(kernel, outputs):
+    return math.prod(kernel.shape) * math.prod(outputs.shape[:3])
+
+  pairs = {
+    # (m k)(k n)(m n) is the square of all three.
+    "MatMul": lambda a, b, c: math.isqrt(math.prod([*a.shape, *b.shape, *c.shape])),
+    "Conv2D": lambda _, kernel, outputs: convolution(kernel, outputs),
+    "Conv2DBackpropFilter": lambda _, __, outputs, kernel: convolution(kernel, outputs),
+    "Conv2DBackpropInput": lambda _, kernel, outputs, __: convolution(kernel, outputs),
+  }
+  counted = [
+    pairs[op.type](*op.inputs, *op.outputs)
+    for op in graph.get_operations()
+    if op.type in pairs
+  ]
+  assert 2 * sum(counted) == lenet_step.floor_flops(keeps_source_taps=True)
+
+
 def test_ratios_are_of_medians():
   rounds = {
     "ours_ms": [20.0, 10.0, 90.0], "ours_source_each_step_ms": [25.0],
-    "loop_ms": [25.0], "torch_ms": [50.0, 60.0, 40.0], "gemm_gflop_per_s": [300.0],
+    "loop_ms": [25.0], "torch_ms": [50.0, 60.0, 40.0], "products_ms": [16.0],
+    "gemm_gflop_per_s": [300.0],
   }  # fmt: skip
   ratios = lenet_step.summary(rounds)["ratios"]
   assert ratios["times_as_fast_as_torch"] == 2.5
   assert ratios["loop_rate_over_bare_rate"] == 0.8
+  assert ratios["products_share_of_step"] == 0.8
+  assert ratios["products_alone_times_as_fast_as_torch"] == 3.125
   floor_ms = lenet_step.floor_flops(True) / 300e9 * 1e3
   assert abs(ratios["share_of_floor"] - floor_ms / 20.0) < 1e-12
 
