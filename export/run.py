@@ -16,7 +16,7 @@ from export import contract as contract_lib
 from export import publish, serving_files
 from tfdam import config as config_lib
 from tfdam import runtime
-from tfdam.training import report, run_folder
+from tfdam.training import report, run_folder, signals
 
 FORMATS = tuple(contract_lib.WRITERS)
 
@@ -101,7 +101,8 @@ def main(argv: list[str]) -> None:
     max_metric_drop=_MAX_METRIC_DROP.value / 100, metric_images=_METRIC_IMAGES.value,
     calibration_images=_CALIBRATION_IMAGES.value,
   )  # fmt: skip
-  exported = pipeline.export(network, contract, config, options, folder.join("export"))
+  with signals.exit_at_once():  # the way out removes what is in staging
+    exported = pipeline.export(network, contract, config, options, folder.join("export"))
   _print(exported.manifest, exported.parity, folder)
 
 

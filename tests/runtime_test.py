@@ -53,6 +53,16 @@ def test_an_uneven_batch_is_answered_with_an_even_one(batch, replicas, such_as):
   runtime.check_batch("adapt.global_batch_size", such_as, replicas)
 
 
+def test_an_interrupted_program_ends_without_a_traceback(monkeypatch):
+  def interrupted(*arguments, **options):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(runtime.app, "run", interrupted)
+  with pytest.raises(SystemExit) as caught:
+    runtime.run(print)
+  assert caught.value.code == 130
+
+
 def test_flags_and_values_that_stand_apart_are_joined():
   words = [
     "--config.adapt.augment", "False", "--config.data.flip", "--config.seed", "3",

@@ -61,6 +61,8 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
   except config_lib.UserError as error:
     print(f"Error: {error}", file=sys.stderr)
     sys.exit(error.exit_status)
+  except KeyboardInterrupt:
+    sys.exit(128 + signal.SIGINT)
 
 
 def set_environment() -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import signal
 
 import numpy as np
 import onnx
@@ -575,6 +576,25 @@ def test_an_interrupted_export_leaves_nothing_half_written(workdir, monkeypatch)
   with pytest.raises(KeyboardInterrupt):
     export(workdir, formats=["onnx"])
   assert not files(place(workdir))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_an_export_that_takes_its_staging_along(
+  exported_workdir, monkeypatch, number
+):
+  before = files(place(exported_workdir))
+  staged = []
+
+  def signalled(work, *arguments):
+    staged.extend(files(work.staged))
+    os.kill(os.getpid(), number)
+
+  monkeypatch.setattr(pipeline._Work, "manifest", signalled)
+  with pytest.raises(SystemExit) as caught:
+    export(exported_workdir, formats=["onnx"])
+  assert caught.value.code == 128 + number
+  assert staged
+  assert files(place(exported_workdir)) == before
 
 
 def test_what_a_killed_export_left_is_swept_away(workdir):
