@@ -1,5 +1,6 @@
 """README's figures come from the recorded runs, and its commands name what exists."""
 
+import fnmatch
 import glob
 import json
 import os
@@ -29,6 +30,18 @@ def test_the_results_table_is_that_of_the_recorded_runs(folder):
   assert loaded
   for lines in table.markdown(loaded).values():
     assert "\n".join(lines) in readme()
+
+
+def test_files_of_results_that_it_names_exist():
+  """Those that stand in the run folder or the export's are named as well."""
+  left_by_runs = {"config", "run", "results", "gaussian", "evaluation", "export"}
+  folder = os.path.join(runtime.PROJECT, "benchmarks", "results")
+  kept = glob.glob(os.path.join(folder, "**", "*.json"), recursive=True)
+  named = set(re.findall(r"`([^`\s]+)\.json`", readme()))
+  named = {os.path.basename(name) for name in named} - left_by_runs
+  assert named
+  for name in named:
+    assert fnmatch.filter(map(os.path.basename, kept), f"{name}.json"), name
 
 
 def test_flags_and_configs_that_it_names_exist():

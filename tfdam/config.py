@@ -56,7 +56,7 @@ def _field(default, *, low=None, high=None, choices=None, affects_result=True):
 class Data:
   """Which domains, and how their images become tensors."""
 
-  # Folder that holds one folder per data set; empty: $TFDAM_DATA, else data/ beside the
+  # Folder that holds one folder per data set; empty: $TFDAM_DATA, else data/ in the
   # working directory.
   root: str = _field("", affects_result=False)
   # Names in tfdam.data.DATASETS. Source equal to target gives the supervised bound.

@@ -3,7 +3,7 @@
 Argument after the config file's colon: a method, such as
 `configs/segmentation/gta5_to_cityscapes_erfnet.py:adda_drift`, and for CamVid a recipe as
 well (`streets_to_camvid.py:by_image,gam`). Settings that the paper does not state are
-in tfdam/PAPER.md, departures 17 to 29.
+in tfdam/PAPER.md, departures 17 to 30.
 """
 
 from __future__ import annotations
