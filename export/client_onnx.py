@@ -641,6 +641,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   except ModelError as error:
     print(f"Error: {error}", file=sys.stderr)
     return 2
+  except KeyboardInterrupt:
+    return 130  # as shells have it: 128 and SIGINT's number
   return 0
 
 

@@ -365,6 +365,8 @@ def main(argv: Sequence[str] | None = None) -> int:
   except (ServingError, OSError) as error:
     print(f"Error: {error}", file=sys.stderr)
     return 2
+  except KeyboardInterrupt:
+    return 130  # as shells have it: 128 and SIGINT's number
   return 0
 
 

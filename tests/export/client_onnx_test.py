@@ -585,6 +585,14 @@ def names(folder):
   return sorted(path.name for path in folder.iterdir())
 
 
+def test_an_interrupted_command_ends_without_a_traceback(run, monkeypatch):
+  def interrupted(options):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(client_onnx, "_label", interrupted)
+  assert label(run, "frames", "labels") == 130
+
+
 def test_the_command_labels_one_image(run, tmp_path, capsys):
   image = Toy().images()
   save(tmp_path / "street.png", image[0])

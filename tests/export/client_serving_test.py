@@ -421,6 +421,14 @@ def test_the_command_writes_label_pictures_of_a_folder(double, tmp_path, capsys)
   assert f"2 label pictures: {out}" in capsys.readouterr().out
 
 
+def test_an_interrupted_command_ends_without_a_traceback(rest, monkeypatch):
+  def interrupted(options):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(client_serving, "_label", interrupted)
+  assert client_serving.main([place(rest), "--name=toy", "--image=frames"]) == 130
+
+
 def test_label_pictures_have_names_and_sizes_of_their_pictures(rest, tmp_path, capsys):
   rest.answer = {"outputs": [[[1, 2, 3, 4]]]}
   for name, size in (("a.png", (8, 2)), ("a.jpg", (4, 1))):
