@@ -149,7 +149,7 @@ def write_synthia(root, count=6, size=(48, 96), seed=100, **style):
     save(image, root, "synthia", "RGB", f"{i:07d}.png")
     stored = np.zeros((*label.shape, 3), np.uint16)
     stored[..., 0] = native(label, SYNTHIA_IDS)
-    stored[..., 1] = 1000 * i + label  # instances
+    stored[..., 1] = 1000 * i + label.astype(np.uint16)  # instances
     write_png(stored, root, "synthia", "GT", "LABELS", f"{i:07d}.png", depth=16)
   return os.path.join(root, "synthia")
 

@@ -1,40 +1,85 @@
-"""The only file that imports tensorflow_addons, which ended in 2024: leaving it is one
-file's work.
+"""Spectral normalisation, and the only file that knows tensorflow_addons.
+
+Addons ended in 2024 with TensorFlow 2.15, whose own wrapper in Keras fails inside a
+tf.function. From there on tf-keras has one that computes the same.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import warnings
 
-import tensorflow as tf
+from tfdam import config as config_lib
+from tfdam import stack
 
-with warnings.catch_warnings():
-  # It announces its own end at every import.
-  warnings.simplefilter("ignore")
-  import tensorflow_addons
+_REMEDY = (
+  "Run pip install 'tensorflow-addons==0.23.0', take the other stack (TFDAM_STACK=tf221), or"
+  " set --config.adapt.spectral_norm=False."
+)
 
 
-def spectral_norm(layer: tf.keras.layers.Layer, seed: int) -> tf.keras.layers.Layer:
+def check() -> None:
+  """Raises config.UserError where there is no spectral normalisation; starts nothing."""
+  if _is_needed() and not importlib.util.find_spec("tensorflow_addons"):
+    raise config_lib.UserError(
+      "adapt.spectral_norm is set, but TensorFlow 2.15 needs tensorflow-addons for it, which"
+      f" is not installed. {_REMEDY}"
+    )
+
+
+def spectral_norm(layer, seed: int):
   """Wraps a layer so that each training call divides its kernel by its largest singular
   value (Miyato et al. 2018, Sec. 2.1), as one power iteration a call estimates it.
 
-  Keras 2.15's own wrapper fails inside a tf.function.
-
   Args:
-    layer: with a kernel.
+    layer: a tf.keras.layers.Layer with a kernel.
     seed: of the vector that the iteration starts from.
+
+  Raises:
+    config.UserError: TensorFlow 2.15 without tensorflow-addons.
   """
-  return _SpectralNorm(layer, seed, name=layer.name)
+  return _seeded_wrapper()(layer, seed, name=layer.name)
 
 
-class _SpectralNorm(tensorflow_addons.layers.SpectralNormalization):
-  def __init__(self, layer, seed: int, **kwargs):
-    # The wrapper alone: under mixed precision it would read its vector and the kernel in
-    # half precision, and could not write them back. The layer computes as it would without.
-    super().__init__(layer, power_iterations=1, dtype="float32", **kwargs)
-    self._seed = seed
+def _is_needed() -> bool:
+  return stack.installed() == "tf215"
 
-  def build(self, input_shape):
-    super().build(input_shape)
-    # Addons draws it from the global generator: what was drawn before would decide it.
-    self.u.assign(tf.random.stateless_normal(self.u.shape, [self._seed, 0]))
+
+@functools.lru_cache(maxsize=1)
+def _seeded_wrapper():
+  """The wrapper's class, with a start of the iteration that is the seed's."""
+  import tensorflow as tf
+
+  class SpectralNorm(_wrapper(tf)):
+    def __init__(self, layer, seed: int, **kwargs):
+      # The wrapper alone: under mixed precision it would read its vector and the kernel in
+      # half precision, and could not write them back. The layer computes as it would without.
+      super().__init__(layer, power_iterations=1, dtype="float32", **kwargs)
+      self._seed = seed
+
+    def build(self, input_shape):
+      super().build(input_shape)
+      if not hasattr(self, "u"):
+        # Addons' name: with it the checkpoints of either stack fit the other.
+        self.u = self.vector_u
+      # It was drawn from the global generator: what was drawn before would decide it.
+      self.u.assign(tf.random.stateless_normal(self.u.shape, [self._seed, 0]))
+
+  return SpectralNorm
+
+
+def _wrapper(tf):
+  if not _is_needed():
+    return tf.keras.layers.SpectralNormalization
+  try:
+    with warnings.catch_warnings():
+      # It announces its own end at every import.
+      warnings.simplefilter("ignore")
+      import tensorflow_addons
+  except ImportError as error:
+    raise config_lib.UserError(
+      f"adapt.spectral_norm needs tensorflow-addons, which cannot be imported ({error})."
+      f" {_REMEDY}"
+    ) from error
+  return tensorflow_addons.layers.SpectralNormalization

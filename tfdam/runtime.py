@@ -17,6 +17,7 @@ from absl import app, flags, logging
 
 from tfdam import cluster as cluster_lib
 from tfdam import config as config_lib
+from tfdam import stack
 
 # What entry points with --config take when none is set.
 DEFAULT_CONFIG = "configs/streets.py"
@@ -57,12 +58,29 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
   """
   set_environment()
   try:
+    check_stack()
     app.run(main, flags_parser=lambda argv: _parse_flags(argv, default_config))
   except config_lib.UserError as error:
     print(f"Error: {error}", file=sys.stderr)
     sys.exit(error.exit_status)
   except KeyboardInterrupt:
     sys.exit(128 + signal.SIGINT)
+
+
+def check_stack() -> None:
+  """Raises config.UserError if TFDAM_STACK names another stack than is installed here."""
+  chosen, here = os.environ.get("TFDAM_STACK", ""), stack.installed()
+  if chosen and chosen not in stack.STACKS:
+    raise config_lib.UserError(
+      f"TFDAM_STACK is '{chosen}'; expected {' or '.join(stack.STACKS)}."
+      f"{config_lib.nearest(chosen, stack.STACKS)} Unset it for this Python's default."
+    )
+  if chosen and here and chosen != here:
+    raise config_lib.UserError(
+      f"TFDAM_STACK is '{chosen}', but {sys.prefix} has TensorFlow"
+      f" {stack.tensorflow_version()} ({here}). Unset TFDAM_STACK, or make an environment from"
+      f" requirements/{chosen}.lock."
+    )
 
 
 def set_environment() -> None:

@@ -12,7 +12,7 @@ import os
 from absl import flags, logging
 from ml_collections import config_flags
 
-from tfdam import cluster, data, runtime
+from tfdam import addons, cluster, data, runtime
 from tfdam import config as config_lib
 from tfdam.training import report, run_folder, signals
 
@@ -35,6 +35,8 @@ def main(argv: list[str]) -> None:
   given = config_flags.get_override_values(flags.FLAGS["config"])
   for sentence in config_lib.unused(config, given):
     logging.warning("%s", sentence)
+  if config.adapt.spectral_norm:
+    addons.check()
   cluster.find(config.runtime)  # TF_CONFIG, if it counts
   folder = run_folder.RunFolder(
     runtime.resolve_path(_WORKDIR.value or os.path.join("runs", config.name))

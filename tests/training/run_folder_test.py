@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tests import synthetic
 from tfdam import config as config_lib
+from tfdam import stack
 from tfdam.training import records, run_folder
 
 
@@ -40,7 +41,9 @@ def test_claiming_writes_what_the_run_is(tmp_path):
   assert folder.read_config() == config
   run = folder.read_json("run.json")
   assert run["notes"] == ["a note"]
-  assert run["sessions"][0]["packages"]["tensorflow"].startswith("2.15")
+  (session,) = run["sessions"]
+  assert session["packages"]["tensorflow"] == stack.tensorflow_version()
+  assert session["stack"] == stack.installed()
   release(folder)
 
 

@@ -11,6 +11,7 @@ Imports no TensorFlow: a folder that cannot be used is refused before it starts.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import fcntl
 import glob
@@ -30,9 +31,10 @@ from absl import logging
 
 import tfdam
 from tfdam import config as config_lib
+from tfdam import stack
 
 _LOCK, _PROBE = ".lock", ".tfdam-probe-"
-_PACKAGES = ("tensorflow", "keras", "numpy", "ml-collections", "protobuf")
+_PACKAGES = ("tensorflow", "keras", "tf-keras", "numpy", "ml-collections", "protobuf")
 
 
 class RunFolder:
@@ -108,13 +110,10 @@ class RunFolder:
         f"{self.path} was begun with other data (run.json has the checksums). Bring that"
         " back, or set another --workdir."
       )
-    if run["sessions"] and run["sessions"][-1]["devices"] != list(devices):
-      logging.warning(
-        "The run went on %s before and now goes on %s: the same to rounding, not to the"
-        " bit.",
-        *(", ".join(run["sessions"][-1]["devices"]), ", ".join(devices)),
-      )
-    run["sessions"].append(_session(devices))
+    session = _session(devices)
+    if run["sessions"]:
+      _warn_of_other_bits(run["sessions"][-1], session)
+    run["sessions"].append(session)
     self.write_json("run.json", run)
     results = self.read_json("results.json") or {}
     self._earlier_seconds = results.get("timing", {}).get("seconds", 0.0)
@@ -249,10 +248,37 @@ def _session(devices) -> dict[str, Any]:
     "tfdam": tfdam.__version__,
     "commit": _commit(),
     "python": platform.python_version(),
-    "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    "stack": stack.installed(),
+    "packages": _packages(),
     "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
     "devices": devices,
   }
+
+
+def _warn_of_other_bits(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+  """Says where a run goes on with other rounding than it began with; run.json keeps it."""
+  for then, here in zip(_computes_on(before), _computes_on(now)):
+    if then != here:
+      logging.warning(
+        "The run went on %s before and now goes on %s: the same to rounding, not to the"
+        " bit.",
+        *(then, here),
+      )
+
+
+def _computes_on(session: Mapping[str, Any]) -> tuple[str, str]:
+  """What decides how a session rounds, in words."""
+  version = session["packages"]["tensorflow"]
+  return ", ".join(session["devices"]), f"TensorFlow {version}"
+
+
+def _packages() -> dict[str, str]:
+  """{package: version} of those that are installed."""
+  found = {}
+  for name in _PACKAGES:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+      found[name] = importlib.metadata.version(name)
+  return found
 
 
 def _commit() -> str | None:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfdam import config as config_lib
-from tfdam import runtime
+from tfdam import runtime, stack
 from tfdam.data import feeds, pairs
 from tfdam.data import scenes as scenes_lib
 from tfdam.training import (
@@ -300,9 +300,9 @@ class Run:
       config.adapt.global_batch_size,
     )
     logging.info(
-      "TensorFlow %s, %d replica(s) on %s; global batch (per replica): source %d (%d),"
-      " adaptation %d (%d).",
-      tf.__version__, replicas, ", ".join(devices(self.strategy)),
+      "TensorFlow %s (stack %s), %d replica(s) on %s; global batch (per replica): source %d"
+      " (%d), adaptation %d (%d).",
+      tf.__version__, stack.installed(), replicas, ", ".join(devices(self.strategy)),
       source_batch, source_batch // replicas, adapt_batch, adapt_batch // replicas,
     )  # fmt: skip
     logging.info(
