@@ -1,4 +1,4 @@
-"""One virtual environment, made from the lock file, as Bazel's Python toolchain."""
+"""The environment of tools/environment.py as Bazel's Python toolchain."""
 
 _BUILD = """
 load("{pair_bzl}", "py_runtime_pair")
@@ -24,49 +24,42 @@ toolchain(
 )
 """
 
-# The range for which TensorFlow 2.15 has wheels.
-_CHECK = "import sys; print('%d.%d' % sys.version_info[:2]); sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))"
-
 def _python_environment_impl(ctx):
-    wanted = ctx.os.environ.get("TFDAM_PYTHON", "python3")
-    python = ctx.which(wanted) if "/" not in wanted else wanted
-    if not python:
-        fail("\n\nNo '{}' on PATH. Install Python 3.9, 3.10 or 3.11, or set TFDAM_PYTHON to one.\n".format(wanted))
-
-    check = ctx.execute([python, "-c", _CHECK])
-    if check.return_code != 0:
-        version = check.stdout.strip()
-        problem = "is Python " + version if version else "does not start ({})".format(check.stderr.strip())
-        fail("\n\n'{}' {}. TensorFlow 2.15 has wheels for Python 3.9, 3.10 and 3.11 only: ".format(python, problem) +
-             "set TFDAM_PYTHON to one of those, e.g. TFDAM_PYTHON=python3.11.\n")
-
-    ctx.report_progress("making a virtual environment")
-    made = ctx.execute([python, "-m", "venv", "venv"])
-    if made.return_code != 0:
-        fail("\n\n'{} -m venv' failed; on Debian: apt-get install python3-venv.\n{}{}".format(
-            python,
-            made.stdout,
-            made.stderr,
-        ))
-
-    ctx.report_progress("pip-installing requirements.lock (about 600 MB the first time)")
-    installed = ctx.execute(
-        ["venv/bin/python", "-m", "pip", "install", "--require-hashes", "-r", ctx.path(ctx.attr.lock)],
-        timeout = 3600,
-        environment = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"},
-    )
-    if installed.return_code != 0:
-        fail("\n\npip could not install requirements.lock:\n" + installed.stdout[-2000:] + installed.stderr[-4000:])
-
+    # A change in any of these is another environment.
+    for lock in ctx.attr.locks:
+        ctx.path(lock)
+    environment = ctx.os.environ.get("TFDAM_ENVIRONMENT")
+    if not environment:
+        # Bazel was started without ./bazelw, which has made it by now.
+        script = ctx.path(ctx.attr.script)
+        python = ctx.which("python3")
+        if not python:
+            fail("\n\nThere is no python3 on PATH: install Python 3.9 to 3.13.\n")
+        ctx.report_progress("making a Python environment (minutes, the first time)")
+        made = ctx.execute([python, script], timeout = 7200)
+        if made.return_code != 0:
+            fail("\n\n" + made.stderr.strip().split("\n")[-1] + "\n")
+        environment = made.stdout.strip()
+    ctx.symlink(environment, "venv")
     ctx.file("BUILD", _BUILD.format(
         pair_bzl = "@bazel_tools//tools/python:toolchain.bzl",
-        interpreter = ctx.path("venv/bin/python"),
+        interpreter = environment + "/bin/python",
     ))
 
 python_environment = repository_rule(
     implementation = _python_environment_impl,
-    attrs = {"lock": attr.label(allow_single_file = True, mandatory = True)},
-    # PATH decides which python3 is found; pip reads the others.
-    environ = ["TFDAM_PYTHON", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"],
-    doc = "Makes a virtual environment from a hash-locked requirements file and a Python toolchain on it.",
+    attrs = {
+        "locks": attr.label_list(allow_files = True, mandatory = True),
+        "script": attr.label(allow_single_file = True, mandatory = True),
+    },
+    # ./bazelw sets the first; without it the script reads the others, and pip the last two.
+    environ = [
+        "TFDAM_ENVIRONMENT",
+        "TFDAM_STACK",
+        "TFDAM_PYTHON",
+        "TFDAM_CACHE",
+        "PIP_INDEX_URL",
+        "PIP_EXTRA_INDEX_URL",
+    ],
+    doc = "Declares a Python toolchain on the virtual environment of a hash-locked requirements file.",
 )

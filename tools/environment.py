@@ -1,0 +1,333 @@
+"""Makes the virtual environment that Bazel's programs run in, and prints its folder.
+
+python3 tools/environment.py
+
+./bazelw and Bazel's own rule (tools/bazel/python_environment.bzl) call this. It looks for a
+Python that fits, has apt install what Debian splits off it, and pip-installs the stack's lock
+file. An environment is used once it is whole; a second start finds it. What a user can mend
+ends in one line and exit status 2.
+
+  TFDAM_STACK    tf215 or tf221; default: tf215 on Python 3.9 to 3.11, else tf221
+  TFDAM_PYTHON   the Python to take; default: python3, else the newest one that fits
+  TFDAM_CACHE    where environments are kept; default: ~/.cache/tfdam
+
+Runs on any Python from 3.6 on, with nothing installed.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+
+PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# {stack: the first and the last Python with wheels for it}, as in tfdam/stack.py.
+STACKS = {"tf215": ((3, 9), (3, 11)), "tf221": ((3, 10), (3, 13))}
+NEWEST = (3, 13)
+ARCHITECTURES = ("x86_64", "AMD64", "aarch64", "arm64")
+# What an environment takes, with what pip unpacks on the way.
+NEEDED_GB = 4
+_WHOLE = "whole"
+_ASK = """
+import importlib.util as u, json, platform, sys
+print(json.dumps({"version": sys.version_info[:2], "full": platform.python_version(),
+                  "executable": sys.executable, "bits": sys.maxsize > 2**32,
+                  "venv": all(u.find_spec(m) for m in ("venv", "ensurepip"))}))
+"""
+
+
+class SetupError(Exception):
+  """What came, what was expected, and what mends it."""
+
+
+class Python:
+  """A Python on this machine that starts."""
+
+  def __init__(self, name, facts):
+    self.name = name
+    self.executable = facts["executable"]
+    self.version = tuple(facts["version"])
+    self.full = facts["full"]
+    self.is_64_bit = facts["bits"]
+    self.has_venv = facts["venv"]
+
+  def fits(self, stack):
+    return self.is_64_bit and bool(stacks_of(self.version, stack))
+
+  def __str__(self):
+    return "{} is Python {}".format(self.name, self.full)
+
+
+def main():
+  argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+  try:
+    print(environment())
+  except SetupError as error:
+    print("Error: {}".format(error), file=sys.stderr)
+    sys.exit(2)
+  except KeyboardInterrupt:
+    sys.exit(130)
+
+
+def environment():
+  """The folder of a whole environment, made if there is none."""
+  chosen = os.environ.get("TFDAM_STACK", "")
+  if chosen and chosen not in STACKS:
+    raise SetupError(
+      "TFDAM_STACK is '{}'; expected {}. Unset it for this Python's default.".format(
+        chosen, " or ".join(sorted(STACKS))
+      )
+    )
+  if platform.machine() not in ARCHITECTURES:
+    raise SetupError(
+      "This machine is {}; TensorFlow has wheels for x86-64 and 64-bit Arm alone: take"
+      " another machine.".format(platform.machine())
+    )
+  python = find_python(chosen)
+  stack = stacks_of(python.version, chosen)[0]
+  lock_file = os.path.join(PROJECT, "requirements", stack + ".lock")
+  folder = os.path.join(root(), folder_name(stack, python, lock_file))
+  if is_whole(folder):
+    return folder
+  try:
+    os.makedirs(root(), exist_ok=True)
+    with open(folder + ".lock", "w") as file:
+      wait_for(file, folder)
+      if not is_whole(folder):
+        make(folder, stack, python, lock_file)
+  except OSError as error:
+    raise SetupError(
+      "{} cannot be written ({}). Set TFDAM_CACHE to a folder that can, with {} GB"
+      " free.".format(error.filename or root(), error.strerror, NEEDED_GB)
+    )
+  return folder
+
+
+def stacks_of(version, chosen=""):
+  """The stacks that a Python can have, its default first; the chosen one, if it can."""
+  fitting = [s for s in sorted(STACKS) if STACKS[s][0] <= version <= STACKS[s][1]]
+  return [s for s in fitting if chosen in ("", s)]
+
+
+def root():
+  """The folder of all environments."""
+  cache = os.path.expanduser(os.environ.get("TFDAM_CACHE") or "~/.cache/tfdam")
+  # Bazel starts programs elsewhere.
+  base = os.environ.get("BUILD_WORKING_DIRECTORY", os.getcwd())
+  return os.path.join(base, cache, "environments")
+
+
+def folder_name(stack, python, lock_file):
+  """Another lock file, or another Python, is another environment."""
+  digest = hashlib.sha256(os.path.realpath(python.executable).encode())
+  with open(lock_file, "rb") as file:
+    digest.update(file.read())
+  version = ".".join(map(str, python.version))
+  return "{}-py{}-{}".format(stack, version, digest.hexdigest()[:12])
+
+
+def is_whole(folder):
+  """Whether an environment was made to its end, and the Python that it stands on is there."""
+  if not os.path.exists(os.path.join(folder, _WHOLE)):
+    return False
+  return ask(os.path.join(folder, "bin", "python")) is not None
+
+
+def find_python(chosen):
+  """The named Python, else `python3`, else the newest one that fits."""
+  named = os.environ.get("TFDAM_PYTHON", "")
+  if named:
+    python = ask(named)
+    if not python:
+      raise SetupError(
+        "TFDAM_PYTHON is '{}', which is no Python that starts. Set it to one of {}, such as"
+        " python3.11.".format(named, pythons(chosen))
+      )
+    if not python.fits(chosen):
+      raise SetupError(misfit([python], chosen))
+    return python
+  oldest = min(STACKS[s][0][1] for s in STACKS if chosen in ("", s))
+  names = ["python3"]
+  names += ["python3.{}".format(minor) for minor in range(NEWEST[1], oldest - 1, -1)]
+  found = list(filter(None, map(ask, names)))
+  fitting = [python for python in found if python.fits(chosen)]
+  if not fitting:
+    raise SetupError(misfit(found, chosen))
+  # One that needs nothing from apt before one that does.
+  return next((python for python in fitting if python.has_venv), fitting[0])
+
+
+def ask(name):
+  """What a Python says of itself; None where there is none, or a shim of none."""
+  place = name if "/" in name else shutil.which(name, path=search_path())
+  if not place:
+    return None
+  try:
+    output = subprocess.run(
+      [place, "-c", _ASK], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60
+    ).stdout
+    return Python(name, json.loads(output.decode()))
+  except (OSError, ValueError, KeyError, subprocess.TimeoutExpired):
+    return None
+
+
+def search_path():
+  """PATH, and where `uv python install` puts what it installs."""
+  path = os.environ.get("PATH", os.defpath)
+  return os.pathsep.join([path, os.path.expanduser("~/.local/bin")])
+
+
+def pythons(chosen):
+  """Those that fit, in words."""
+  wanted = [STACKS[s] for s in sorted(STACKS) if chosen in ("", s)]
+  first, last = min(w[0] for w in wanted), max(w[1] for w in wanted)
+  return "Python 3.{} to 3.{}".format(first[1], last[1])
+
+
+def misfit(found, chosen):
+  """The sentence for a machine without a Python that fits."""
+  seen = "; ".join(str(p) for p in found) if found else "There is no python3"
+  if found and all(python.version > NEWEST for python in found):
+    seen += ", for which TensorFlow has no release yet"
+  elif found and not any(python.is_64_bit for python in found):
+    seen += ", built for 32 bits"
+  stack = " for TFDAM_STACK={}".format(chosen) if chosen else ""
+  advised = "3.{}".format(STACKS[chosen][1][1] if chosen else NEWEST[1])
+  return (
+    "{}; expected {}{}. Install one beside it ('uv python install {}', or your system's"
+    " package python{}), and start again; TFDAM_PYTHON names one that is not found by"
+    " itself.".format(seen, pythons(chosen), stack, advised, advised)
+  )
+
+
+def wait_for(file, folder):
+  """Holds the lock file; of two starts at once one makes the environment."""
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    say("another start makes {}: waiting for it".format(folder))
+    fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def make(folder, stack, python, lock_file):
+  """Makes an environment, whole or not at all."""
+  # What a start that was killed left behind.
+  shutil.rmtree(folder, ignore_errors=True)
+  if free_gb(folder) < NEEDED_GB:
+    raise SetupError(full_disk(folder))
+  if not python.has_venv:
+    install_venv(python)
+  say("making the environment of {} in {}".format(stack, folder))
+  log = folder + ".log"
+  try:
+    run([python.executable, "-m", "venv", folder], log, folder, progress=False)
+    say("installing requirements/{}.lock (700 MB, the first time)".format(stack))
+    pip = [os.path.join(folder, "bin", "python"), "-m", "pip", "install"]
+    if not sys.stderr.isatty():
+      pip.append("--quiet")
+    run(pip + ["--require-hashes", "-r", lock_file], log, folder, progress=True)
+    # Last: with it the environment counts.
+    with open(os.path.join(folder, _WHOLE), "w") as file:
+      file.write("{}\n".format(stack))
+      file.flush()
+      os.fsync(file.fileno())
+  except BaseException:
+    shutil.rmtree(folder, ignore_errors=True)
+    raise
+  os.remove(log)
+
+
+def run(command, log, folder, progress):
+  """Runs a step; its progress is shown, and its errors are kept in a log."""
+  variables = {
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_ROOT_USER_ACTION": "ignore",
+    # Else a user's own packages would count as installed.
+    "PYTHONNOUSERSITE": "1",
+  }
+  with open(log, "a") as errors:
+    status = subprocess.call(
+      command,
+      stdin=subprocess.DEVNULL,
+      stdout=sys.stderr if progress else errors,
+      stderr=errors,
+      env=dict(os.environ, **variables),
+    )
+  if status:
+    raise SetupError(explained(log, folder, os.path.basename(command[0]), status))
+
+
+def explained(log, folder, program, status):
+  """Why a step failed, from what it said."""
+  with open(log, errors="replace") as file:
+    said = file.read()
+  if re.search(r"No space left on device|Errno 28|Disk quota exceeded", said):
+    return full_disk(folder)
+  if "DO NOT MATCH THE HASHES" in said:
+    packages = sorted(set(re.findall(r"^ +([\w.-]+==[\w.+-]+)", said, re.M)))
+    return (
+      "The package index has other files than the lock file ({}). Unset PIP_INDEX_URL and"
+      " PIP_FIND_LINKS, or name an index that has PyPI's files; {} has pip's words.".format(
+        ", ".join(packages) or "pip does not say which", log
+      )
+    )
+  if re.search(
+    r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError"
+    r"|Max retries exceeded|Connection broken|Network is unreachable",
+    said,
+  ):
+    return (
+      "The package index {} cannot be reached. Connect this machine, or name a mirror in"
+      " PIP_INDEX_URL or a proxy in HTTPS_PROXY, and start again; {} has pip's"
+      " words.".format(os.environ.get("PIP_INDEX_URL") or "https://pypi.org", log)
+    )
+  errors = [line for line in said.splitlines() if line.startswith("ERROR")]
+  last = (errors or said.strip().splitlines() or ["it said nothing"])[-1]
+  return "{} failed with exit status {}: {} ({} has the rest).".format(
+    program, status, last[:300], log
+  )
+
+
+def free_gb(folder):
+  return shutil.disk_usage(os.path.dirname(folder)).free / 1e9
+
+
+def full_disk(folder):
+  return (
+    "The disk of {} has {:.1f} GB free, and an environment needs {}. Make room there (old"
+    " environments may go), or set TFDAM_CACHE to a folder on another disk, and start"
+    " again.".format(os.path.dirname(folder), free_gb(folder), NEEDED_GB)
+  )
+
+
+def install_venv(python):
+  """Has apt install venv, which Debian and Ubuntu split off Python."""
+  package = "python{}.{}-venv".format(*python.version)
+  by_hand = "{} has no venv module: install it (apt-get install {})".format(python, package)
+  as_root = [] if os.geteuid() == 0 else ["sudo"]
+  if not shutil.which("apt-get") or (as_root and not shutil.which("sudo")):
+    raise SetupError(by_hand + " and start again.")
+  say("installing Debian's " + package)
+  apt = as_root + ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+  for command in (apt + ["update"], apt + ["install", "-y", package]):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode:
+      said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+      raise SetupError(
+        "{} and start again; here '{}' failed ({}).".format(
+          by_hand, " ".join(command), said[-1] if said else "it said nothing"
+        )
+      )
+
+
+def say(text):
+  print("bazelw: " + text, file=sys.stderr)
+
+
+if __name__ == "__main__":
+  main()
