@@ -16,7 +16,7 @@ from markupsafe import _speedups  # a small library without dependencies of its 
 
 from tests import synthetic
 from tfdam import config as config_lib
-from tfdam import doctor, runtime
+from tfdam import doctor, runtime, stack
 from tfdam.diagnosis import facts as facts_lib
 from tfdam.diagnosis import looks, packages, probes
 from tfdam.diagnosis import rows as rows_lib
@@ -26,6 +26,12 @@ _VERSIONS = {
   "tensorflow": "2.15.1", "keras": "2.15.0", "tensorflow-addons": "0.23.0",
   "tf2onnx": "1.17.0", "onnx": "1.18.0", "onnxruntime-gpu": "1.31.1", "numpy": "1.26.4",
   "protobuf": "4.25.9", "absl-py": "2.3.1",
+}  # fmt: skip
+# The same machine with the other stack.
+_VERSIONS_221 = {
+  "tensorflow": "2.21.0", "keras": "3.15.1", "tf-keras": "2.21.0", "tf2onnx": "1.17.0",
+  "onnx": "1.23.2", "onnxruntime-gpu": "1.26.0", "numpy": "2.5.5", "protobuf": "7.36.2",
+  "absl-py": "2.5.1",
 }  # fmt: skip
 _TENSORFLOW = {
   "version": "2.15.1", "seconds": 4.0, "gpus": [], "cuda": "12.2", "cudnn": "8",
@@ -50,6 +56,7 @@ def facts(**changes):
   changed_probes = {**_PROBES, **changes.pop("probes", {})}
   healthy = facts_lib.Facts(
     python=(3, 11, 7),
+    stack="tf215",
     machine="x86_64",
     cores=2,
     memory=16 * 10**9,
@@ -72,6 +79,18 @@ def facts(**changes):
     cluster_error="",
   )
   return dataclasses.replace(healthy, **changes)
+
+
+def newer(**changes):
+  """The same of the stack tf221."""
+  pins = {name: f"=={version}" for name, version in _VERSIONS_221.items()}
+  versions = {**_VERSIONS_221, **{k.replace("_", "-"): v for k, v in changes.items()}}
+  return facts(
+    python=(3, 13, 5),
+    stack="tf221",
+    installed={name: v for name, v in versions.items() if v},
+    pins=pins,
+  )
 
 
 def machine_with_gpu(**changes):
@@ -146,6 +165,28 @@ def test_a_version_that_is_known_to_break_is_named_with_its_reason(
   assert blocked(machine) == stops
 
 
+def test_either_stack_is_measured_against_its_own_versions():
+  rows = doctor.diagnose(newer())
+  assert {r.state for r in rows} == {rows_lib.OK, rows_lib.OFF}
+  assert "tensorflow-addons" not in {r.subject for r in rows}
+  assert one(rows, "Python", "stack").found == "tf221 (TensorFlow 2.21)"
+  assert not one(rows, "Python", "stack").remedy  # Python 3.13 has no other
+  assert "TFDAM_STACK=tf221" in row("Python", "stack", facts()).remedy
+  assert "tf-keras" not in {r.subject for r in doctor.diagnose(facts())}
+
+
+@pytest.mark.parametrize(
+  ("changes", "package"),
+  [({"tf_keras": None}, "tf-keras"), ({"tf_keras": "2.20.1"}, "tf-keras"),
+   ({"tensorflow": "2.22.0rc0"}, "tensorflow")],
+)  # fmt: skip
+def test_tensorflow_and_its_keras_2_go_together(changes, package):
+  found = row("packages", package, newer(**changes))
+  assert found.state in (rows_lib.MISSING, rows_lib.BROKEN)
+  assert f"pip install '{package}=={_VERSIONS_221[package]}'" in found.remedy
+  assert blocked(newer(**changes)) == [*rows_lib.PROMISES]
+
+
 def test_a_version_that_is_only_another_is_told_and_stops_nothing():
   machine = installed(absl_py="2.4.0")
   found = row("packages", "absl-py", machine)
@@ -172,11 +213,15 @@ def test_a_package_that_this_python_does_without_is_no_row():
   assert unpinned.remedy == "pip install 'tf2onnx>=1.17'."
 
 
-def test_known_limits_allow_what_the_lock_has():
-  pins = looks.pins()
-  assert set(packages.LIMITS) <= set(pins)
-  for name, (allowed, _, _) in packages.LIMITS.items():
-    assert packages.within(pins[name].removeprefix("=="), allowed), name
+@pytest.mark.parametrize("name", stack.STACKS)
+def test_known_limits_allow_what_the_lock_has(name):
+  pins = looks.pins(name)
+  limits = packages.LIMITS[name]
+  # tf215 has no tf2onnx on Python 3.9; markers of Pythons that it lacks hold for none.
+  assert {"tensorflow"} <= set(pins)
+  for package in set(limits) & set(pins):
+    allowed = limits[package][0]
+    assert packages.within(pins[package].removeprefix("=="), allowed), package
 
 
 def test_without_a_lock_the_ranges_of_the_installed_tfdam_count(tmp_path, monkeypatch):
@@ -184,13 +229,22 @@ def test_without_a_lock_the_ranges_of_the_installed_tfdam_count(tmp_path, monkey
             'tensorflow[and-cuda]==2.15.1; extra == "gpu"', "rich"]  # fmt: skip
   monkeypatch.setattr(runtime, "PROJECT", str(tmp_path))
   monkeypatch.setattr(looks.importlib.metadata, "requires", lambda name: wanted)
-  assert looks.pins() == {"onnx": "<1.19,>=1.17"}
+  assert looks.pins("tf215") == {"onnx": "<1.19,>=1.17"}
+
+
+def test_metadata_names_the_stacks_as_extras(tmp_path, monkeypatch):
+  wanted = ["onnx<1.19; extra == 'tf215'", "onnx>=1.19; extra == 'tf221'", "rich"]
+  monkeypatch.setattr(runtime, "PROJECT", str(tmp_path))
+  monkeypatch.setattr(looks.importlib.metadata, "requires", lambda name: wanted)
+  assert looks.pins("tf215") == {"onnx": "<1.19"}
+  assert looks.pins("tf221") == {"onnx": ">=1.19"}
 
 
 @pytest.mark.parametrize(
   ("changes", "remedy"),
   [
-    ({"python": (3, 12, 1)}, "3.9, 3.10 and 3.11"),
+    ({"python": (3, 12, 1)}, "Python 3.9 to 3.11"),
+    ({"python": (3, 14, 0), "stack": "tf221"}, "Python 3.10 to 3.13"),
     ({"python": (3, 8, 18)}, "TFDAM_PYTHON"),
     ({"machine": "riscv64"}, "x86-64 and 64-bit Arm"),
   ],
@@ -215,7 +269,7 @@ def test_a_tensorflow_that_crashes_is_a_row_and_nothing_more_is_said_of_it():
   found = [r for r in doctor.diagnose(died) if r.section == "TensorFlow"]
   assert [(r.subject, r.state) for r in found] == [("starts", rows_lib.BROKEN)]
   assert found[0].found == "was ended by SIGSEGV"
-  assert "requirements.lock" in found[0].remedy
+  assert "requirements/tf215.lock" in found[0].remedy
   assert row("ONNX", "CPU provider", died).state == rows_lib.OK
   assert blocked(died) == [*rows_lib.PROMISES]
 
@@ -226,10 +280,10 @@ def test_a_conversion_that_fails_stops_export_alone():
   assert row("ONNX", "conversion", machine).found == error
   assert blocked(machine) == [rows_lib.EXPORT]
   old = dataclasses.replace(machine, python=(3, 9, 2))
-  assert "Python 3.10 or 3.11" in row("ONNX", "conversion", old).remedy
+  assert "Python 3.10 or later" in row("ONNX", "conversion", old).remedy
 
 
-def test_addons_that_cannot_be_imported_stop_training():
+def test_a_spectral_norm_that_fails_stops_training():
   machine = facts(probes={"addons": {"error": "ModuleNotFoundError: no module"}})
   assert blocked(machine) == [rows_lib.TRAINING]
 
@@ -573,7 +627,8 @@ def test_on_this_machine_training_and_export_work(here):
   assert content["training"]
   assert content["export to ONNX"]
   assert output.endswith("On this machine training works and export to ONNX works.\n")
-  assert re.search(r"│ tensorflow +│ ok +│ 2\.15\.", output)
+  release = re.escape(stack.STACKS[stack.installed()])
+  assert re.search(rf"│ tensorflow +│ ok +│ {release}\.", output)
   for section, subject in (
     ("TensorFlow", "starts"), ("TensorFlow", "oneDNN"), ("ONNX", "conversion"),
     ("ONNX", "CPU provider"), ("data", "mnist"),

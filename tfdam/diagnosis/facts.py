@@ -25,6 +25,7 @@ class Facts:
 
   Attributes:
     python: its version, such as (3, 11, 7).
+    stack: the one that is installed, else the one that this Python would get.
     machine: the processor's architecture, as platform.machine() names it.
     cores: that this process may use.
     memory: bytes; 0 where the system does not say.
@@ -48,6 +49,7 @@ class Facts:
   """
 
   python: tuple[int, ...]
+  stack: str
   machine: str
   cores: int
   memory: int
@@ -78,12 +80,13 @@ def gather() -> Facts:
   cluster, cluster_error = looks.cluster()
   return Facts(
     python=tuple(sys.version_info[:3]),
+    stack=looks.stack_here(),
     machine=platform.machine(),
     cores=looks.cores(),
     memory=looks.memory(),
     instructions=looks.instructions(),
     installed=looks.installed(),
-    pins=looks.pins(),
+    pins=looks.pins(looks.stack_here()),
     probes=found,
     libraries=loaded,
     gpus=gpus,
@@ -102,7 +105,7 @@ def gather() -> Facts:
 
 
 def tensorflow_libraries(found: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-  """The shared libraries without which this build of TensorFlow 2.15 takes no GPU.
+  """The shared libraries without which this build of TensorFlow takes no GPU.
 
   As its dso_loader.cc opens them; CUDA 12 numbers cuFFT and cuSOLVER by themselves.
 

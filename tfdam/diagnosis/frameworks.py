@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tfdam.diagnosis import facts as facts_lib
 from tfdam.diagnosis import rows as rows_lib
 
-_REINSTALL = "Install what tfdam was tried with: pip install -r requirements.lock."
+_REINSTALL = "Install what tfdam was tried with: pip install -r requirements/{}.lock."
 _CPU, _CUDA, _TENSORRT = facts_lib.PROVIDERS
 
 
@@ -32,7 +32,7 @@ def _tensorflow(facts: facts_lib.Facts) -> list[rows_lib.Row]:
   found = f"in {started['seconds']:.1f} s, and takes gradients"
   return [
     dataclasses.replace(row, found=found),
-    _addons(facts),
+    _spectral_norm(facts),
     _gpus(facts),
     _tensorflow_libraries(facts),
     _onednn(started["onednn"]),
@@ -40,18 +40,19 @@ def _tensorflow(facts: facts_lib.Facts) -> list[rows_lib.Row]:
 
 
 def _failed(
-  row: rows_lib.Row, facts: facts_lib.Facts, step: str, remedy: str = _REINSTALL
+  row: rows_lib.Row, facts: facts_lib.Facts, step: str, remedy: str = ""
 ) -> rows_lib.Row:
   """The row of a step that must not fail."""
   found = rows_lib.why(facts.probes[step])
+  remedy = remedy or _REINSTALL.format(facts.stack)
   return dataclasses.replace(row, state=rows_lib.BROKEN, found=found, remedy=remedy)
 
 
-def _addons(facts: facts_lib.Facts) -> rows_lib.Row:
+def _spectral_norm(facts: facts_lib.Facts) -> rows_lib.Row:
+  """An option of training, by tensorflow-addons on one stack and tf-keras on the other."""
   row = rows_lib.Row(
-    "TensorFlow", "tensorflow-addons", rows_lib.OK, "can be imported", "",
-    (rows_lib.TRAINING,),
-  )  # fmt: skip
+    "TensorFlow", "spectral norm", rows_lib.OK, "computes", "", (rows_lib.TRAINING,)
+  )
   return _failed(row, facts, "addons") if "error" in facts.probes["addons"] else row
 
 
@@ -107,7 +108,7 @@ def _conversion(facts: facts_lib.Facts) -> rows_lib.Row:
   if "error" not in facts.probes["conversion"]:
     return row
   if facts.python[:2] == (3, 9):
-    return _failed(row, facts, "conversion", "tf2onnx needs Python 3.10 or 3.11: take one.")
+    return _failed(row, facts, "conversion", "tf2onnx needs Python 3.10 or later: take one.")
   return _failed(row, facts, "conversion")
 
 

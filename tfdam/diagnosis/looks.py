@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,11 +15,11 @@ from packaging import requirements
 
 from tfdam import cluster as cluster_lib
 from tfdam import config as config_lib
-from tfdam import runtime
+from tfdam import runtime, stack
 
 PACKAGES = (
-  "tensorflow", "keras", "tensorflow-addons", "tf2onnx", "onnx", "onnxruntime-gpu",
-  "onnxruntime", "numpy", "protobuf", "absl-py",
+  "tensorflow", "keras", "tf-keras", "tensorflow-addons", "tf2onnx", "onnx",
+  "onnxruntime-gpu", "onnxruntime", "numpy", "protobuf", "absl-py",
 )  # fmt: skip
 _TIMEOUT_S = 10.0  # for a program to say its version
 
@@ -55,12 +56,18 @@ def installed() -> dict[str, str]:
   return found
 
 
-def pins() -> dict[str, str]:
+def stack_here() -> str:
+  """The stack that is installed, else the one that this Python would get."""
+  found = stack.installed()
+  return found if found in stack.STACKS else stack.default(sys.version_info[:2])
+
+
+def pins(stack_name: str) -> dict[str, str]:
   """{package: what tfdam asks for here}: the lock's versions, else its metadata's ranges.
 
   The lock first: metadata of an editable install is as old as the last pip install.
   """
-  wanted = [requirements.Requirement(line) for line in _lock_lines()]
+  wanted = [requirements.Requirement(line) for line in _lock_lines(stack_name)]
   if not wanted:
     try:
       lines = importlib.metadata.requires("tfdam") or []
@@ -70,14 +77,20 @@ def pins() -> dict[str, str]:
   return {
     one.name: str(one.specifier)
     for one in wanted
-    if one.name in PACKAGES and (not one.marker or one.marker.evaluate({"extra": ""}))
+    if one.name in PACKAGES and _counts(one, stack_name)
   }
 
 
-def _lock_lines() -> Iterator[str]:
-  """The lock's requirements, without their hashes."""
+def _counts(one: requirements.Requirement, stack_name: str) -> bool:
+  """Whether a requirement is one of this machine and stack, which metadata has as an extra."""
+  return not one.marker or any(one.marker.evaluate({"extra": e}) for e in ("", stack_name))
+
+
+def _lock_lines(stack_name: str) -> Iterator[str]:
+  """A lock file's requirements, without their hashes."""
+  path = os.path.join(runtime.PROJECT, "requirements", f"{stack_name}.lock")
   try:
-    with open(os.path.join(runtime.PROJECT, "requirements.lock")) as file:
+    with open(path) as file:
       lines = file.read().splitlines()
   except OSError:
     return

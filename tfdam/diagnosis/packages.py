@@ -7,25 +7,41 @@ from collections.abc import Mapping
 
 from packaging import specifiers
 
+from tfdam import stack
 from tfdam.diagnosis import facts as facts_lib
 from tfdam.diagnosis import looks
 from tfdam.diagnosis import rows as rows_lib
 
-# {package: (versions that work, why no others, what needs it)}. Any other departure from
-# the pins is told, and not held against the machine.
-LIMITS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
-  "tensorflow": ("==2.15.*", "tensorflow-addons goes no further", rows_lib.PROMISES),
-  "keras": ("==2.15.*", "TensorFlow 2.15 takes this Keras alone", rows_lib.PROMISES),
-  "tf2onnx": (">=1.17", "those before want protobuf 3", (rows_lib.EXPORT,)),
-  "onnx": (
-    ">=1.17,<1.19",
-    "1.19 breaks on TensorFlow 2.15's ml-dtypes, and pip check does not notice",
-    (rows_lib.EXPORT,),
-  ),
-  "numpy": ("<2", "TensorFlow 2.15 was built for NumPy 1", rows_lib.PROMISES),
-  "protobuf": ("<5", "TensorFlow 2.15 was made for protobuf 4", rows_lib.PROMISES),
+# {stack: {package: (versions that work, why no others, what needs it)}}. Any other departure
+# from the pins is told, and not held against the machine.
+LIMITS: Mapping[str, Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+  "tf215": {
+    "tensorflow": ("==2.15.*", "tensorflow-addons goes no further", rows_lib.PROMISES),
+    "keras": ("==2.15.*", "TensorFlow 2.15 takes this Keras alone", rows_lib.PROMISES),
+    "tf2onnx": (">=1.17", "those before want protobuf 3", (rows_lib.EXPORT,)),
+    "onnx": (
+      ">=1.17,<1.19",
+      "1.19 breaks on TensorFlow 2.15's ml-dtypes, and pip check does not notice",
+      (rows_lib.EXPORT,),
+    ),
+    "numpy": ("<2", "TensorFlow 2.15 was built for NumPy 1", rows_lib.PROMISES),
+    "protobuf": ("<5", "TensorFlow 2.15 was made for protobuf 4", rows_lib.PROMISES),
+  },
+  "tf221": {
+    "tensorflow": ("==2.21.*", "tf-keras has the same number", rows_lib.PROMISES),
+    "tf-keras": ("==2.21.*", "TensorFlow 2.21 takes it for Keras 2", rows_lib.PROMISES),
+    "tf2onnx": (">=1.17", "those before want protobuf 3", (rows_lib.EXPORT,)),
+  },
+}
+# What a stack has on every machine, known to break or not.
+_ALWAYS: Mapping[str, tuple[str, ...]] = {
+  "tf215": ("tensorflow-addons", "absl-py"),
+  "tf221": ("keras", "onnx", "numpy", "protobuf", "absl-py"),
 }
 _NEEDED_FOR = {
+  "onnx": (rows_lib.EXPORT,),
+  "numpy": rows_lib.PROMISES,
+  "protobuf": rows_lib.PROMISES,
   "tensorflow-addons": (rows_lib.TRAINING,),
   "absl-py": rows_lib.PROMISES,
   "onnxruntime": (rows_lib.EXPORT,),
@@ -42,7 +58,7 @@ _INSTRUCTIONS = (
 
 
 def rows(facts: facts_lib.Facts) -> list[rows_lib.Row]:
-  table = [_python(facts), _processor(facts)]
+  table = [_python(facts), _stack(facts), _processor(facts)]
   table += [_package(name, facts) for name in looks.PACKAGES if _counts(name, facts)]
   if all(name in facts.installed for name in _RUNTIMES):
     table.append(_both_runtimes(facts))
@@ -50,14 +66,28 @@ def rows(facts: facts_lib.Facts) -> list[rows_lib.Row]:
 
 
 def _python(facts: facts_lib.Facts) -> rows_lib.Row:
+  first, last = stack.PYTHONS[facts.stack]
   remedy = ""
-  if not (3, 9) <= facts.python[:2] <= (3, 11):
-    remedy = "TensorFlow 2.15 has wheels for 3.9, 3.10 and 3.11: take one (TFDAM_PYTHON)."
+  if not first <= facts.python[:2] <= last:
+    remedy = (
+      f"TensorFlow {stack.STACKS[facts.stack]} has wheels for Python 3.{first[1]} to"
+      f" 3.{last[1]}: take one (TFDAM_PYTHON)."
+    )
   elif facts.machine not in _ARCHITECTURES:
-    remedy = "TensorFlow 2.15 has wheels for x86-64 and 64-bit Arm alone."
+    remedy = "TensorFlow has wheels for x86-64 and 64-bit Arm alone."
   state = rows_lib.BROKEN if remedy else rows_lib.OK
   found = f"{'.'.join(map(str, facts.python))} on {facts.machine}"
   return rows_lib.Row("Python", "version", state, found, remedy, rows_lib.PROMISES)
+
+
+def _stack(facts: facts_lib.Facts) -> rows_lib.Row:
+  """The stack that packages are measured against."""
+  remedy = ""
+  for other, (first, last) in stack.PYTHONS.items():
+    if other != facts.stack and first <= facts.python[:2] <= last:
+      remedy = f"TFDAM_STACK={other} ./bazelw takes TensorFlow {stack.STACKS[other]}."
+  found = f"{facts.stack} (TensorFlow {stack.STACKS[facts.stack]})"
+  return rows_lib.Row("Python", "stack", rows_lib.OK, found, remedy)
 
 
 def _processor(facts: facts_lib.Facts) -> rows_lib.Row:
@@ -75,12 +105,14 @@ def _counts(name: str, facts: facts_lib.Facts) -> bool:
   """Whether a package is there, or should be on this Python and machine."""
   if name in facts.installed or name in facts.pins:
     return True
-  return not facts.pins and name not in _RUNTIMES
+  expected = (*LIMITS[facts.stack], *_ALWAYS[facts.stack])
+  return not facts.pins and name in expected
 
 
 def _package(name: str, facts: facts_lib.Facts) -> rows_lib.Row:
   version, pin = facts.installed.get(name), facts.pins.get(name, "")
-  allowed, reason, needed_for = LIMITS.get(name, ("", "", _NEEDED_FOR.get(name, ())))
+  unknown = ("", "", _NEEDED_FOR.get(name, ()))
+  allowed, reason, needed_for = LIMITS[facts.stack].get(name, unknown)
   install = f"pip install '{name}{pin or allowed}'"
   row = rows_lib.Row(
     "packages", name, rows_lib.OK, version or "none", needed_for=needed_for

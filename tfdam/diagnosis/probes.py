@@ -106,7 +106,7 @@ def _start_tensorflow() -> dict[str, Any]:
   kernel = tf.Variable(tf.ones([1, 1, 1, 1]))
   with tf.GradientTape() as tape:
     total = tf.reduce_sum(tf.nn.conv2d(tf.ones([1, 2, 2, 1]), kernel, 1, "VALID"))
-  gradient = float(tape.gradient(total, kernel))
+  gradient = tape.gradient(total, kernel).numpy().item()
   if gradient != 4.0:  # four pixels of 1
     raise ArithmeticError(f"the gradient of a convolution is {gradient}; expected 4.0")
   names = [tf.config.experimental.get_device_details(g).get("device_name") for g in gpus]
@@ -130,10 +130,19 @@ def _has_onednn() -> bool | None:
   return bool(_pywrap_util_port.IsMklEnabled())
 
 
-def _import_addons() -> dict[str, Any]:
+def _normalise() -> dict[str, Any]:
+  """Divides a kernel by its largest singular value inside a tf.function, as training does."""
+  import tensorflow as tf
+
   from tfdam import addons
 
-  return {"module": addons.__name__}
+  layer = addons.spectral_norm(tf.keras.layers.Dense(1), seed=0)
+  tf.function(layer)(tf.ones([1, 4]), training=True)
+  # A kernel of one column has one singular value: its length.
+  length = float(tf.norm(layer.layer.kernel))
+  if abs(length - 1.0) > 1e-4:  # float32
+    raise ArithmeticError(f"a normalised kernel's largest singular value is {length}")
+  return {"largest": length}
 
 
 def _convert() -> dict[str, Any]:
@@ -217,7 +226,7 @@ def _place(name: str) -> str:
 PROBES: Mapping[str, Mapping[str, Callable[..., dict[str, Any]]]] = {
   "tensorflow": {
     "tensorflow": _start_tensorflow,
-    "addons": _import_addons,
+    "addons": _normalise,
     "conversion": _convert,
   },
   "provider": {"onnxruntime": _import_onnxruntime, "provider": _start_provider},
