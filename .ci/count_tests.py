@@ -5,22 +5,30 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 
-def main(logs: str) -> int:
+def main(logs: str, *not_run: str) -> int:
+  """Args:
+  logs: folder with a folder of test.xml files for each time that tests were run.
+  not_run: what could not be run here, each counted as one skipped test.
+  """
   passed = failed = skipped = 0
-  files = sorted(pathlib.Path(logs).resolve().rglob("test.xml"))
-  for file in files:
+  for file in sorted(pathlib.Path(logs).resolve().rglob("test.xml")):
+    part = file.relative_to(pathlib.Path(logs).resolve()).parts[0]
     for case in ElementTree.parse(file).iter("testcase"):
+      name = f"{part}: {case.get('classname')}::{case.get('name')}"
       if case.find("failure") is not None or case.find("error") is not None:
         failed += 1
-        print(f"FAILED {case.get('classname')}::{case.get('name')}")
+        print(f"FAILED {name}")
       elif (skip := case.find("skipped")) is not None:
         skipped += 1
-        print(f"SKIPPED {case.get('classname')}::{case.get('name')}: {skip.get('message')}")
+        print(f"SKIPPED {name}: {skip.get('message')}")
       else:
         passed += 1
+  for reason in not_run:
+    skipped += 1
+    print(f"SKIPPED {reason}")
   print(f"{passed} passed, {failed} failed, {skipped} skipped")
   return 0 if passed and not failed else 1
 
 
 if __name__ == "__main__":
-  sys.exit(main(sys.argv[1]))
+  sys.exit(main(*sys.argv[1:]))

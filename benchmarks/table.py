@@ -1,4 +1,4 @@
-"""Prints the tables of README.md from runs' results.json files.
+"""Prints the tables of docs/results/ from runs' results.json files.
 
   python -m benchmarks.table benchmarks/results/digits/*.json
   python -m benchmarks.table benchmarks/results/streets/*.json

@@ -5,7 +5,6 @@ import os
 # Tests compare bits with a CPU's, and two replicas: a GPU rounds otherwise and is one.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
-import tfdam  # isort: skip, before TensorFlow: it switches legacy Keras on
 import tensorflow as tf
 from absl import flags, logging
 

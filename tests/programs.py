@@ -20,7 +20,7 @@ SMALL = (
 )
 
 
-def start(workdir, root, *flags, module="tfdam.train", cwd=None):
+def start(workdir, root, *flags, module="tfdam.train", cwd=None, python=sys.executable):
   environment = {
     **os.environ,
     "PYTHONPATH": runtime.PROJECT,
@@ -32,7 +32,7 @@ def start(workdir, root, *flags, module="tfdam.train", cwd=None):
     flags = (_DIGITS, *flags)  # a later --config wins
   flags = (f"--workdir={workdir}", *flags) if workdir else flags
   return subprocess.Popen(
-    [sys.executable, "-m", module, *flags], env=environment, text=True, cwd=cwd,
+    [python, "-m", module, *flags], env=environment, text=True, cwd=cwd,
     stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
   )  # fmt: skip
 

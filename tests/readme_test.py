@@ -1,4 +1,4 @@
-"""README's figures come from the recorded runs, and its commands name what exists."""
+"""README and docs/: figures are those of recorded runs, and what is named exists."""
 
 import fnmatch
 import glob
@@ -13,9 +13,20 @@ from tfdam import config as config_lib
 from tfdam import runtime
 
 
+def pages():
+  """{path below the project: text} of README.md and everything below docs/."""
+  found = glob.glob(os.path.join(runtime.PROJECT, "docs", "**", "*.md"), recursive=True)
+  paths = [os.path.join(runtime.PROJECT, "README.md"), *sorted(found)]
+  assert len(paths) > 10
+  texts = {}
+  for path in paths:
+    with open(path) as file:
+      texts[os.path.relpath(path, runtime.PROJECT)] = file.read()
+  return texts
+
+
 def readme():
-  with open(os.path.join(runtime.PROJECT, "README.md")) as file:
-    return file.read()
+  return "\n".join(pages().values())
 
 
 @pytest.mark.parametrize("folder", ["digits", "streets"])
@@ -53,3 +64,50 @@ def test_flags_and_configs_that_it_names_exist():
   assert configs
   for path in configs:
     assert os.path.exists(os.path.join(runtime.PROJECT, path)), path
+
+
+def anchors(text):
+  """What links may point to in a page, as GitHub names its headings."""
+  headings = re.findall(r"^#+ (.+)$", text, re.M)
+  return {re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in headings}
+
+
+def test_links_between_pages_lead_somewhere():
+  texts = pages()
+  with open(os.path.join(runtime.PROJECT, "CONTRIBUTING.md")) as file:
+    texts["CONTRIBUTING.md"] = file.read()
+  for page, text in texts.items():
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+      path, _, anchor = link.partition("#")
+      place = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+      assert os.path.exists(os.path.join(runtime.PROJECT, place)), f"{page}: {link}"
+      if anchor:
+        assert anchor in anchors(texts[place]), f"{page}: {link}"
+
+
+def test_readme_is_a_door():
+  assert len(pages()["README.md"].splitlines()) <= 200
+
+
+def recorded_mean(text, pair, recipe, method):
+  """The first figure of a row in docs/results/, of the network at the last step."""
+  table_of_pair = text.split(f"**{pair}**\n")[1].split("\n**")[0]
+  rows = [line for line in table_of_pair.splitlines() if f"| {method} | {recipe} |" in line]
+  return float(re.search(r"\d+\.\d\d", rows[0]).group())
+
+
+def test_its_small_table_rounds_the_recorded_ones():
+  texts = pages()
+  recorded = texts["docs/results/digits.md"] + texts["docs/results/streets.md"]
+  number = r" ([\d.]+) \|"
+  rows = re.findall(rf"^\|[^|]*\|{3 * number}", texts["README.md"], re.M)
+  shown = (
+    ("MNIST to USPS", "release"), ("MNIST to USPS", "best"),
+    ("USPS to MNIST", "release"), ("USPS to MNIST", "best"),
+    ("streets to CamVid", "segmentation"), ("streets to CamVid", "with_labels"),
+  )  # fmt: skip
+  assert len(rows) == len(shown)
+  for (pair, recipe), values in zip(shown, rows):
+    for method, value in zip(("source_only", "gaussian", "gam"), values):
+      mean = recorded_mean(recorded, pair, recipe, method)
+      assert abs(float(value) - mean) <= 0.0501, (pair, recipe, method)

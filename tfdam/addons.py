@@ -14,8 +14,8 @@ from tfdam import config as config_lib
 from tfdam import stack
 
 _REMEDY = (
-  "Run pip install 'tensorflow-addons==0.23.0', take the other stack (TFDAM_STACK=tf221), or"
-  " set --config.adapt.spectral_norm=False."
+  "Run pip install 'tensorflow-addons==0.23.0', take the other stack (TFDAM_STACK=tf221),"
+  " or set --config.adapt.spectral_norm=False."
 )
 
 
@@ -23,8 +23,8 @@ def check() -> None:
   """Raises config.UserError where there is no spectral normalisation; starts nothing."""
   if _is_needed() and not importlib.util.find_spec("tensorflow_addons"):
     raise config_lib.UserError(
-      "adapt.spectral_norm is set, but TensorFlow 2.15 needs tensorflow-addons for it, which"
-      f" is not installed. {_REMEDY}"
+      "adapt.spectral_norm is set, but TensorFlow 2.15 needs tensorflow-addons for it,"
+      f" which is not installed. {_REMEDY}"
     )
 
 
@@ -51,10 +51,10 @@ def _seeded_wrapper():
   """The wrapper's class, with a start of the iteration that is the seed's."""
   import tensorflow as tf
 
-  class SpectralNorm(_wrapper(tf)):
+  class SpectralNorm(_wrapper(tf)):  # type: ignore[misc]
     def __init__(self, layer, seed: int, **kwargs):
       # The wrapper alone: under mixed precision it would read its vector and the kernel in
-      # half precision, and could not write them back. The layer computes as it would without.
+      # half precision, and could not write them back. The layer computes as without it.
       super().__init__(layer, power_iterations=1, dtype="float32", **kwargs)
       self._seed = seed
 

@@ -78,8 +78,8 @@ def check_stack() -> None:
   if chosen and here and chosen != here:
     raise config_lib.UserError(
       f"TFDAM_STACK is '{chosen}', but {sys.prefix} has TensorFlow"
-      f" {stack.tensorflow_version()} ({here}). Unset TFDAM_STACK, or make an environment from"
-      f" requirements/{chosen}.lock."
+      f" {stack.tensorflow_version()} ({here}). Unset TFDAM_STACK, or make an environment"
+      f" from requirements/{chosen}.lock."
     )
 
 

@@ -1,11 +1,10 @@
-"""Which stack this environment holds, and legacy Keras where TensorFlow no longer takes it by
-itself.
+"""Which stack this environment holds, and legacy Keras, which newer TensorFlow leaves out.
 
   tf215   TensorFlow 2.15 with tensorflow-addons    Python 3.9 to 3.11
   tf221   TensorFlow 2.21 with tf-keras             Python 3.10 to 3.13
 
-From TensorFlow 2.16 on `tf.keras` is Keras 3, unless TF_USE_LEGACY_KERAS says otherwise when
-it is first looked at. Importing tfdam sets that, here and nowhere else.
+From TensorFlow 2.16 on `tf.keras` is Keras 3, unless TF_USE_LEGACY_KERAS says otherwise
+when it is first used. Importing tfdam sets that, here and nowhere else.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def tensorflow_version() -> str:
 
 
 def installed() -> str:
-  """The name of the stack in this environment; OTHER for another TensorFlow, "" for none."""
+  """The stack in this environment; OTHER for another TensorFlow, "" for none."""
   version = tensorflow_version()
   for name, release in STACKS.items():
     if version == release or version.startswith(f"{release}."):

@@ -3,9 +3,9 @@
 python3 tools/environment.py
 
 ./bazelw and Bazel's own rule (tools/bazel/python_environment.bzl) call this. It looks for a
-Python that fits, has apt install what Debian splits off it, and pip-installs the stack's lock
-file. An environment is used once it is whole; a second start finds it. What a user can mend
-ends in one line and exit status 2.
+Python that fits, has apt install what Debian splits off it, and pip-installs the stack's
+lock file. An environment is used once it is whole; a second start finds it. What a user can
+mend ends in one line and exit status 2.
 
   TFDAM_STACK    tf215 or tf221; default: tf215 on Python 3.9 to 3.11, else tf221
   TFDAM_PYTHON   the Python to take; default: python3, else the newest one that fits
@@ -60,7 +60,7 @@ class Python:
     return self.is_64_bit and bool(stacks_of(self.version, stack))
 
   def __str__(self):
-    return "{} is Python {}".format(self.name, self.full)
+    return f"{self.name} is Python {self.full}"
 
 
 def main():
@@ -68,7 +68,7 @@ def main():
   try:
     print(environment())
   except SetupError as error:
-    print("Error: {}".format(error), file=sys.stderr)
+    print(f"Error: {error}", file=sys.stderr)
     sys.exit(2)
   except KeyboardInterrupt:
     sys.exit(130)
@@ -85,8 +85,8 @@ def environment():
     )
   if platform.machine() not in ARCHITECTURES:
     raise SetupError(
-      "This machine is {}; TensorFlow has wheels for x86-64 and 64-bit Arm alone: take"
-      " another machine.".format(platform.machine())
+      f"This machine is {platform.machine()}; TensorFlow has wheels for x86-64 and 64-bit"
+      " Arm alone: take another machine."
     )
   python = find_python(chosen)
   stack = stacks_of(python.version, chosen)[0]
@@ -102,9 +102,9 @@ def environment():
         make(folder, stack, python, lock_file)
   except OSError as error:
     raise SetupError(
-      "{} cannot be written ({}). Set TFDAM_CACHE to a folder that can, with {} GB"
-      " free.".format(error.filename or root(), error.strerror, NEEDED_GB)
-    )
+      f"{error.filename or root()} cannot be written ({error.strerror}). Set TFDAM_CACHE to"
+      f" a folder that can, with {NEEDED_GB} GB free."
+    ) from error
   return folder
 
 
@@ -128,11 +128,11 @@ def folder_name(stack, python, lock_file):
   with open(lock_file, "rb") as file:
     digest.update(file.read())
   version = ".".join(map(str, python.version))
-  return "{}-py{}-{}".format(stack, version, digest.hexdigest()[:12])
+  return f"{stack}-py{version}-{digest.hexdigest()[:12]}"
 
 
 def is_whole(folder):
-  """Whether an environment was made to its end, and the Python that it stands on is there."""
+  """Whether an environment was made to its end, and its Python still starts."""
   if not os.path.exists(os.path.join(folder, _WHOLE)):
     return False
   return ask(os.path.join(folder, "bin", "python")) is not None
@@ -145,15 +145,15 @@ def find_python(chosen):
     python = ask(named)
     if not python:
       raise SetupError(
-        "TFDAM_PYTHON is '{}', which is no Python that starts. Set it to one of {}, such as"
-        " python3.11.".format(named, pythons(chosen))
+        f"TFDAM_PYTHON is '{named}', which is no Python that starts. Set it to one of"
+        f" {pythons(chosen)}, such as python3.11."
       )
     if not python.fits(chosen):
       raise SetupError(misfit([python], chosen))
     return python
   oldest = min(STACKS[s][0][1] for s in STACKS if chosen in ("", s))
   names = ["python3"]
-  names += ["python3.{}".format(minor) for minor in range(NEWEST[1], oldest - 1, -1)]
+  names += [f"python3.{minor}" for minor in range(NEWEST[1], oldest - 1, -1)]
   found = list(filter(None, map(ask, names)))
   fitting = [python for python in found if python.fits(chosen)]
   if not fitting:
@@ -186,7 +186,7 @@ def pythons(chosen):
   """Those that fit, in words."""
   wanted = [STACKS[s] for s in sorted(STACKS) if chosen in ("", s)]
   first, last = min(w[0] for w in wanted), max(w[1] for w in wanted)
-  return "Python 3.{} to 3.{}".format(first[1], last[1])
+  return f"Python 3.{first[1]} to 3.{last[1]}"
 
 
 def misfit(found, chosen):
@@ -196,12 +196,12 @@ def misfit(found, chosen):
     seen += ", for which TensorFlow has no release yet"
   elif found and not any(python.is_64_bit for python in found):
     seen += ", built for 32 bits"
-  stack = " for TFDAM_STACK={}".format(chosen) if chosen else ""
-  advised = "3.{}".format(STACKS[chosen][1][1] if chosen else NEWEST[1])
+  stack = f" for TFDAM_STACK={chosen}" if chosen else ""
+  advised = f"3.{STACKS[chosen][1][1] if chosen else NEWEST[1]}"
   return (
-    "{}; expected {}{}. Install one beside it ('uv python install {}', or your system's"
-    " package python{}), and start again; TFDAM_PYTHON names one that is not found by"
-    " itself.".format(seen, pythons(chosen), stack, advised, advised)
+    f"{seen}; expected {pythons(chosen)}{stack}. Install one beside it ('uv python install"
+    f" {advised}', or your system's package python{advised}), and start again; TFDAM_PYTHON"
+    " names one that is not found by itself."
   )
 
 
@@ -210,7 +210,7 @@ def wait_for(file, folder):
   try:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except BlockingIOError:
-    say("another start makes {}: waiting for it".format(folder))
+    say(f"another start makes {folder}: waiting for it")
     fcntl.flock(file, fcntl.LOCK_EX)
 
 
@@ -222,18 +222,18 @@ def make(folder, stack, python, lock_file):
     raise SetupError(full_disk(folder))
   if not python.has_venv:
     install_venv(python)
-  say("making the environment of {} in {}".format(stack, folder))
+  say(f"making the environment of {stack} in {folder}")
   log = folder + ".log"
   try:
     run([python.executable, "-m", "venv", folder], log, folder, progress=False)
-    say("installing requirements/{}.lock (700 MB, the first time)".format(stack))
+    say(f"installing requirements/{stack}.lock (700 MB, the first time)")
     pip = [os.path.join(folder, "bin", "python"), "-m", "pip", "install"]
     if not sys.stderr.isatty():
       pip.append("--quiet")
-    run(pip + ["--require-hashes", "-r", lock_file], log, folder, progress=True)
+    run([*pip, "--require-hashes", "-r", lock_file], log, folder, progress=True)
     # Last: with it the environment counts.
     with open(os.path.join(folder, _WHOLE), "w") as file:
-      file.write("{}\n".format(stack))
+      file.write(f"{stack}\n")
       file.flush()
       os.fsync(file.fileno())
   except BaseException:
@@ -270,27 +270,24 @@ def explained(log, folder, program, status):
     return full_disk(folder)
   if "DO NOT MATCH THE HASHES" in said:
     packages = sorted(set(re.findall(r"^ +([\w.-]+==[\w.+-]+)", said, re.M)))
+    which = ", ".join(packages) or "pip does not say which"
     return (
-      "The package index has other files than the lock file ({}). Unset PIP_INDEX_URL and"
-      " PIP_FIND_LINKS, or name an index that has PyPI's files; {} has pip's words.".format(
-        ", ".join(packages) or "pip does not say which", log
-      )
+      f"The package index has other files than the lock file ({which}). Unset PIP_INDEX_URL"
+      f" and PIP_FIND_LINKS, or name an index that has PyPI's files; {log} has pip's words."
     )
   if re.search(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError"
     r"|Max retries exceeded|Connection broken|Network is unreachable",
     said,
   ):
+    index = os.environ.get("PIP_INDEX_URL") or "https://pypi.org"
     return (
-      "The package index {} cannot be reached. Connect this machine, or name a mirror in"
-      " PIP_INDEX_URL or a proxy in HTTPS_PROXY, and start again; {} has pip's"
-      " words.".format(os.environ.get("PIP_INDEX_URL") or "https://pypi.org", log)
+      f"The package index {index} cannot be reached. Connect this machine, or name a mirror"
+      f" in PIP_INDEX_URL or a proxy in HTTPS_PROXY, and start again; {log} has pip's words."
     )
   errors = [line for line in said.splitlines() if line.startswith("ERROR")]
   last = (errors or said.strip().splitlines() or ["it said nothing"])[-1]
-  return "{} failed with exit status {}: {} ({} has the rest).".format(
-    program, status, last[:300], log
-  )
+  return f"{program} failed with exit status {status}: {last[:300]} ({log} has the rest)."
 
 
 def free_gb(folder):
@@ -299,29 +296,28 @@ def free_gb(folder):
 
 def full_disk(folder):
   return (
-    "The disk of {} has {:.1f} GB free, and an environment needs {}. Make room there (old"
-    " environments may go), or set TFDAM_CACHE to a folder on another disk, and start"
-    " again.".format(os.path.dirname(folder), free_gb(folder), NEEDED_GB)
+    f"The disk of {os.path.dirname(folder)} has {free_gb(folder):.1f} GB free, and an"
+    f" environment needs {NEEDED_GB}. Make room there (old environments may go), or set"
+    " TFDAM_CACHE to a folder on another disk, and start again."
   )
 
 
 def install_venv(python):
   """Has apt install venv, which Debian and Ubuntu split off Python."""
   package = "python{}.{}-venv".format(*python.version)
-  by_hand = "{} has no venv module: install it (apt-get install {})".format(python, package)
+  by_hand = f"{python.name} has no venv module: install it (apt-get install {package})"
   as_root = [] if os.geteuid() == 0 else ["sudo"]
   if not shutil.which("apt-get") or (as_root and not shutil.which("sudo")):
     raise SetupError(by_hand + " and start again.")
   say("installing Debian's " + package)
-  apt = as_root + ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
-  for command in (apt + ["update"], apt + ["install", "-y", package]):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+  apt = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+  for command in ([*apt, "update"], [*apt, "install", "-y", package]):
+    done = subprocess.run(command, capture_output=True)
     if done.returncode:
       said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+      why = said[-1] if said else "it said nothing"
       raise SetupError(
-        "{} and start again; here '{}' failed ({}).".format(
-          by_hand, " ".join(command), said[-1] if said else "it said nothing"
-        )
+        f"{by_hand} and start again; here '{' '.join(command)}' failed ({why})."
       )
 
 

@@ -2,7 +2,7 @@
 
 uv run --no-project --with tomli tools/lock.py     # needs uv and a package index
 
-Versions that a lock file has already are kept where they still fit; --upgrade takes the newest.
+Versions that a lock file has already are kept where they fit; --upgrade takes the newest.
 """
 
 import argparse

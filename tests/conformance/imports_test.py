@@ -10,10 +10,11 @@ from tfdam import runtime
 # What each part of the project may import of the project.
 _BELOW = {
   "tfdam/config.py": set(),
-  "tfdam/__init__.py": set(),
+  "tfdam/__init__.py": {"tfdam.stack"},
+  "tfdam/stack.py": set(),
   "tfdam/cluster.py": {"tfdam.config"},
-  "tfdam/runtime.py": {"tfdam.config", "tfdam.cluster"},
-  "tfdam/addons.py": set(),
+  "tfdam/runtime.py": {"tfdam.config", "tfdam.cluster", "tfdam.stack"},
+  "tfdam/addons.py": {"tfdam.config", "tfdam.stack"},
   "tfdam/data": {"tfdam.config", "tfdam.data"},
   "tfdam/models": {"tfdam.config", "tfdam.models"},
   "tfdam/matching": {"tfdam.matching"},
@@ -21,12 +22,13 @@ _BELOW = {
   "tfdam/training": {
     "tfdam",
     *(f"tfdam.{name}" for name in (
-      "config", "cluster", "runtime", "addons", "data", "models", "matching", "metrics",
-      "training",
+      "config", "cluster", "runtime", "stack", "addons", "data", "models", "matching",
+      "metrics", "training",
     )),
   },
   "tfdam/train.py": {
-    "tfdam.config", "tfdam.cluster", "tfdam.runtime", "tfdam.data", "tfdam.training"
+    "tfdam.config", "tfdam.cluster", "tfdam.runtime", "tfdam.addons", "tfdam.data",
+    "tfdam.training",
   },
   "tfdam/evaluate.py": {"tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.training"},
   "tfdam/download.py": {"tfdam.config", "tfdam.runtime", "tfdam.data"},
@@ -34,8 +36,8 @@ _BELOW = {
     "tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.metrics", "tfdam.training"
   },
   "tfdam/diagnosis": {
-    "tfdam.config", "tfdam.cluster", "tfdam.runtime", "tfdam.addons", "tfdam.data",
-    "tfdam.diagnosis",
+    "tfdam.config", "tfdam.cluster", "tfdam.runtime", "tfdam.stack", "tfdam.addons",
+    "tfdam.data", "tfdam.diagnosis",
   },
   "tfdam/doctor.py": {
     "tfdam.config", "tfdam.runtime", "tfdam.diagnosis", "tfdam.training"
@@ -56,8 +58,8 @@ _BELOW = {
 _WITHOUT_TENSORFLOW = tuple(
   f"tfdam/{name}.py"
   for name in (
-    "config", "cluster", "runtime", "train", "evaluate", "download", "oracle",
-    "doctor", "diagnosis/__init__", "diagnosis/facts", "diagnosis/frameworks",
+    "config", "cluster", "runtime", "stack", "addons", "train", "evaluate", "download",
+    "oracle", "doctor", "diagnosis/__init__", "diagnosis/facts", "diagnosis/frameworks",
     "diagnosis/looks", "diagnosis/packages", "diagnosis/probes", "diagnosis/rows",
     "diagnosis/surroundings",
     "data/__init__",

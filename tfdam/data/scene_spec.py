@@ -247,7 +247,7 @@ def _load_yaml(path: str) -> Any:
   except OSError as error:
     raise config_lib.UserError(
       f"{path} cannot be read ({error.strerror}); expected the file that says where images"
-      ' and labels lie (README.md, "Your own scenes"). Write it, or set'
+      ' and labels lie (docs/data.md, "Your own scenes"). Write it, or set'
       " --config.data.root (--data_root of evaluate and export) to the folder above."
     ) from error
   # TypeError: a key that is a list. RecursionError: an entry that holds itself.

@@ -108,7 +108,9 @@ def _conversion(facts: facts_lib.Facts) -> rows_lib.Row:
   if "error" not in facts.probes["conversion"]:
     return row
   if facts.python[:2] == (3, 9):
-    return _failed(row, facts, "conversion", "tf2onnx needs Python 3.10 or later: take one.")
+    return _failed(
+      row, facts, "conversion", "tf2onnx needs Python 3.10 or later: take one."
+    )
   return _failed(row, facts, "conversion")
 
 

@@ -82,7 +82,7 @@ def pins(stack_name: str) -> dict[str, str]:
 
 
 def _counts(one: requirements.Requirement, stack_name: str) -> bool:
-  """Whether a requirement is one of this machine and stack, which metadata has as an extra."""
+  """Whether a requirement is for this machine, and for a stack: metadata's extra."""
   return not one.marker or any(one.marker.evaluate({"extra": e}) for e in ("", stack_name))
 
 

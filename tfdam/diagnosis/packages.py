@@ -12,8 +12,8 @@ from tfdam.diagnosis import facts as facts_lib
 from tfdam.diagnosis import looks
 from tfdam.diagnosis import rows as rows_lib
 
-# {stack: {package: (versions that work, why no others, what needs it)}}. Any other departure
-# from the pins is told, and not held against the machine.
+# {stack: {package: (versions that work, why no others, what needs it)}}. Any other
+# departure from the pins is told, and not held against the machine.
 LIMITS: Mapping[str, Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
   "tf215": {
     "tensorflow": ("==2.15.*", "tensorflow-addons goes no further", rows_lib.PROMISES),

@@ -35,7 +35,7 @@ def _bazel(bazel: Mapping[str, Any]) -> rows_lib.Row:
   if bazel["can_install"]:
     found = "none yet: it installs Debian's bazel-bootstrap"
     return rows_lib.Row("Bazel", subject, rows_lib.OFF, found)
-  remedy = "Install bazelisk, or do without: README, Without Bazel."
+  remedy = "Install bazelisk, or do without: docs/installation.md."
   return rows_lib.Row("Bazel", subject, rows_lib.MISSING, "none", remedy)
 
 
