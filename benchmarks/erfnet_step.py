@@ -79,7 +79,7 @@ def _config(height: int, width: int, batch: int) -> config_lib.Config:
   return config_lib.resolve(values)
 
 
-def _step() -> Callable[[], float]:
+def step() -> Callable[[], float]:
   """Milliseconds a step of our adaptation, over and over on one batch."""
   height, width, batch = _STEP
   config = _config(*_STEP)
@@ -93,7 +93,7 @@ def _step() -> Callable[[], float]:
   return lambda: timing.step_ms(many_steps, iterator, _STEPS)
 
 
-def _forward() -> Callable[[], float]:
+def forward() -> Callable[[], float]:
   """Milliseconds from an image to its label map."""
   height, width, batch = _FORWARD
   network = players.network(_config(*_FORWARD), "network")
@@ -125,9 +125,9 @@ def main(argv: list[str]) -> None:
 
   torch_step, torch_forward = torch("step", _STEP), torch("forward", _FORWARD)
   measures = {
-    "step_ms": _step(),
+    "step_ms": step(),
     "torch_step_ms": lambda: torch_step.measure(_STEPS),
-    "forward_ms": _forward(),
+    "forward_ms": forward(),
     "torch_forward_ms": lambda: torch_forward.measure(_FORWARDS),
     "gemm_gflop_per_s": timing.gemm(),
   }

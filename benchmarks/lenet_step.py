@@ -160,6 +160,13 @@ class _Ours:
     return lambda: timing.step_ms(many_steps, iterator, _STEPS)
 
 
+def step() -> Callable[[], float]:
+  """Milliseconds a step with the source's taps kept, over and over on one batch."""
+  batch = tf.random.stateless_uniform([_BATCH, 28, 28, 1], [0, 1])
+  ours = _Ours(_config(), batch)
+  return ours.bare({"target": batch, "source_taps": ours.taps})
+
+
 def _whole_loop(config: config_lib.Config, images) -> Callable[[], float]:
   """Milliseconds a step of the loop, with data, metrics, summaries and checkpoints."""
   source = examples_lib.Examples(images, None, {})

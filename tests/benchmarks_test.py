@@ -5,7 +5,7 @@ import math
 import pytest
 import tensorflow as tf
 
-from benchmarks import erfnet_step, lenet_step, table
+from benchmarks import erfnet_step, lenet_step, stacks, table
 
 
 def test_the_floor_counts_every_matrix_product():
@@ -187,3 +187,9 @@ def test_erfnets_shares_of_the_floor_are_of_medians():
   assert ratios["forward_times_as_fast_as_torch"] == 1.5
   floor_ms = erfnet_step.step_flops(128, 256, 4) / 200e9 * 1e3
   assert abs(ratios["step_share_of_floor"] - floor_ms / 300.0) < 1e-12
+
+
+def test_stacks_are_compared_by_their_medians():
+  rounds = {"tf215/a_ms": [10.0, 20.0, 90.0], "tf221/a_ms": [30.0, 10.0, 30.0]}
+  figures = stacks.summary(rounds, ["tf215", "tf221"])
+  assert figures["ratios"] == {"a_ms, tf221 by tf215": 1.5}

@@ -123,7 +123,7 @@ def test_without_data_it_ends_before_tensorflow_starts(tmp_path):
     ),
     ("configs/digits/mnist_to_usps.py", "Did you mean --config="),
     ("--config.adapt.steps=abc", "invalid literal"),
-    ("--config.adapt.discriminator_units=a,b", "does not evaluate to a `tuple`"),
+    ("--config.adapt.discriminator_units=a,b", "adapt.discriminator_units"),
     ("--config.adapt.discriminator_units=0", "discriminator_units is 0; expected at least"),
     ("--config.adapt.gan_weight", "has no value"),
     ("--wrokdir=x", "Did you mean: workdir"),

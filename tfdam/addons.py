@@ -58,6 +58,10 @@ def _seeded_wrapper():
       super().__init__(layer, power_iterations=1, dtype="float32", **kwargs)
       self._seed = seed
 
+    def add_weight(self, *args, **kwargs):
+      # Its vector; tf-keras would take the half precision that a kernel is read in.
+      return super().add_weight(*args, **{**kwargs, "dtype": "float32"})
+
     def build(self, input_shape):
       super().build(input_shape)
       if not hasattr(self, "u"):

@@ -283,7 +283,7 @@ def explained(log, folder, program, status):
     index = os.environ.get("PIP_INDEX_URL") or "https://pypi.org"
     return (
       f"The package index {index} cannot be reached. Connect this machine, or name a mirror"
-      f" in PIP_INDEX_URL or a proxy in HTTPS_PROXY, and start again; {log} has pip's words."
+      f" in PIP_INDEX_URL or a proxy in HTTPS_PROXY, and start again; {log} says more."
     )
   errors = [line for line in said.splitlines() if line.startswith("ERROR")]
   last = (errors or said.strip().splitlines() or ["it said nothing"])[-1]
