@@ -34,7 +34,7 @@ WRITERS = {
   ),
   "onnx": (
     "tf2onnx", "tf2onnx",
-    "its release for this TensorFlow wants Python 3.10 or 3.11, which TFDAM_PYTHON may"
+    "its release for this TensorFlow wants Python 3.10 or later, which TFDAM_PYTHON may"
     " name; or set --formats=saved_model",
   ),
 }  # fmt: skip

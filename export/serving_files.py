@@ -6,6 +6,7 @@ the real protos. TF Serving itself was not run here.
 
 from __future__ import annotations
 
+import importlib.metadata
 import io
 import os
 from collections.abc import Iterable
@@ -40,7 +41,7 @@ _COMPOSE = """# Not run where this was written, which has no TF Serving. From th
 #   python -m export.client_serving --url=http://localhost:8501 --name={name} --image=...
 services:
   serving:
-    image: tensorflow/serving:2.15.1
+    image: tensorflow/serving:{release} # as old as the TensorFlow that exported, or newer
     ports:
       - "8500:8500" # gRPC
       - "8501:8501" # REST
@@ -84,6 +85,7 @@ def write_configs(
     MODELS: f"model_config_list {{\n{''.join(models)}}}\n",
     COMPOSE: _COMPOSE.format(
       name=contract.name, mount=_MOUNT, models=MODELS,
+      release=importlib.metadata.version("tensorflow-serving-api"),
       batching=_WITH_BATCHING if batches else "",
     ),
   }  # fmt: skip

@@ -186,7 +186,9 @@ def test_the_compose_file_mounts_what_is_there_and_says_it_was_not_run(served):
   contract, _, folder = served
   text = (folder / serving_files.COMPOSE).read_text()
   assert "Not run" in text
-  command = yaml.safe_load(text)["services"]["serving"]["command"]
+  server = yaml.safe_load(text)["services"]["serving"]
+  assert server["image"] == f"tensorflow/serving:{tf.__version__}"
+  command = server["command"]
   for name in (serving_files.MODELS, serving_files.BATCHING):
     assert any(argument.endswith(f"/models/{name}") for argument in command)
     assert (folder / name).is_file()
