@@ -42,9 +42,13 @@ class Worker:
   """A stack in a process of its own."""
 
   def __init__(self, python: str):
-    command = [python, "-m", "benchmarks.stacks", "--worker"]
+    self._python = python
     self._process = subprocess.Popen(
-      command, cwd=runtime.PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+      [python, "-m", "benchmarks.stacks", "--worker"],
+      cwd=runtime.PROJECT,
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
     )
     self.about = self._answer()
     self.measures = self._answer()
@@ -65,8 +69,8 @@ class Worker:
     line = self._process.stdout.readline()
     if not line:
       raise config_lib.UserError(
-        f"'{self._process.args[0]}' ended. Set --other_python to the Python of an"  # type: ignore[index]
-        " environment of the other stack."
+        f"'{self._python}' ended. Set --other_python to the Python of an environment of the"
+        " other stack."
       )
     return json.loads(line)
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -119,7 +119,8 @@ def by_a_stranger(folder: str, images: Sequence[np.ndarray]) -> list[Answer]:
   """
   with tempfile.TemporaryDirectory() as place:
     asked, answered = (os.path.join(place, f"{name}.npz") for name in ("in", "out"))
-    np.savez(asked, **{str(i): image for i, image in enumerate(images)})
+    arrays: Any = {str(i): image for i, image in enumerate(images)}
+    np.savez(asked, **arrays)
     arguments = (
       folder, asked, answered, contract_lib.INPUT, contract_lib.SERVING_DEFAULT,
       contract_lib.SCORES,

@@ -86,7 +86,7 @@ def probes(
   num_random, num_real = _NUM_PROBES[contract.task]
   shape = (contract.height, contract.width, contract.channels)
   found = {
-    f"random {i}": random.randint(0, 256, shape, np.uint8) for i in range(num_random)
+    f"random {i}": random.randint(0, 256, shape, dtype=np.uint8) for i in range(num_random)
   }
   if image_share <= _MAX_FLAT_SHARE:
     found["all 0"] = np.zeros(shape, np.uint8)
@@ -97,7 +97,7 @@ def probes(
   if contract.dynamic_size:
     # Sides that no stride divides, one of them half as long.
     other = (contract.height // 2 + 5, contract.width + 3, contract.channels)
-    found["another size"] = random.randint(0, 256, other, np.uint8)
+    found["another size"] = random.randint(0, 256, other, dtype=np.uint8)
   return found
 
 

@@ -129,7 +129,7 @@ def write_warm_up(contract: contract_lib.Contract, path: str) -> None:
 def probe(contract: contract_lib.Contract, batch: int, seed: int = 0) -> np.ndarray:
   """Random images as the contract wants them: uint8 [B, H, W, C]."""
   shape = (batch, contract.height, contract.width, contract.channels)
-  return np.random.RandomState(seed).randint(0, 256, shape, np.uint8)
+  return np.random.RandomState(seed).randint(0, 256, shape, dtype=np.uint8)
 
 
 def encode(image: np.ndarray, kind: str = "PNG") -> bytes:

@@ -605,7 +605,7 @@ def _check_fields(section: type, values: Mapping[str, Any], prefix: str) -> dict
 
 def _check_value(field: dataclasses.Field, value: Any, name: str) -> Any:
   """Returns the value in its field's type (an int where a float is meant is one)."""
-  wanted = type(field.default)
+  wanted: Any = type(field.default)
   if wanted is float and isinstance(value, int) and not isinstance(value, bool):
     value = float(value)
   if wanted is tuple and isinstance(value, (list, tuple)):
@@ -625,7 +625,8 @@ def _check_value(field: dataclasses.Field, value: Any, name: str) -> Any:
       f"{name} is {value!r}; expected one of {', '.join(map(str, choices))}.{hint} Set"
       f" --config.{name}."
     )
-  for number in value if wanted is tuple else (value,):
+  numbers = value if wanted is tuple else (value,)
+  for number in numbers:
     if wanted is float and not math.isfinite(number):
       raise UserError(f"{name} is {number}; expected a finite number. Set --config.{name}.")
     if low is not None and number < low:

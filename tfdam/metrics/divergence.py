@@ -103,6 +103,6 @@ def _histogram(samples, low, high, num_bins: int) -> np.ndarray:
   bins = np.clip(np.where(finite, places, 0), 0, num_bins - 1).astype(np.int64)
   num_channels = samples.shape[1]
   cells = bins + num_bins * np.arange(num_channels)
-  counts = np.bincount(cells[finite], minlength=num_bins * num_channels)
-  counts = counts.reshape(num_channels, num_bins)
+  flat = np.bincount(cells[finite], minlength=num_bins * num_channels)
+  counts = flat.reshape(num_channels, num_bins)
   return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

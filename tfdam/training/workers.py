@@ -214,7 +214,7 @@ def check_same(
   own = zlib.crc32(text.encode())
   differs = own != agree(strategy, own)
   flags = tf.one_hot(team.index, len(team.addresses), dtype=tf.int64) * int(differs)
-  others = [team.describe(i) for i in np.flatnonzero(_sum(strategy, flags).numpy())]
+  others = [team.describe(int(i)) for i in np.flatnonzero(_sum(strategy, flags).numpy())]
   if not others:
     return
   raise config_lib.UserError(

@@ -52,7 +52,7 @@ def twigs() -> np.ndarray:
 def sensor(height: int, width: int) -> np.ndarray:
   """Noise with a little correlation, float32 [H + 64, W + 64, 3], unit variance."""
   state = np.random.RandomState(8)
-  grey = state.standard_normal((height + 65, width + 65)).astype(np.float32)
+  grey: np.ndarray = state.standard_normal((height + 65, width + 65)).astype(np.float32)
   grey = (grey[:-1, :-1] + grey[1:, :-1] + grey[:-1, 1:] + grey[1:, 1:]) / 2
   colour = state.standard_normal((height + 64, width + 64, 3)).astype(np.float32)
   return grey[..., np.newaxis] * np.float32(0.85) + colour * np.float32(0.53)
