@@ -47,6 +47,23 @@ def test_claiming_writes_what_the_run_is(tmp_path):
   release(folder)
 
 
+def test_going_on_with_another_tensorflow_warns_that_bits_may_differ(tmp_path, monkeypatch):
+  config = synthetic.small_config()
+  release(claim(tmp_path / "run", config))
+  said = []
+  monkeypatch.setattr(run_folder.logging, "warning", lambda *args: said.append(args))
+  release(claim(tmp_path / "run", config))
+  assert not said
+  monkeypatch.setattr(stack, "tensorflow_version", lambda: "2.99.0")
+  folder = claim(tmp_path / "run", config)
+  ((text, then, now),) = said
+  assert "not to the bit" in " ".join(text.split())
+  assert (then, now) == (f"TensorFlow {tf.__version__}", "TensorFlow 2.99.0")
+  versions = [s["packages"]["tensorflow"] for s in folder.read_json("run.json")["sessions"]]
+  assert versions == [tf.__version__, tf.__version__, "2.99.0"]
+  release(folder)
+
+
 def test_what_json_has_no_number_for_is_null(tmp_path):
   folder = run_folder.RunFolder(str(tmp_path))
   record = records.Records(folder)

@@ -34,7 +34,7 @@ from tfdam import config as config_lib
 from tfdam import stack
 
 _LOCK, _PROBE = ".lock", ".tfdam-probe-"
-_PACKAGES = ("tensorflow", "keras", "tf-keras", "numpy", "ml-collections", "protobuf")
+_PACKAGES = ("keras", "tf-keras", "numpy", "ml-collections", "protobuf")
 
 
 class RunFolder:
@@ -268,13 +268,13 @@ def _warn_of_other_bits(before: Mapping[str, Any], now: Mapping[str, Any]) -> No
 
 def _computes_on(session: Mapping[str, Any]) -> tuple[str, str]:
   """What decides how a session rounds, in words."""
-  version = session["packages"]["tensorflow"]
-  return ", ".join(session["devices"]), f"TensorFlow {version}"
+  return ", ".join(session["devices"]), f"TensorFlow {session['packages']['tensorflow']}"
 
 
 def _packages() -> dict[str, str]:
   """{package: version} of those that are installed."""
-  found = {}
+  # Its distribution may have another name, such as tensorflow-cpu.
+  found = {"tensorflow": stack.tensorflow_version()}
   for name in _PACKAGES:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
       found[name] = importlib.metadata.version(name)
