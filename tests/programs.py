@@ -27,7 +27,8 @@ def start(workdir, root, *flags, module="tfdam.train", cwd=None, python=sys.exec
     "TFDAM_DATA": root or "/no/such/folder",
     "PYTHONUNBUFFERED": "1",
   }
-  environment.pop("BUILD_WORKING_DIRECTORY", None)
+  for variable in ("BUILD_WORKING_DIRECTORY", "TFDAM_STACK"):
+    environment.pop(variable, None)
   if module == "tfdam.train" and root:
     flags = (_DIGITS, *flags)  # a later --config wins
   flags = (f"--workdir={workdir}", *flags) if workdir else flags
