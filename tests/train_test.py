@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 
 import pytest
@@ -190,6 +191,23 @@ def test_a_config_file_with_a_mistake_is_named(root, tmp_path):
       f"  config = config_lib.default()\n  {content}\n  return config\n"
     )
     assert said in programs.refused(tmp_path / "run", root, f"--config={path}")
+
+
+def test_a_config_file_is_read_as_it_is_now_and_leaves_no_bytecode(
+  root, tmp_path, monkeypatch
+):
+  """Of one size and one second, as a script may write them."""
+  monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+  path = tmp_path / "mine.py"
+  for seed in (-1, -2):
+    path.write_text(
+      "from tfdam import config as config_lib\n\ndef get_config(options=None):\n"
+      f"  config = config_lib.default()\n  config.seed = {seed}\n  return config\n"
+    )
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    said = programs.refused(tmp_path / "run", root, f"--config={path}")
+    assert f"seed is {seed}" in said
+  assert os.listdir(tmp_path) == ["mine.py"]
 
 
 def test_evaluate_wants_a_run_folder(root, tmp_path):

@@ -6,6 +6,7 @@ said before.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -207,10 +208,11 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
   arguments, config_file = _mended(argv[1:], default_config)
   sys.argv[1:] = arguments  # ml_collections looks for overrides there
   try:
-    rest = flags.FLAGS([argv[0], *arguments])
-    if config_file:
-      # ml_collections keeps an OSError until somebody looks at the config.
-      getattr(flags.FLAGS["config"].value, "items", None)
+    with _no_bytecode():
+      rest = flags.FLAGS([argv[0], *arguments])
+      if config_file:
+        # ml_collections keeps an OSError until somebody looks at the config.
+        getattr(flags.FLAGS["config"].value, "items", None)
   except flags.Error as error:
     # ml_collections puts a whole traceback into the message; its last line says it.
     first, *_, last = [*str(error).splitlines(), str(error).strip().splitlines()[-1]]
@@ -235,6 +237,22 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
   if flags.FLAGS["verbosity"].using_default_value:
     logging.set_verbosity(logging.INFO)
   return rest
+
+
+@contextlib.contextmanager
+def _no_bytecode() -> Iterator[None]:
+  """Neither reads nor writes `__pycache__`: a config file is always the one that is there.
+
+  Bytecode counts as current if the source has its size and its time, in whole seconds: an
+  edit that keeps both, as a script's may, would be answered with the former config.
+  """
+  before = sys.dont_write_bytecode, sys.pycache_prefix
+  # No file lies below a device, so that none is found there.
+  sys.dont_write_bytecode, sys.pycache_prefix = True, os.devnull
+  try:
+    yield
+  finally:
+    sys.dont_write_bytecode, sys.pycache_prefix = before
 
 
 def _mended(arguments: Sequence[str], default_config: str) -> tuple[list[str], str]:
