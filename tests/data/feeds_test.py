@@ -1,6 +1,8 @@
 """Scenes as batches: crops, mirrors and light as functions of seed and step."""
 
+import concurrent.futures
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -112,3 +114,56 @@ class FeedsTest(tf.test.TestCase, parameterized.TestCase):
   def test_other_failures_of_tensorflow_pass_through(self):
     with pytest.raises(tf.errors.InvalidArgumentError), feeds.failures_explained():
       tf.debugging.assert_equal(1, 2)
+
+  def test_each_of_two_feeds_in_one_process_ends_in_its_own_error(self):
+    both_read = threading.Barrier(2, timeout=60)
+
+    def end_of(read_image):
+      scenes = dataclasses.replace(coordinates(), read_image=read_image)
+      try:
+        with feeds.failures_explained():
+          iterator = iter(pairs.labelled_batches(scenes, config()))
+          both_read.wait()
+          try:
+            next(iterator)
+          finally:
+            both_read.wait()
+          tf.debugging.assert_equal(1, 2)
+      except (config_lib.UserError, tf.errors.OpError) as error:
+        return error
+
+    def cut(name):
+      def read(i):
+        raise config_lib.UserError(f"{name} is cut short")
+
+      return read
+
+    whole = coordinates().read_image
+    for one, other in ((cut("a"), cut("b")), (cut("a"), whole)):
+      with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        ends = list(pool.map(end_of, (one, other)))
+      self.assertIsInstance(ends[0], config_lib.UserError)
+      self.assertEqual(str(ends[0]), "a is cut short")
+    self.assertIsInstance(ends[1], tf.errors.InvalidArgumentError)
+
+  def test_a_batch_that_nobody_waited_for_is_not_blamed(self):
+    def broken(i):
+      raise config_lib.UserError("read ahead")
+
+    scenes = dataclasses.replace(coordinates(), read_image=broken)
+
+    def fail_otherwise():
+      iterator = iter(pairs.labelled_batches(scenes, config()))
+      with self.assertRaises(tf.errors.OpError):
+        next(iterator)
+      tf.debugging.assert_equal(1, 2)
+
+    with pytest.raises(tf.errors.InvalidArgumentError), feeds.failures_explained():
+      fail_otherwise()
+
+  def test_no_thread_outlives_its_batch(self):
+    for _ in range(3):
+      for images in pairs.ordered_batches(coordinates(), 8, config().data):
+        self.assertLen(images.shape, 4)
+    left = [t.name for t in threading.enumerate() if t.name.startswith("scenes")]
+    self.assertEqual(left, [])

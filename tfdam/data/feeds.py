@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -19,8 +20,10 @@ Split = scenes_lib.Split
 # or uint8 [B, height, width]}
 Feed = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
-# What readers raised inside TensorFlow, which forwards only its text.
-_failures: list[config_lib.UserError] = []
+# {mark: what a reader raised}. TensorFlow forwards an error's text alone, so that a mark in
+# it tells this error from those of other feeds, and of batches that nobody waited for.
+_failures: dict[str, Exception] = {}
+_numbers = itertools.count()
 
 
 def feed(split: Split, options: config_lib.Data, labels: bool) -> Feed:
@@ -37,13 +40,13 @@ def feed(split: Split, options: config_lib.Data, labels: bool) -> Feed:
 @contextlib.contextmanager
 def failures_explained() -> Iterator[None]:
   """Raises what a reader found wrong with a file, not TensorFlow's words for it."""
-  _failures.clear()
   try:
     yield
   except tf.errors.OpError as error:
-    if _failures:
-      raise _failures[0] from error
-    raise
+    marks = [mark for mark in tuple(_failures) if mark in str(error)]
+    if not marks:
+      raise
+    raise _failures.pop(marks[0]) from error
 
 
 def _from_memory(split: examples_lib.Examples, options, labels: bool) -> Feed:
@@ -64,9 +67,6 @@ def _from_memory(split: examples_lib.Examples, options, labels: bool) -> Feed:
 
 
 def _from_scenes(split: scenes_lib.Scenes, options, labels: bool) -> Feed:
-  # Pillow decodes without Python's lock.
-  pool = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="scenes")
-
   read_label = split.read_label
 
   def pair(i: int) -> tuple[np.ndarray, np.ndarray]:
@@ -74,11 +74,15 @@ def _from_scenes(split: scenes_lib.Scenes, options, labels: bool) -> Feed:
     return split.read_image(i), label
 
   def batch(indices):
+    # Pillow decodes without Python's lock. A pool for each batch, which costs 1 ms, because
+    # TensorFlow never lets go of a Python function: nothing would end a feed's own.
     try:
-      images, label_maps = zip(*pool.map(pair, indices.tolist()))
-    except config_lib.UserError as error:
-      _failures.append(error)
-      raise
+      with concurrent.futures.ThreadPoolExecutor(thread_name_prefix="scenes") as pool:
+        images, label_maps = zip(*pool.map(pair, indices.tolist()))
+    except Exception as error:
+      mark = f"<reader's error {next(_numbers)}>"
+      _failures[mark] = error
+      raise RuntimeError(f"{mark} {error}") from error
     return np.stack(images), np.stack(label_maps)
 
   def read(indices):
