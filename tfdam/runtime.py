@@ -7,6 +7,7 @@ said before.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ from absl import app, flags, logging
 
 from tfdam import cluster as cluster_lib
 from tfdam import config as config_lib
-from tfdam import stack
+from tfdam import files, stack
 
 # What entry points with --config take when none is set.
 DEFAULT_CONFIG = "configs/streets.py"
@@ -58,14 +59,43 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
     default_config: a config file below the project, for entry points with --config.
   """
   set_environment()
+  _print_every_name()
   try:
-    check_stack()
-    app.run(main, flags_parser=lambda argv: _parse_flags(argv, default_config))
+    try:
+      check_stack()
+      app.run(main, flags_parser=lambda argv: _parse_flags(argv, default_config))
+    finally:
+      if sys.stdout:
+        sys.stdout.flush()  # here, where a reader that has left can be answered
   except config_lib.UserError as error:
-    print(f"Error: {error}", file=sys.stderr)
-    sys.exit(error.exit_status)
+    _end(str(error), error.exit_status)
   except KeyboardInterrupt:
     sys.exit(128 + signal.SIGINT)
+  except BrokenPipeError:
+    # Whoever read the output has left, as `head` does; what is still to come goes nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(128 + signal.SIGPIPE)
+  except MemoryError as error:
+    _end(f"The memory of this machine does not suffice. {error}", 2)
+  except Exception as error:
+    said = files.problem(error)
+    if said is None:
+      raise
+    _end(said, 2)
+
+
+def _end(message: str, exit_status: int) -> None:
+  """Prints what a user can mend, and leaves; --verbosity=1 shows where it was raised."""
+  logging.debug("Raised here:", exc_info=True)
+  print(f"Error: {message}", file=sys.stderr)
+  sys.exit(exit_status)
+
+
+def _print_every_name() -> None:
+  """Lets what no terminal of this encoding can show be printed, escaped."""
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors="backslashreplace")
 
 
 def check_stack() -> None:
@@ -215,8 +245,8 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
         getattr(flags.FLAGS["config"].value, "items", None)
   except flags.Error as error:
     # ml_collections puts a whole traceback into the message; its last line says it.
-    first, *_, last = [*str(error).splitlines(), str(error).strip().splitlines()[-1]]
-    said = first if first == last else f"{first} {last}"
+    lines = str(error).strip().splitlines()
+    said = lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
     raise config_lib.UserError(
       f"{said}. --help lists the flags, tfdam/config.py the fields of --config."
     ) from error
@@ -228,9 +258,9 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
       raise
     cause = error.__cause__ or error
     path = config_file.partition(":")[0]
-    lines = [f for f in traceback.extract_tb(cause.__traceback__) if f.filename == path]
+    frames = [f for f in traceback.extract_tb(cause.__traceback__) if f.filename == path]
     raise config_lib.UserError(
-      f"The config file {path}{f', line {lines[-1].lineno},' if lines else ''}"
+      f"The config file {path}{f', line {frames[-1].lineno},' if frames else ''}"
       f" raises {type(cause).__name__}: {cause}. Expected a Python file with"
       " get_config(options=None), which returns the config."
     ) from error

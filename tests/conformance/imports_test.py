@@ -10,20 +10,21 @@ from tfdam import runtime
 # What each part of the project may import of the project.
 _BELOW = {
   "tfdam/config.py": set(),
+  "tfdam/files.py": {"tfdam.config"},
   "tfdam/__init__.py": {"tfdam.stack"},
   "tfdam/stack.py": set(),
   "tfdam/cluster.py": {"tfdam.config"},
-  "tfdam/runtime.py": {"tfdam.config", "tfdam.cluster", "tfdam.stack"},
+  "tfdam/runtime.py": {"tfdam.config", "tfdam.files", "tfdam.cluster", "tfdam.stack"},
   "tfdam/addons.py": {"tfdam.config", "tfdam.stack"},
-  "tfdam/data": {"tfdam.config", "tfdam.data"},
+  "tfdam/data": {"tfdam.config", "tfdam.files", "tfdam.data"},
   "tfdam/models": {"tfdam.config", "tfdam.models"},
   "tfdam/matching": {"tfdam.matching"},
   "tfdam/metrics": {"tfdam.metrics"},
   "tfdam/training": {
     "tfdam",
     *(f"tfdam.{name}" for name in (
-      "config", "cluster", "runtime", "stack", "addons", "data", "models", "matching",
-      "metrics", "training",
+      "config", "files", "cluster", "runtime", "stack", "addons", "data", "models",
+      "matching", "metrics", "training",
     )),
   },
   "tfdam/train.py": {
@@ -36,8 +37,8 @@ _BELOW = {
     "tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.metrics", "tfdam.training"
   },
   "tfdam/diagnosis": {
-    "tfdam.config", "tfdam.cluster", "tfdam.runtime", "tfdam.stack", "tfdam.addons",
-    "tfdam.data", "tfdam.diagnosis",
+    "tfdam.config", "tfdam.files", "tfdam.cluster", "tfdam.runtime", "tfdam.stack",
+    "tfdam.addons", "tfdam.data", "tfdam.diagnosis",
   },
   "tfdam/doctor.py": {
     "tfdam.config", "tfdam.runtime", "tfdam.diagnosis", "tfdam.training"
@@ -49,7 +50,7 @@ _BELOW = {
   "export": {
     "tfdam", "export",
     *(f"tfdam.{name}" for name in (
-      "config", "runtime", "data", "models", "metrics", "training",
+      "config", "files", "runtime", "data", "models", "metrics", "training",
     )),
   },
 }  # fmt: skip
@@ -58,10 +59,10 @@ _BELOW = {
 _WITHOUT_TENSORFLOW = tuple(
   f"tfdam/{name}.py"
   for name in (
-    "config", "cluster", "runtime", "stack", "addons", "train", "evaluate", "download",
-    "oracle", "doctor", "diagnosis/__init__", "diagnosis/facts", "diagnosis/frameworks",
-    "diagnosis/looks", "diagnosis/packages", "diagnosis/probes", "diagnosis/rows",
-    "diagnosis/surroundings",
+    "config", "files", "cluster", "runtime", "stack", "addons", "train", "evaluate",
+    "download", "oracle", "doctor", "diagnosis/__init__", "diagnosis/facts",
+    "diagnosis/frameworks", "diagnosis/looks", "diagnosis/packages", "diagnosis/probes",
+    "diagnosis/rows", "diagnosis/surroundings",
     "data/__init__",
     "data/examples", "data/downloads", "data/subsets", "data/mnist", "data/usps",
     "data/svhn", "data/npz", "data/folder", "data/scenes", "data/labels", "data/bad_images",

@@ -1,0 +1,195 @@
+"""Files as users have them: special, unreadable, in circles, on full disks, oddly named.
+
+Imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import rich.markup
+from absl import logging
+
+from tfdam import config as config_lib
+
+_KINDS = {
+  stat.S_IFDIR: "a folder",
+  stat.S_IFIFO: "a named pipe",
+  stat.S_IFSOCK: "a socket",
+  stat.S_IFCHR: "a character device",
+  stat.S_IFBLK: "a block device",
+}
+# What can be done about it, by what the system says.
+_REMEDIES = {
+  errno.ENOSPC: "Make room there, or choose a folder on another disk.",
+  errno.EDQUOT: "Make room there, or choose a folder on another disk.",
+  errno.EFBIG: "Raise the limit of a file's size (ulimit -f), or choose another disk.",
+  errno.EROFS: "Choose a folder that can be written.",
+  errno.EACCES: "Give this user the right to it, or choose another.",
+  errno.EPERM: "Give this user the right to it, or choose another.",
+  errno.EIO: "Is the disk, or the network to it, in order?",
+  errno.ESTALE: "Is the disk, or the network to it, in order?",
+  errno.EMFILE: "Raise the limit of open files (ulimit -n).",
+  errno.ENFILE: "End other programs.",
+  errno.ENAMETOOLONG: "Choose a shorter name.",
+  errno.ELOOP: "Mend the links, which lead back to themselves.",
+}
+# Of writers that leave the system's reason out, or put it into words of their own.
+_SAYS_FULL = re.compile(r"\d+ requested and \d+ written")
+
+
+def check_regular(path: str) -> None:
+  """Raises config.UserError if something is at `path` that is no file.
+
+  A link counts as what it leads to. To read from a pipe or a device may last for ever.
+  """
+  try:
+    mode = os.stat(path).st_mode
+  except ValueError as error:  # a NUL
+    raise config_lib.UserError(
+      f"'{shown(path)}' cannot be a path ({error}); expected the path of a file."
+    ) from error
+  except OSError:
+    return  # opening it will say why
+  _check_mode(path, mode)
+
+
+def open_regular(path: str) -> BinaryIO:
+  """Opens a file to read its bytes; never waits for a pipe's other end.
+
+  Raises:
+    config.UserError: it is no file but a folder, a pipe, a socket or a device.
+    OSError: it cannot be opened.
+  """
+  check_regular(path)
+  # Nothing but what was looked at: it may have been replaced in between.
+  file = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
+  try:
+    _check_mode(path, os.fstat(file.fileno()).st_mode)
+  except config_lib.UserError:
+    file.close()
+    raise
+  return file
+
+
+def list_folder(path: str) -> list[str]:
+  """The names in a folder, sorted.
+
+  Raises:
+    config.UserError: it may not be listed, or is none.
+  """
+  try:
+    return sorted(os.listdir(path))
+  except OSError as error:
+    raise config_lib.UserError(
+      f"The folder {shown(path)} cannot be listed: {error.strerror}."
+      f" {_remedy(error.errno, 'Expected a folder that this user may read.')}"
+    ) from error
+
+
+def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
+  """Yields every folder at and below `folder` with the names of what else lies in it.
+
+  Links to folders are followed, after all that lies there without them: each real folder
+  comes once, under its own path if it has one below `folder`. Names are sorted.
+
+  Raises:
+    config.UserError: a folder may not be listed.
+  """
+  waiting, links = [folder], list[str]()
+  seen = set()
+  while waiting or links:
+    is_link = not waiting
+    here = waiting.pop() if waiting else links.pop(0)
+    status = os.stat(here)
+    if (status.st_dev, status.st_ino) in seen:
+      if is_link:
+        logging.info("%s leads to a folder that was read already: left out.", shown(here))
+      continue
+    seen.add((status.st_dev, status.st_ino))
+    names, folders = [], []
+    for name in list_folder(here):
+      path = os.path.join(here, name)
+      if not os.path.isdir(path):
+        names.append(name)
+      elif os.path.islink(path):
+        links.append(path)
+      else:
+        folders.append(path)
+    waiting += reversed(folders)
+    yield here, names
+
+
+def shown(name: str) -> str:
+  """Any name as one line: bytes that are no UTF-8, and control characters, escaped."""
+  return "".join(map(_shown_character, name))
+
+
+def markup(name: str) -> str:
+  """The same, for rich, which takes words in brackets for its own."""
+  return rich.markup.escape(shown(name))
+
+
+def problem(error: BaseException) -> str | None:
+  """What a disk, its limits or its rights have refused, as a sentence with what mends it.
+
+  Args:
+    error: an OSError, or what TensorFlow, NumPy or HDF5 made of one.
+
+  Returns:
+    None for an error of another kind.
+  """
+  number, path = _number(error), _path(error)
+  if number is None and not (isinstance(error, OSError) and path):
+    return None
+  reason = os.strerror(number) if number else str(error)
+  place = f"{shown(path)}: {reason}" if path else reason
+  return f"{place}. {_remedy(number, 'Mend that, or choose another.')}"
+
+
+def _check_mode(path: str, mode: int) -> None:
+  if not stat.S_ISREG(mode):
+    kind = _KINDS.get(stat.S_IFMT(mode), "no file")
+    raise config_lib.UserError(
+      f"{shown(path)} is {kind}; expected a file. Put a file in its place."
+    )
+
+
+def _remedy(number: int | None, otherwise: str) -> str:
+  return _REMEDIES.get(number or 0, otherwise)
+
+
+def _number(error: BaseException) -> int | None:
+  """The system's number of an error, which TensorFlow and HDF5 have in words alone."""
+  is_tensorflows = hasattr(error, "error_code") and hasattr(error, "op")
+  if not isinstance(error, OSError) and not is_tensorflows:
+    return None
+  if isinstance(error, OSError) and error.errno:
+    return error.errno
+  said = str(error)
+  if _SAYS_FULL.search(said):
+    return errno.ENOSPC
+  return next((number for number in _REMEDIES if os.strerror(number) in said), None)
+
+
+def _path(error: BaseException) -> str:
+  """Which file it was, as far as the error knows."""
+  if isinstance(error, OSError):
+    name = error.filename2 or error.filename
+    return os.fsdecode(name) if isinstance(name, (str, bytes)) else ""
+  # "{{function_node ...}} /run/checkpoints/x; No space left on device [Op:SaveV2]"
+  found = re.search(r"(/[^;]*); ", str(error))
+  return found.group(1) if found else ""
+
+
+def _shown_character(character: str) -> str:
+  if character.isprintable():
+    return character
+  if "\udc80" <= character <= "\udcff":  # Python's form of a byte that is no UTF-8
+    return f"\\x{ord(character) - 0xDC00:02x}"
+  return character.encode("unicode_escape", "surrogatepass").decode()
