@@ -42,8 +42,15 @@ def test_the_chief_comes_before_the_workers(monkeypatch, jobs, task, tasks, inde
     (variable({"worker": ["a", "b:1"]}), "'a' in cluster.worker; expected 'host:port'"),
     (variable({"worker": [1, 2]}), "1 in cluster.worker; expected 'host:port'"),
     (variable({"worker": ["a:1", "a:1"]}), "names an address twice"),
+    (variable({"worker": ["a:1", "A:1"]}), "names an address twice"),
+    (variable({"worker": ["[::1]:1", "[0:0::1]:1"]}), "names an address twice"),
+    ("[" * 100_000, "is no JSON"),
+    (json.dumps({"cluster": _TWO, "rpc_layer": "x"}), "rpc_layer 'x'; expected 'grpc'"),
     (variable({"chief": ["a:1", "b:1"], **_TWO}), "names 2 chiefs"),
-    (variable({"ps": ["a:1"], **_TWO}), "cluster.ps; tfdam trains with chief and worker"),
+    (
+      variable({"ps": ["a:1"], **_TWO}),
+      "'ps' in 'cluster'; tfdam trains with chief and worker",
+    ),
     (variable(_TWO, index=2), "task index 2, but cluster.worker names 2.*from 0 to 1"),
     (variable(_TWO, index=-1), "task index -1"),
     (variable(_TWO, index="0"), "task index '0'"),
@@ -57,6 +64,34 @@ def test_what_is_wrong_with_tf_config_is_named(monkeypatch, text, said):
   with pytest.raises(config_lib.UserError, match=said) as caught:
     cluster.find(config_lib.Runtime())
   assert "such as TF_CONFIG='{" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  "address",
+  [
+    "grpc://a:1", "http://a:1", "a:0", "a:65536", "a:99999", "a:-1", "a:+1", "a:01",
+    "a:1.5", "a:x", "a:", "a", ":1", "", " :1", "a b:1", " a:1", "a:1 ", "a: 1", "a:1\n",
+    "a\t:1", "a/b:1", "a@b:1", "a:1:2", "a..b:1", ".a:1", "-a:1", "1.2.3:1", "1.2.3.256:1",
+    "5:1", "::1", "::1:2222", "[::1]", "[::1]:", "[]:1", "[a]:1", "[::1:1", "::1]:1",
+    "[[::1]]:1", "[1.2.3.4]:1", "\u0661.a:1", "a:\u0661", "b\u00fccher:1", "\ud800:1", "a\0:1", "*:1",
+    None, 1, 1.5, True, [], ["a:1"], {},
+  ],
+)  # fmt: skip
+def test_an_address_that_grpc_cannot_use_is_refused_in_a_line(monkeypatch, address):
+  monkeypatch.setenv("TF_CONFIG", variable({"worker": ["b:1", address]}))
+  with pytest.raises(config_lib.UserError, match="in cluster.worker; expected") as caught:
+    cluster.find(config_lib.Runtime())
+  assert repr(address) in str(caught.value)
+  assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+  "address",
+  ["a:1", "a-1.b_2.c:65535", "localhost:22", "10.0.0.1:22", "[::1]:1", "[fe80::1%eth0]:1"],
+)  # fmt: skip
+def test_names_and_both_kinds_of_numbers_are_addresses(monkeypatch, address):
+  monkeypatch.setenv("TF_CONFIG", variable({"worker": ["b:1", address]}))
+  assert cluster.find(config_lib.Runtime()).addresses == ("b:1", address)
 
 
 def test_the_example_in_the_message_is_a_right_one(monkeypatch):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +17,15 @@ _JOBS = ("chief", "worker")
 _EXAMPLE = (
   'TF_CONFIG=\'{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},'
   ' "task": {"type": "worker", "index": 0}}\''
+)
+_WANTED = (
+  "'host:port', such as '10.0.0.1:2222' or '[fd00::1]:2222', with a port from 1 to 65535"
+  " and no scheme"
+)
+_LABEL = r"\w[\w-]{0,62}"  # of a host's name
+_ADDRESS = re.compile(
+  rf"(?:(?P<host>{_LABEL}(?:\.{_LABEL})*)|\[(?P<ipv6>[^\[\]]+)\]):(?P<port>[1-9]\d{{0,4}})",
+  re.ASCII,
 )
 
 
@@ -77,14 +88,16 @@ def from_environment() -> Cluster | None:
     return None
   try:
     content = json.loads(text)
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise _refusal(f"is no JSON ({error})") from error
   jobs = _section(content, "cluster")
+  if content.get("rpc_layer", "grpc") != "grpc":
+    raise _refusal(f"has the rpc_layer {content['rpc_layer']!r}; expected 'grpc', or none")
   for job in jobs:
     if job not in _JOBS:
       raise _refusal(
-        f"has cluster.{job}; tfdam trains with chief and worker alone, every one of which"
-        " computes"
+        f"has {job!r} in 'cluster'; tfdam trains with chief and worker alone, every one of"
+        " which computes"
       )
   chiefs, workers = _addresses(jobs, "chief"), _addresses(jobs, "worker")
   if not chiefs and not workers:
@@ -92,7 +105,7 @@ def from_environment() -> Cluster | None:
   if len(chiefs) > 1:
     raise _refusal(f"names {len(chiefs)} chiefs in cluster.chief; expected one")
   addresses = (*chiefs, *workers)
-  if len(set(addresses)) < len(addresses):
+  if len(set(map(_endpoint, addresses))) < len(addresses):
     raise _refusal(f"names an address twice ({', '.join(addresses)})")
   tasks = (*("chief:0" for _ in chiefs), *(f"worker:{i}" for i in range(len(workers))))
   return Cluster(tasks, addresses, _index(_section(content, "task"), chiefs, workers))
@@ -108,12 +121,27 @@ def _section(content: Any, name: str) -> Mapping[str, Any]:
 def _addresses(jobs: Mapping[str, Any], job: str) -> tuple[str, ...]:
   addresses = jobs.get(job, [])
   if not isinstance(addresses, list):
-    raise _refusal(f"has {addresses!r} as cluster.{job}; expected a list of 'host:port'")
+    raise _refusal(f"has {addresses!r} as cluster.{job}; expected a list of {_WANTED}")
   for address in addresses:
-    host, _, port = str(address).rpartition(":")
-    if not host or not port.isdecimal():
-      raise _refusal(f"has {address!r} in cluster.{job}; expected 'host:port'")
+    if not _endpoint(address):
+      raise _refusal(f"has {address!r} in cluster.{job}; expected {_WANTED}")
   return tuple(addresses)
+
+
+def _endpoint(address: Any) -> tuple[str, int] | None:
+  """(host, port); None for what makes gRPC end the process, or wait for ever."""
+  found = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
+  if not found or int(found["port"]) >= 2**16:
+    return None
+  host, port = found["host"] or found["ipv6"], int(found["port"])
+  try:
+    if found["ipv6"]:
+      host = str(ipaddress.IPv6Address(host))
+    elif host.rpartition(".")[2].isdecimal():  # no domain of the highest level is a number
+      ipaddress.IPv4Address(host)
+  except ValueError:
+    return None
+  return host.lower(), port
 
 
 def _index(task: Mapping[str, Any], chiefs: tuple, workers: tuple) -> int:
