@@ -32,14 +32,17 @@ need quotes, and so do colours.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
 
 from tfdam import config as config_lib
+from tfdam import files
 from tfdam.data import examples
 from tfdam.data import labels as labels_lib
 
@@ -47,6 +50,12 @@ FILE = "dataset.yaml"
 
 _CHANNELS = {"red": 0, "green": 1, "blue": 2}
 _MAX_ID = 65535
+# Of the file: room for 10,000 ids with their names, and read in a few seconds.
+_MAX_BYTES = 1 << 18
+# Valid ones need two.
+_MAX_DEPTH = 8
+# Of a value in an error.
+_MAX_SHOWN = 200
 _FIELDS = {"images": {"split"}, "labels": {"split", "folder", "name"}}
 
 
@@ -138,7 +147,7 @@ class _Entries:
     for key in values:
       if key not in known:
         raise config_lib.UserError(
-          f"{path} has the unknown key '{key}'; expected {', '.join(known)}."
+          f"{path} has the unknown key '{_plain(key)}'; expected {', '.join(known)}."
           f"{config_lib.nearest(str(key), known)} Mend that file."
         )
 
@@ -227,31 +236,107 @@ class _Entries:
       raise self.error(f"has {_plain(item)} in '{key}'", str(error)) from error
 
 
-class _StrictLoader(yaml.SafeLoader):
-  """PyYAML's safe loader, which would let the last of two equal keys win in silence."""
+class _PlainLoader(yaml.SafeLoader):
+  """YAML's events as plain values: dicts, lists, text, whole numbers, True, False, None.
 
-  def construct_mapping(self, node, deep=False):
-    keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-    for i, (key, (key_node, _)) in enumerate(zip(keys, node.value)):
-      if key in keys[:i]:
-        raise yaml.constructor.ConstructorError(
-          None, None, f"'{key}' is there twice", key_node.start_mark
-        )
-    return super().construct_mapping(node, deep)
+  Nothing is constructed from a tag, a date is text, and what YAML would read otherwise than
+  its writer meant is refused: equal keys, aliases (a few of them make billions of values),
+  010, which is 8.
+  """
+
+  def __init__(self, text: str, path: str):
+    super().__init__(text)
+    self._path = path
+
+  def document(self) -> Any:
+    """The only document's value; None for an empty file."""
+    self.get_event()  # the stream's start
+    if self.check_event(yaml.StreamEndEvent):
+      return None
+    self.get_event()  # the document's start
+    value = self._value(0)
+    self.get_event()  # its end
+    if not self.check_event(yaml.StreamEndEvent):
+      raise self._refused(self.get_event(), "a second document begins", "one")
+    return value
+
+  def _value(self, depth: int) -> Any:
+    event = self.get_event()
+    if isinstance(event, yaml.AliasEvent):
+      raise self._refused(
+        event,
+        f"has the alias *{event.anchor:.99}",
+        "the value itself (text with * in quotes)",
+      )
+    if event.tag is not None:
+      tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+      raise self._refused(event, f"has the tag {tag:.99}", "none (text in quotes)")
+    if isinstance(event, yaml.ScalarEvent):
+      return self._scalar(event)
+    if depth == _MAX_DEPTH:
+      raise self._refused(event, f"is nested more than {depth} deep", "an entry as above")
+    if isinstance(event, yaml.SequenceStartEvent):
+      items = []
+      while not self.check_event(yaml.SequenceEndEvent):
+        items.append(self._value(depth + 1))
+      self.get_event()
+      return items
+    entries: dict[Any, Any] = {}
+    while not self.check_event(yaml.MappingEndEvent):
+      at = self.peek_event()
+      key = self._value(depth + 1)
+      if isinstance(key, (dict, list)):
+        raise self._refused(at, f"has the key {_plain(key)}", "text or a number")
+      if key in entries:
+        raise self._refused(at, f"has {_plain(key)} twice", "each once")
+      entries[key] = self._value(depth + 1)
+    self.get_event()
+    return entries
+
+  def _scalar(self, event: yaml.ScalarEvent) -> Any:
+    text = event.value
+    # Control characters, halves of characters, separators of lines.
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
+      raise self._refused(event, f"has the text {text!a:.99}", "text on one line")
+    if not event.implicit[0]:  # in quotes
+      return text
+    kind = self.resolve(yaml.ScalarNode, text, (True, False)).rpartition(":")[2]
+    if kind == "int":
+      if re.fullmatch("-?(0|[1-9][0-9]{0,17})", text):
+        return int(text)
+      raise self._refused(
+        event,
+        f"has {text:.99}, to YAML an octal, hexadecimal, binary or base-60 number, or one"
+        " in groups of digits",
+        "at most 18 decimal digits alone (text in quotes)",
+      )
+    return {"null": None, "bool": text.lower() in ("yes", "true", "on")}.get(kind, text)
+
+  def _refused(self, event: yaml.Event, came: str, expected: str) -> config_lib.UserError:
+    return config_lib.UserError(
+      f"{self._path}, line {event.start_mark.line + 1}: {came}; expected {expected}. Mend"
+      " that file."
+    )
 
 
 def _load_yaml(path: str) -> Any:
   try:
-    with open(path, encoding="utf-8") as file:
-      return yaml.load(file, Loader=_StrictLoader)  # a SafeLoader: makes plain values alone
+    with files.open_regular(path) as file:
+      content = file.read(_MAX_BYTES + 1)
   except OSError as error:
     raise config_lib.UserError(
       f"{path} cannot be read ({error.strerror}); expected the file that says where images"
       ' and labels lie (docs/data.md, "Your own scenes"). Write it, or set'
       " --config.data.root (--data_root of evaluate and export) to the folder above."
     ) from error
-  # TypeError: a key that is a list. RecursionError: an entry that holds itself.
-  except (yaml.YAMLError, UnicodeDecodeError, TypeError, RecursionError) as error:
+  if len(content) > _MAX_BYTES:
+    raise config_lib.UserError(
+      f"{path} has more than {_MAX_BYTES // 1024:,} KiB; expected a few lines of YAML. Mend"
+      " that file."
+    )
+  try:
+    return _PlainLoader(content.decode("utf-8"), path).document()
+  except (yaml.YAMLError, UnicodeDecodeError) as error:
     said = " ".join(str(error).split())
     raise config_lib.UserError(
       f"{path} is no YAML: {said}. Mend that file; patterns that begin with {{ or * need"
@@ -280,5 +365,8 @@ def _parse_colour(value: Any) -> labels_lib.Colour:
 
 def _plain(value: Any) -> str:
   """A value as YAML writes it on one line."""
-  text = yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False)
-  return text.replace("\n...", "").strip()
+  text = yaml.safe_dump(
+    value, default_flow_style=True, width=math.inf, sort_keys=False, allow_unicode=True
+  )
+  text = text.replace("\n...", "").strip()
+  return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
