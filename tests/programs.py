@@ -19,8 +19,16 @@ SMALL = (
   "--config.source.cache=off",
 )
 
+# For a hang to end the test: no program here takes a tenth of it on an idle machine.
+TIMEOUT_S = 600
 
-def start(workdir, root, *flags, module="tfdam.train", cwd=None, python=sys.executable):
+
+def start(
+  workdir, root, *flags, module="tfdam.train", cwd=None, python=sys.executable, before=()
+):
+  """Args:
+  before: words that come before all flags.
+  """
   environment = {
     **os.environ,
     "PYTHONPATH": runtime.PROJECT,
@@ -29,18 +37,18 @@ def start(workdir, root, *flags, module="tfdam.train", cwd=None, python=sys.exec
   }
   for variable in ("BUILD_WORKING_DIRECTORY", "TFDAM_STACK"):
     environment.pop(variable, None)
-  if module == "tfdam.train" and root:
+  if module in ("tfdam.train", "tests.killed") and root:
     flags = (_DIGITS, *flags)  # a later --config wins
   flags = (f"--workdir={workdir}", *flags) if workdir else flags
   return subprocess.Popen(
-    [python, "-m", module, *flags], env=environment, text=True, cwd=cwd,
+    [python, "-m", module, *map(str, before), *flags], env=environment, text=True, cwd=cwd,
     stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
   )  # fmt: skip
 
 
 def run(workdir, root, *flags, **options):
   process = start(workdir, root, *flags, **options)
-  output, _ = process.communicate(timeout=300)
+  output, _ = process.communicate(timeout=TIMEOUT_S)
   return process.returncode, output
 
 
@@ -63,7 +71,7 @@ def lines_written(workdir):
 
 def wait_for_lines(process, workdir, count):
   """Returns when a run has written so many lines of metrics, or has ended."""
-  deadline = time.monotonic() + 240
+  deadline = time.monotonic() + TIMEOUT_S
   while lines_written(workdir) < count and process.poll() is None:
     assert time.monotonic() < deadline, "the run does not get on"
     time.sleep(0.005)
