@@ -77,6 +77,29 @@ def test_every_real_folder_is_walked_once_under_its_own_path(tmp_path):
   assert walked == {".": ["0.png"], "b": [], "b/c": ["1.png"], "d": [], "d/out": ["2.png"]}
 
 
+def test_no_link_leads_a_walk_out_to_what_it_lies_in_and_hidden_folders_stay_hidden(
+  tmp_path,
+):
+  for name in ("train/.cache", "test"):
+    (tmp_path / name).mkdir(parents=True)
+    (tmp_path / name / "a.png").touch()
+  (tmp_path / "train" / "up").symlink_to(tmp_path)
+  assert [*files.walk(str(tmp_path / "train"))] == [(str(tmp_path / "train"), [])]
+
+
+def test_whether_it_is_a_folder_may_not_be_known(tmp_path, monkeypatch):
+  assert files.is_folder(str(tmp_path))
+  (tmp_path / "loop").symlink_to("loop")
+  for name in ("loop", "none", "no\0thing"):
+    assert not files.is_folder(str(tmp_path / name))
+  refused = PermissionError(errno.EACCES, "Permission denied")
+  monkeypatch.setattr(os, "stat", lambda path: (_ for _ in ()).throw(refused))
+  with pytest.raises(
+    config_lib.UserError, match="a cannot be looked at: Permission denied"
+  ):
+    files.is_folder("a")
+
+
 def test_a_folder_that_may_not_be_listed_is_named(tmp_path, monkeypatch):
   (tmp_path / "in").mkdir()
   listdir = os.listdir

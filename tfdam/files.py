@@ -92,31 +92,57 @@ def list_folder(path: str) -> list[str]:
     ) from error
 
 
+def is_folder(path: str) -> bool:
+  """Whether a folder is at `path`, or a link to one.
+
+  Raises:
+    config.UserError: this user may not know.
+  """
+  try:
+    return stat.S_ISDIR(os.stat(path).st_mode)
+  except ValueError:  # a NUL
+    return False
+  except OSError as error:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+      return False
+    raise config_lib.UserError(
+      f"{shown(path)} cannot be looked at: {error.strerror}."
+      f" {_remedy(error.errno, 'Expected what this user may read.')}"
+    ) from error
+
+
 def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
   """Yields every folder at and below `folder` with the names of what else lies in it.
 
   Links to folders are followed, after all that lies there without them: each real folder
-  comes once, under its own path if it has one below `folder`. Names are sorted.
+  comes once, under its own path if it has one below `folder`; never one that `folder`
+  lies in. Hidden folders below it are left out. Names are sorted.
 
   Raises:
     config.UserError: a folder may not be listed.
   """
   waiting, links = [folder], list[str]()
-  seen = set()
+  seen, above = set(), os.path.realpath(folder)
+  while above != os.path.dirname(above):
+    above = os.path.dirname(above)
+    status = os.stat(above)
+    seen.add((status.st_dev, status.st_ino))
   while waiting or links:
     is_link = not waiting
     here = waiting.pop() if waiting else links.pop(0)
     status = os.stat(here)
     if (status.st_dev, status.st_ino) in seen:
       if is_link:
-        logging.info("%s leads to a folder that was read already: left out.", shown(here))
+        logging.info("%s leads to a folder that is read already: left out.", shown(here))
       continue
     seen.add((status.st_dev, status.st_ino))
     names, folders = [], []
     for name in list_folder(here):
       path = os.path.join(here, name)
-      if not os.path.isdir(path):
+      if not is_folder(path):
         names.append(name)
+      elif name.startswith("."):
+        continue
       elif os.path.islink(path):
         links.append(path)
       else:

@@ -6,21 +6,29 @@ them is said within a second.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import hashlib
-import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
 
 import numpy as np
 
 from tfdam import config as config_lib
+from tfdam import files
 
 SPLITS = ("train", "test")
+# No official file holds as many bytes.
+_LARGEST_OFFICIAL = 1 << 30
+_BLOCK = 1 << 20
 
 
-def md5(content: bytes) -> str:
+def md5(content: bytes | np.ndarray) -> str:
+  """MD5 of bytes, or of an array's in the order of its indices."""
+  if isinstance(content, np.ndarray):
+    return hashlib.md5(np.ascontiguousarray(content).reshape(-1).data).hexdigest()
   return hashlib.md5(content).hexdigest()
 
 
@@ -28,9 +36,17 @@ def content_md5(path: str) -> str:
   """MD5 of a file's content, of a gzipped one's (.gz) uncompressed content.
 
   Raises:
-    config.UserError: the file is truncated, no gzip file, or cannot be read at all.
+    config.UserError: the file is truncated, no gzip file, no file, far larger than any
+      official one, or cannot be read at all.
   """
-  return md5(read_bytes(path, "its official place"))
+  digest, left = hashlib.md5(), _LARGEST_OFFICIAL
+  with opened(path, "its official place") as file:
+    while left > 0 and (block := file.read(_BLOCK)):
+      digest.update(block)
+      left -= len(block)
+  if left <= 0:
+    raise config_lib.UserError(f"{path} holds {_LARGEST_OFFICIAL:,} bytes or more.")
+  return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,24 +139,20 @@ class Examples:
     return np.bincount(self.labels, minlength=num_classes)
 
 
-def find(folder: str, *names: str) -> str | None:
-  """The path of the first of `names` that `folder` holds."""
-  paths = (os.path.join(folder, name) for name in names)
-  return next((path for path in paths if os.path.isfile(path)), None)
-
-
-def read_bytes(path: str, where: str) -> bytes:
-  """The content of a plain or gzipped (.gz) file.
+@contextlib.contextmanager
+def opened(path: str, where: str) -> Iterator[BinaryIO]:
+  """Opens a plain or gzipped (.gz) file, and says what is wrong with it.
 
   Args:
     where: where to get it again, for the error.
 
   Raises:
-    config.UserError: the file is truncated, no gzip file, or cannot be read at all.
+    config.UserError: the file is no file, or cannot be opened; or what is read within is
+      truncated, no gzip, or cannot be read.
   """
   try:
-    with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-      return file.read()
+    with files.open_regular(path) as file:
+      yield gzip.GzipFile(fileobj=file) if path.endswith(".gz") else file  # type: ignore[misc]
   except (EOFError, gzip.BadGzipFile, zlib.error) as error:
     raise config_lib.UserError(
       f"{path} is truncated or no gzip file ({error}). Get it again from {where}."

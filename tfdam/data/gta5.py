@@ -17,10 +17,17 @@ import dataclasses
 import os
 
 import numpy as np
-import scipy.io
 
 from tfdam import config as config_lib
-from tfdam.data import cityscapes, examples, image_files, scene_files, scenes
+from tfdam.data import (
+  cityscapes,
+  examples,
+  image_files,
+  matlab,
+  places,
+  scene_files,
+  scenes,
+)
 from tfdam.data import labels as labels_lib
 
 INFO = examples.Info(
@@ -59,7 +66,7 @@ _REMEDY = "Expected Cityscapes' label ids or colours; get the file again."
 
 
 def has_labels(folder: str, split: str) -> bool:
-  return os.path.isdir(os.path.join(folder, "labels"))
+  return places.is_folder(os.path.join(folder, "labels"))
 
 
 def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> scenes.Scenes:
@@ -79,7 +86,7 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
   images = scene_files.list_images(folder, "images")
   info = INFO
   notes: tuple[str, ...] = ()
-  split_path = examples.find(folder, _SPLIT_FILE)
+  split_path = places.find(folder, _SPLIT_FILE)
   if split_path:
     images = _of_split(images, split_path, split)
     info = dataclasses.replace(INFO, sizes=_SPLIT_SIZES)
@@ -145,7 +152,10 @@ class _LabelReader:
 def _of_split(images: list[str], path: str, split: str) -> list[str]:
   """The images that split.mat lists for a split, by their numbers."""
   try:
-    numbers = scipy.io.loadmat(path)[_SPLIT_FIELDS[split]].ravel().astype(int)
+    field = _SPLIT_FIELDS[split]
+    numbers = matlab.read(path, [field])[0][field].ravel().astype(int)
+  except config_lib.UserError:
+    raise
   # SciPy raises ValueError, TypeError, KeyError, OSError and others.
   except Exception as error:
     raise config_lib.UserError(
@@ -161,4 +171,4 @@ def _of_split(images: list[str], path: str, split: str) -> list[str]:
       f"{missing[0]:05d}.png the first. Get them from {INFO.where}, or take"
       f" {_SPLIT_FILE} away to train on all images that are there."
     )
-  return [by_stem[f"{number:05d}"] for number in sorted(numbers)]
+  return [by_stem[f"{number:05d}"] for number in sorted({*numbers})]

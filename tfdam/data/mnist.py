@@ -9,6 +9,7 @@ import struct
 import numpy as np
 
 from tfdam import config as config_lib
+from tfdam.data import claims, places
 from tfdam.data import examples as examples_lib
 
 _PREFIX = {"train": "train", "test": "t10k"}
@@ -61,16 +62,14 @@ def load(
   Raises:
     config.UserError: a file is truncated, is no idx file, or does not fit the other one.
   """
-  contents = {_images_name(split): _read(folder, _images_name(split))}
-  images = _parse(folder, _images_name(split), contents[_images_name(split)], _IMAGES_MAGIC)
+  digests = {}
+  images, digests[_images_name(split)] = _read(folder, _images_name(split), _IMAGES_MAGIC)
   label_array = None
   if labels:
-    contents[_labels_name(split)] = _read(folder, _labels_name(split))
-    label_array = _parse(
-      folder, _labels_name(split), contents[_labels_name(split)], _LABELS_MAGIC
+    label_array, digests[_labels_name(split)] = _read(
+      folder, _labels_name(split), _LABELS_MAGIC
     )
     label_array = label_array.astype(np.int64)
-  digests = {name: examples_lib.md5(content) for name, content in contents.items()}
   wrong = [name for name, digest in digests.items() if digest != _OFFICIAL[name]]
   notes = examples_lib.canonical_notes(
     INFO, split, len(images), wrong, options.require_canonical
@@ -89,37 +88,50 @@ def _labels_name(split: str) -> str:
 
 
 def _path(folder: str, name: str) -> str | None:
-  return examples_lib.find(folder, name + ".gz", name)
+  return places.find(folder, name + ".gz", name)
 
 
-def _read(folder: str, name: str) -> bytes:
+def _read(folder: str, name: str, magic: int) -> tuple[np.ndarray, str]:
+  """Decodes an idx file of unsigned bytes; with its MD5.
+
+  Reads what the header promises, and one byte more to see if there is any.
+  """
   path = _path(folder, name)
   if path is None:
     raise config_lib.UserError(
       f"{os.path.join(folder, name)}(.gz) is missing. Get it from {INFO.where}."
     )
-  return examples_lib.read_bytes(path, INFO.where)
+  header_size = 4 + 4 * (magic & 0xFF)
+  with examples_lib.opened(path, INFO.where) as file:
+    header = file.read(header_size)
+    shape = _shape(path, header, magic)
+    size, promised = math.prod(shape), " x ".join(map(str, shape))
+    stored = os.fstat(file.fileno()).st_size
+    ratio = claims.DEFLATE if path.endswith(".gz") else 1
+    claims.check(path, f"data ({promised})", size, stored, ratio)
+    content = header + file.read(size + 1)
+  held = len(content) - header_size
+  if held != size:
+    raise config_lib.UserError(
+      f"{path} holds {'at least ' if held > size else ''}{held} bytes of data; its header"
+      f" promises {promised}. It is truncated or damaged: get it again from {INFO.where}."
+    )
+  pixels = np.frombuffer(content, np.uint8, offset=header_size)
+  return pixels.reshape(shape), examples_lib.md5(content)
 
 
-def _parse(folder: str, name: str, content: bytes, magic: int) -> np.ndarray:
-  """Decodes an idx file of unsigned bytes."""
-  path = _path(folder, name)
+def _shape(path: str, header: bytes, magic: int) -> tuple[int, ...]:
+  """What the header of an idx file promises."""
   num_dimensions = magic & 0xFF
   header_size = 4 + 4 * num_dimensions
-  if len(content) < header_size:
+  if len(header) < header_size:
     raise config_lib.UserError(
-      f"{path} is truncated: {len(content)} bytes, and the header alone has {header_size}."
+      f"{path} is truncated: {len(header)} bytes, and the header alone has {header_size}."
     )
-  found, *shape = struct.unpack(f">{1 + num_dimensions}I", content[:header_size])
+  found, *shape = struct.unpack(f">{1 + num_dimensions}I", header)
   if found != magic:
     raise config_lib.UserError(
       f"{path} starts with the magic number {found}; expected {magic} (idx, unsigned bytes,"
       f" {num_dimensions} dimensions). Is it the right file?"
     )
-  if len(content) - header_size != math.prod(shape):
-    raise config_lib.UserError(
-      f"{path} holds {len(content) - header_size} bytes of data; its header promises"
-      f" {' x '.join(map(str, shape))}. It is truncated or damaged: get it again from"
-      f" {INFO.where}."
-    )
-  return np.frombuffer(content, np.uint8, offset=header_size).reshape(shape)
+  return tuple(shape)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import math
 import os
+import zipfile
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from tfdam import config as config_lib
+from tfdam import files
+from tfdam.data import claims, places
 from tfdam.data import examples as examples_lib
 
 INFO = examples_lib.Info(
@@ -21,10 +26,15 @@ INFO = examples_lib.Info(
 )
 
 
+# Bytes that NumPy's own header has at most.
+_HEADER = 12 + 10_000
+_NPY = b"\x93NUMPY"
+
+
 def has_labels(folder: str, split: str) -> bool:
   """Whether there is an array `labels`; an unlabelled target leaves it or the file out."""
   path = _path(folder, split)
-  return os.path.exists(path) and "labels" in _read(path, ())
+  return places.is_there(path) and "labels" in _read(path, ())
 
 
 def load(
@@ -56,14 +66,14 @@ def load(
         " integers [N]."
       )
     label_array = arrays["labels"].astype(np.int64)
+  examples = examples_lib.Examples(images, label_array, {})
+  examples_lib.check(examples, path, options.num_classes)
   digests = {
-    f"{split}.npz/{name}": examples_lib.md5(array.tobytes())
+    f"{split}.npz/{name}": examples_lib.md5(array)
     for name, array in arrays.items()
     if array is not None
   }
-  examples = examples_lib.Examples(images, label_array, digests)
-  examples_lib.check(examples, path, options.num_classes)
-  return dataclasses.replace(examples, images=_resized(images, options))
+  return dataclasses.replace(examples, images=_resized(images, options), digests=digests)
 
 
 def _resized(images: np.ndarray, options: config_lib.Data) -> np.ndarray:
@@ -71,7 +81,11 @@ def _resized(images: np.ndarray, options: config_lib.Data) -> np.ndarray:
   size = (options.width, options.height)
   if images.shape[2:0:-1] == size:
     return images
-  result = np.empty([len(images), options.height, options.width, images.shape[3]], np.uint8)
+  shape = (len(images), options.height, options.width, images.shape[3])
+  claims.check_memory(
+    "data.height and data.width make", f"images {shape}", math.prod(shape)
+  )
+  result = np.empty(shape, np.uint8)
   for image, place in zip(images, result):
     # Grey images have two axes in Pillow.
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
@@ -83,12 +97,21 @@ def _resized(images: np.ndarray, options: config_lib.Data) -> np.ndarray:
 def _read(path: str, wanted: tuple[str, ...]) -> dict[str, Any]:
   """Returns {name: array} of the arrays wanted, {name: None} of the others in the file."""
   try:
-    with open(path, "rb") as file:
-      # Without allow_pickle an array of Python objects raises: unpickling runs foreign
-      # code.
-      archive = np.load(file, allow_pickle=False)
-      names = getattr(archive, "files", None)
-      arrays = {name: archive[name] if name in wanted else None for name in names or ()}
+    with files.open_regular(path) as file:
+      size = file.seek(0, os.SEEK_END)
+      file.seek(0)
+      if file.read(len(_NPY)) == _NPY:
+        raise config_lib.UserError(
+          f"{path} is a single array (.npy); expected an .npz file."
+        )
+      archive = zipfile.ZipFile(file)
+      members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+      arrays = {
+        name: _array(path, archive, info, size) if name in wanted else None
+        for name, info in members.items()
+      }
+  except config_lib.UserError:
+    raise
   # NumPy and zipfile raise ValueError, OSError, BadZipFile, EOFError, zlib.error and
   # others.
   except Exception as error:
@@ -96,14 +119,39 @@ def _read(path: str, wanted: tuple[str, ...]) -> dict[str, Any]:
       f"{path} cannot be read: it is damaged, holds an array of Python objects, or is no"
       f" .npz file ({error}). Expected plain arrays: {INFO.where.partition(': ')[2]}."
     ) from error
-  if names is None:
-    raise config_lib.UserError(f"{path} is a single array (.npy); expected an .npz file.")
   for name in wanted:
     if name not in arrays:
       raise config_lib.UserError(
-        f"{path} holds {', '.join(names) or 'nothing'}; expected an array '{name}'."
+        f"{path} holds {', '.join([*arrays][:10]) or 'nothing'}; expected an array"
+        f" '{name}'."
       )
   return arrays
+
+
+def _array(
+  path: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int
+) -> np.ndarray:
+  """One array, if its header, the archive's and a file of `size` bytes fit together."""
+  if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    raise ValueError(f"{info.filename} is packed in another way than NumPy's")
+  ratio = claims.DEFLATE if info.compress_type == zipfile.ZIP_DEFLATED else 1
+  stored = min(info.compress_size, size)
+  claims.check(path, info.filename, info.file_size, stored, ratio)
+  with archive.open(info) as file:
+    header = io.BytesIO(file.read(_HEADER))
+  version = np.lib.format.read_magic(header)
+  if version == (1, 0):
+    shape, _, dtype = np.lib.format.read_array_header_1_0(header)
+  else:
+    shape, _, dtype = np.lib.format.read_array_header_2_0(header)
+  if not dtype.hasobject:  # whose size is not in the header; reading them raises
+    claimed, held = math.prod(shape) * dtype.itemsize, info.file_size - header.tell()
+    claims.check(path, f"{info.filename} ({dtype} {shape})", claimed, held)
+    if held > claimed:
+      raise ValueError(f"{held - claimed:,} bytes are behind {info.filename}")
+  with archive.open(info) as file:
+    # Without allow_pickle an array of Python objects raises: unpickling runs foreign code.
+    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _path(folder: str, split: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 import numpy as np
-import scipy.io
 
 from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
+from tfdam.data import matlab, places
 
 _WHERE = "http://ufldl.stanford.edu/housenumbers/"
 
@@ -33,7 +33,7 @@ INFO = examples_lib.Info(
 
 def has_labels(folder: str, split: str) -> bool:
   """Images and labels share a file."""
-  return examples_lib.find(folder, f"{split}_32x32.mat") is not None
+  return places.find(folder, f"{split}_32x32.mat") is not None
 
 
 def load(
@@ -53,11 +53,11 @@ def load(
   name = f"{split}_32x32.mat"
   path = os.path.join(folder, name)
   try:
-    with open(path, "rb") as file:
-      digest = examples_lib.md5(file.read())
-    content = scipy.io.loadmat(path, variable_names=["X", "y"] if labels else ["X"])
+    content, digest = matlab.read(path, ["X", "y"] if labels else ["X"])
     images = content["X"]
     label_array = content["y"].reshape(-1).astype(np.int64) if labels else None
+  except config_lib.UserError:
+    raise
   # scipy raises many types for a damaged file, OSError, TypeError and zlib's among them.
   except Exception as error:
     raise config_lib.UserError(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 
-import h5py
 import numpy as np
 
 from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
+from tfdam.data import hdf5, places
 
 # MD5 of the decoded images, the same from both formats.
 _OFFICIAL = {
@@ -39,6 +39,8 @@ INFO = examples_lib.Info(
 )
 
 _SIDE = 16
+# Bytes of text that are read at most: four times the official training file.
+_LARGEST_TEXT = 1 << 26
 
 
 def has_labels(folder: str, split: str) -> bool:
@@ -88,11 +90,11 @@ def load(
 
 
 def _text_path(folder: str, split: str) -> str | None:
-  return examples_lib.find(folder, f"zip.{split}.gz", f"zip.{split}")
+  return places.find(folder, f"zip.{split}.gz", f"zip.{split}")
 
 
 def _h5_path(folder: str) -> str | None:
-  return examples_lib.find(folder, "usps.h5")
+  return places.find(folder, "usps.h5")
 
 
 def _images_md5(path: str) -> str:
@@ -119,7 +121,13 @@ def _read_text(path: str, labels: bool) -> tuple[np.ndarray, np.ndarray | None, 
   Returns:
     Values [N, 256] in [0, 1], labels [N] or None, and the text's MD5.
   """
-  content = examples_lib.read_bytes(path, INFO.where)
+  with examples_lib.opened(path, INFO.where) as file:
+    content = file.read(_LARGEST_TEXT + 1)
+  if len(content) > _LARGEST_TEXT:
+    raise config_lib.UserError(
+      f"{path} holds more than {_LARGEST_TEXT:,} bytes of text; the official file has 14.5"
+      f" million. Get it again from {INFO.where}."
+    )
   width = _SIDE * _SIDE + 1
   lines = content.splitlines()
   if not lines:
@@ -143,9 +151,12 @@ def _read_text(path: str, labels: bool) -> tuple[np.ndarray, np.ndarray | None, 
 
 def _read_h5(path: str, split: str, labels: bool) -> tuple[np.ndarray, np.ndarray | None]:
   try:
-    with h5py.File(path, "r") as file:
-      values = np.asarray(file[split]["data"], np.float32)
-      label_array = np.asarray(file[split]["target"], np.int64) if labels else None
+    names = [f"{split}/data", f"{split}/target"][: 1 + labels]
+    arrays = hdf5.read(path, names)
+    values = np.asarray(arrays[0], np.float32)
+    label_array = np.asarray(arrays[1], np.int64) if labels else None
+  except config_lib.UserError:
+    raise
   # h5py raises OSError, KeyError, ValueError and others, by what is damaged or missing.
   except Exception as error:
     raise config_lib.UserError(

@@ -1,0 +1,61 @@
+"""What files claim to hold, held against what they and this machine can.
+
+A header may claim any size, and deflate (in gzip, npz, HDF5 and MATLAB files) packs zeros
+a thousandfold: claims are refused before memory is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tfdam import config as config_lib
+
+# Deflate makes at most so many bytes of one.
+DEFLATE = 1032
+
+
+def check(path: str, what: str, claimed: int, stored: int, ratio: int = 1) -> None:
+  """Checks what a file's header says that it holds.
+
+  Args:
+    path: the file, for errors.
+    what: is claimed, for errors.
+    claimed: bytes, unpacked.
+    stored: bytes that the file has for it.
+    ratio: how many bytes one of these may be unpacked to.
+
+  Raises:
+    config.UserError: the file cannot hold so much, or this machine.
+  """
+  if claimed > stored * ratio:
+    unpacked = f", which unpack to {stored * ratio:,} at most" if ratio > 1 else ""
+    raise config_lib.UserError(
+      f"{path} claims {claimed:,} bytes of {what}, but has {stored:,} for them{unpacked}."
+      " It is truncated or damaged: get it again, or mend it."
+    )
+  check_memory(f"{path} holds", what, claimed)
+
+
+def check_memory(who: str, what: str, size: int) -> None:
+  """Raises config.UserError if `size` bytes are more than half of this machine's memory.
+
+  Half, because TensorFlow keeps images a second time.
+  """
+  memory = _memory()
+  if size > memory // 2:
+    raise config_lib.UserError(
+      f"{who} {size:,} bytes of {what}; expected at most {memory // 2:,}, half of this"
+      " machine's memory. Take fewer or smaller images, or a machine with more."
+    )
+
+
+def _memory() -> int:
+  """Bytes of this machine, or of the container that this is."""
+  memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+  for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+    try:
+      with open(path) as file:
+        memory = min(memory, int(file.read()))
+    except (OSError, ValueError):  # another version of cgroups, or "max"
+      pass
+  return memory

@@ -1,0 +1,92 @@
+"""Arrays of HDF5 files, read once what they claim has been checked.
+
+The format can do more than hold an array: lead to other files (external links, external
+storage, virtual data sets), hold Python's objects, unpack by plugins. Files of data sets do
+none of it, so it is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import h5py
+import numpy as np
+
+from tfdam import files
+from tfdam.data import claims
+
+_GZIP, _SHUFFLE, _CHECKSUM, _LZF = 1, 2, 3, 32000
+_SAFE_FILTERS = {_GZIP, _SHUFFLE, _CHECKSUM, _LZF}
+# Chunks may be larger than what they hold: h5py makes them for data that may grow.
+_LARGEST_IDLE_CHUNK = 1 << 24
+
+
+def read(path: str, names: list[str]) -> list[np.ndarray]:
+  """The arrays of numbers with these names, such as "train/data".
+
+  Raises:
+    config.UserError: `path` is no file, or an array claims more than it can hold.
+    Exception: what h5py raises, by what is damaged or missing.
+  """
+  with files.open_regular(path) as file:
+    size = file.seek(0, 2)
+  with h5py.File(path, "r") as file:
+    return [_read(path, file, name, size) for name in names]
+
+
+def _read(path: str, file: h5py.File, name: str, size: int) -> np.ndarray:
+  dataset = _dataset(file, name)
+  claimed = math.prod(dataset.shape) * dataset.dtype.itemsize
+  creation = dataset.id.get_create_plist()
+  filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
+  if not _SAFE_FILTERS.issuperset(filters) or filters.count(_GZIP) > 1:
+    raise ValueError(f"{name} is packed by the filters {filters}")
+  stored = min(dataset.id.get_storage_size(), size)
+  ratio = claims.DEFLATE if {_GZIP, _LZF} & {*filters} else 1
+  claims.check(path, f"{name} ({dataset.shape})", claimed, stored, ratio)
+  if dataset.chunks:
+    chunk = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    if chunk > max(claimed, _LARGEST_IDLE_CHUNK):
+      raise ValueError(f"{name} has {claimed:,} bytes, in chunks of {chunk:,}")
+    if _GZIP in filters:
+      _check_chunks(dataset, chunk, size, 1 << filters.index(_GZIP))
+  return dataset[()]
+
+
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+  """The data set of that name, if it is numbers in the file itself."""
+  found = file
+  for part in name.split("/"):
+    if not isinstance(found, h5py.Group):
+      raise ValueError(f"there is no group above '{part}' in {name}")
+    if not isinstance(found.get(part, getlink=True), h5py.HardLink):
+      raise ValueError(f"{name} leads elsewhere")
+    found = found[part]
+  if not isinstance(found, h5py.Dataset) or found.shape is None:
+    raise ValueError(f"{name} is no array")
+  if found.is_virtual or found.external:
+    raise ValueError(f"{name} lies in other files")
+  if found.dtype.kind not in "iuf":
+    raise ValueError(f"{name} is {found.dtype}, no numbers")
+  return found
+
+
+def _check_chunks(dataset: h5py.Dataset, chunk: int, size: int, unpacked: int) -> None:
+  """Raises ValueError if a gzipped chunk holds more than it should: HDF5 unpacks it all.
+
+  Args:
+    chunk: bytes that one should hold.
+    size: of the file.
+    unpacked: the bit by which a chunk says that it is not gzipped.
+  """
+  for i in range(dataset.id.get_num_chunks()):
+    place = dataset.id.get_chunk_info(i)
+    if place.size > size:
+      raise ValueError(f"a chunk claims {place.size:,} bytes, of a file of {size:,}")
+    if place.filter_mask & unpacked:
+      continue
+    _, packed = dataset.id.read_direct_chunk(place.chunk_offset)
+    # A checksum within it would be four bytes.
+    if len(zlib.decompressobj().decompress(packed, chunk + 5)) > chunk + 4:
+      raise ValueError(f"a chunk unpacks to more than its {chunk:,} bytes")
