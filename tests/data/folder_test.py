@@ -72,7 +72,7 @@ def test_a_bad_image_can_be_skipped_and_is_counted(images):
 def test_values_whose_white_is_unknown_are_refused(images, value, dtype):
   array = np.full((8, 8), value, dtype)
   Image.fromarray(array).save(images / "train" / "2" / "deep.tiff")
-  with pytest.raises(config_lib.UserError, match="deep.tiff.*not of 8 or 16 bits"):
+  with pytest.raises(config_lib.UserError, match="deep.tiff holds .*8-bit RGB"):
     folder.load(str(images), "train", True, OPTIONS)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import rich.console
 import rich.progress
 from absl import logging
-from PIL import Image, ImageOps
+from PIL import Image
 
 from tfdam import config as config_lib
 from tfdam.data import bad_images, image_files, scene_files
@@ -135,49 +135,37 @@ def _decode_all(
       console=rich.console.Console(stderr=True),
       disable=not sys.stderr.isatty(),
     )
-    for i, (image, error) in enumerate(decoded):
-      if image is None:
+    for i, image in enumerate(decoded):
+      if isinstance(image, image_files.BadImage):
         skipped += 1
-        _skip_or_raise(paths[i], error, skipped, len(paths), options.on_bad_image)
+        _skip_or_raise(paths[i], image, skipped, len(paths), options.on_bad_image)
       else:
         images.append(image)
         kept.append(i)
   return images, kept, skipped
 
 
-def _decode(
-  path: str, options: config_lib.Data
-) -> tuple[np.ndarray | None, Exception | None]:
-  size = (options.width, options.height)
+def _decode(path: str, options: config_lib.Data) -> np.ndarray | image_files.BadImage:
   try:
-    with Image.open(path, formats=_FORMATS) as opened:
-      image = ImageOps.exif_transpose(opened)
-      if image.mode[0] in "IF":  # convert() would clamp them to white
-        image = _eight_bits(np.asarray(image))
-      image = image.convert("L" if options.channels == 1 else "RGB")
-      image = image.resize(size, Image.Resampling.BILINEAR)
-      shape = (options.height, options.width, options.channels)
-      return np.asarray(image, np.uint8).reshape(shape), None
-  # Pillow raises OSError, SyntaxError, ValueError and others, by format.
-  except Exception as error:
-    return None, error
+    image = Image.fromarray(image_files.read_image(path, _FORMATS))
+  except image_files.BadImage as error:
+    return error
+  image = image.convert("L" if options.channels == 1 else "RGB")
+  image = image.resize((options.width, options.height), Image.Resampling.BILINEAR)
+  shape = (options.height, options.width, options.channels)
+  return np.asarray(image, np.uint8).reshape(shape)
 
 
-def _eight_bits(values: np.ndarray) -> Image.Image:
-  """Grey values of 16 bits, of which the upper eight stay."""
-  is_whole = np.issubdtype(values.dtype, np.integer)
-  if not is_whole or values.min() < 0 or values.max() > 65535:
-    raise ValueError("its values are not of 8 or 16 bits: where white is cannot be known")
-  return Image.fromarray((values >> 8).astype(np.uint8))
-
-
-def _skip_or_raise(path, error, skipped: int, total: int, on_bad_image: str) -> None:
+def _skip_or_raise(
+  path: str,
+  error: image_files.BadImage,
+  skipped: int,
+  total: int,
+  on_bad_image: str,
+) -> None:
   if on_bad_image == "fail":
-    raise config_lib.UserError(
-      f"{path} cannot be decoded ({error}). Mend or remove it, or set"
-      " --config.data.on_bad_image=skip."
-    ) from error
-  logging.warning("Skipped %s: %s", path, error)
+    raise error
+  logging.warning("Skipped: %s", error)
   if skipped > max(1, bad_images.MAX_SKIPPED * total):
     raise config_lib.UserError(
       f"{skipped} of {total} images cannot be decoded, {path} the last; at most"

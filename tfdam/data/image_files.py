@@ -3,8 +3,9 @@
 Images (PNG, JPEG, WebP, BMP, TIFF) become 8-bit RGB. Converted: grey and 1 bit (three
 equal channels), palettes (their colours), RGBA and grey with alpha (the alpha is dropped),
 16 bits a channel (the upper 8). Refused: CMYK, Lab, floating point and 32-bit integers,
-where any choice would be a guess. An EXIF orientation is applied; as label files have none,
-an image that is turned by it and has a label is refused (`Header.turned`).
+where any choice would be a guess. An EXIF orientation is applied (`metadata` says which);
+as label files have none, an image that is turned by it and has a label is refused
+(`Header.turned`). No other metadata is looked at: pixels that decode are used.
 
 Labels are PNGs, read as they are stored: no palette applied, no scaling of 1, 2, 4 or 16
 bits, no orientation. A JPEG would have changed their ids.
@@ -18,9 +19,11 @@ import os
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from tfdam import config as config_lib
+from tfdam import files
+from tfdam.data import metadata
 
 # 8192 x 8192, the largest data.height and data.width: files that claim more pixels are
 # taken for broken or hostile, before memory for them is asked for.
@@ -34,7 +37,6 @@ _CONVERTED = frozenset(
 # What whole files end with; some programs write a little more behind it.
 _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 _LOOKED_AT = 4096
-_ORIENTATION = 0x0112  # EXIF tag
 # Pillow scales grey ids of 1, 2 and 4 bits to 0..255, by these factors.
 _GREY_SCALE = {"L;2": 85, "L;4": 17}
 # Pillow keeps the first byte of each 16-bit channel of a PNG, which is the upper one; told
@@ -79,22 +81,28 @@ def image_header(path: str) -> Header:
   Raises:
     BadImage: it is no image, is cut short, or claims more than MAX_PIXELS pixels.
   """
-  with _opened(path, IMAGE_FORMATS) as image:
-    _check_end(path, image)
-    orientation = _orientation(image)
-    width, height = image.size if orientation <= 4 else image.size[::-1]
+  with _opened(path, IMAGE_FORMATS, header=True) as (image, exif):
+    _check_end(path, image.format)
+    orientation = metadata.orientation(image, exif)
+    # Pillow turns TIFF files itself.
+    is_lying = orientation > 4 and image.format != "TIFF"
+    width, height = image.size[::-1] if is_lying else image.size
     return Header(height, width, orientation != 1)
 
 
 def label_header(path: str) -> Header:
   """Reads a label's header; see `image_header`."""
-  with _opened(path, ("PNG",)) as image:
-    _check_end(path, image)
+  with _opened(path, ("PNG",), header=True) as (image, _):
+    _check_end(path, image.format)
     return Header(image.height, image.width)
 
 
-def read_image(path: str) -> np.ndarray:
+def read_image(path: str, formats: tuple[str, ...] = IMAGE_FORMATS) -> np.ndarray:
   """Decodes an image; the module says what is converted.
+
+  Args:
+    path: of the file.
+    formats: Pillow's names of what it may be.
 
   Returns:
     uint8 [H, W, 3].
@@ -102,13 +110,10 @@ def read_image(path: str) -> np.ndarray:
   Raises:
     BadImage: it cannot be decoded, is too large, or is of a kind that is refused.
   """
-  with _opened(path, IMAGE_FORMATS) as opened:
-    image: Image.Image = opened
-    is_turned = _orientation(opened) != 1
+  with _opened(path, formats) as (opened, exif):
+    image = metadata.upright(opened, exif)
     # PNGs of 16-bit grey are "I" to Pillow before 10.4.
     is_wide = image.mode.startswith("I;16") or (image.mode, opened.format) == ("I", "PNG")
-    if is_turned:
-      image = ImageOps.exif_transpose(image)
     if not is_wide and image.mode not in _CONVERTED:
       raise BadImage(
         f"{path} holds '{image.mode}' pixels; expected 8-bit RGB (grey, palette, RGBA and"
@@ -128,7 +133,7 @@ def read_stored(path: str) -> Stored:
   Raises:
     BadImage: it cannot be decoded, is too large, or no PNG.
   """
-  with _opened(path, ("PNG",)) as image:
+  with _opened(path, ("PNG",)) as (image, _):
     raw_mode = str(image.tile[0].args) if image.tile else ""
     values = np.array(image)
     palette = None
@@ -142,7 +147,7 @@ def read_stored(path: str) -> Stored:
         f" Convert it, or {_SKIP}."
       )
     elif raw_mode in _LOWER_BYTES:
-      with _opened(path, ("PNG",)) as again:
+      with _opened(path, ("PNG",)) as (again, _):
         # What the decoder is told lies in the open file's tile.
         again.tile = [again.tile[0]._replace(args=_LOWER_BYTES[raw_mode])]
         values = values.astype(np.uint16) << 8 | np.asarray(again)
@@ -206,15 +211,32 @@ _SKIP = "set --config.data.on_bad_image=skip"
 
 
 @contextlib.contextmanager
-def _opened(path: str, formats: tuple[str, ...]) -> Iterator[ImageFile.ImageFile]:
-  """Opens a file by its header and turns what goes wrong within into BadImage."""
+def _opened(
+  path: str, formats: tuple[str, ...], header: bool = False
+) -> Iterator[tuple[ImageFile.ImageFile, bytes]]:
+  """Opens a file by its header and turns what goes wrong within into BadImage.
+
+  Args:
+    path: of the file.
+    formats: Pillow's names of what it may be.
+    header: whether no pixel is wanted.
+
+  Yields:
+    The image, and Exif data that it was parted from.
+  """
   try:
-    with Image.open(path, formats=formats) as image:
+    with contextlib.ExitStack() as opened:
+      file, exif = metadata.without_metadata(
+        opened.enter_context(files.open_regular(path)), header=header
+      )
+      image = opened.enter_context(Image.open(file, formats=formats))
       if image.width * image.height > MAX_PIXELS:
         raise BadImage(_too_large(path, f"{image.width} x {image.height}"))
-      yield image
-  except config_lib.UserError:
+      yield image, exif
+  except BadImage:
     raise
+  except config_lib.UserError as error:  # a pipe or a device
+    raise BadImage(f"{error} To leave it out, {_SKIP}.") from error
   except FileNotFoundError as error:
     raise BadImage(f"{path} is not there. Put it there, or {_SKIP}.") from error
   except Image.DecompressionBombError as error:
@@ -222,18 +244,21 @@ def _opened(path: str, formats: tuple[str, ...]) -> Iterator[ImageFile.ImageFile
   # Pillow raises OSError, SyntaxError, ValueError, struct.error and others, by format.
   except Exception as error:
     kinds = formats[0] if len(formats) == 1 else ", ".join(formats)
+    is_none = isinstance(error, UnidentifiedImageError)
+    reason = "it begins as none does" if is_none else error
     raise BadImage(
-      f"{path} cannot be decoded as {kinds} ({error}): it is cut short, damaged or no such"
+      f"{path} cannot be decoded as {kinds} ({reason}): it is cut short, damaged or no such"
       f" file. Mend or remove it, or {_SKIP}."
     ) from error
 
 
-def _check_end(path: str, image: ImageFile.ImageFile) -> None:
-  """Decodes an open file that looks as if it were cut short: Pillow raises if it is."""
+def _check_end(path: str, kind: str | None) -> None:
+  """Decodes a file that looks as if it were cut short: that raises if it is."""
   with open(path, "rb") as file:
     file.seek(max(0, file.seek(0, os.SEEK_END) - _LOOKED_AT))
-    if _ENDS.get(image.format or "", b"") not in file.read():
-      image.load()
+    if _ENDS.get(kind or "", b"") not in file.read():
+      with _opened(path, (kind or "",)) as (image, _):
+        image.load()
 
 
 def _too_large(path: str, claim: str) -> str:
@@ -242,15 +267,6 @@ def _too_large(path: str, claim: str) -> str:
     f" {MAX_PIXELS:,}, as of 8192 x 8192). It was not decoded. Mend or remove it, or"
     f" {_SKIP}."
   )
-
-
-def _orientation(image: ImageFile.ImageFile) -> int:
-  """The EXIF orientation, 1 to 8, as far as the header has it."""
-  # Pillow would decode a whole PNG to look for one behind the pixels.
-  if image.format == "PNG" and "exif" not in image.info:
-    return 1
-  orientation = image.getexif().get(_ORIENTATION, 1)
-  return orientation if orientation in range(1, 9) else 1
 
 
 def _padded(palette: np.ndarray) -> np.ndarray:
