@@ -47,11 +47,13 @@ _NETWORK = flags.DEFINE_enum(
   "network", "erfnet", list(models.MODELS), "Without a run: which one, at random."
 )
 _HEIGHT = flags.DEFINE_integer(
-  "image_height", 0, "Without a run. Default: 512, or 28 of digits.", lower_bound=0
-)
+  "image_height", 0, "Without a run. Default: 512, or 28 of digits.", lower_bound=0,
+  upper_bound=8192,
+)  # fmt: skip
 _WIDTH = flags.DEFINE_integer(
-  "image_width", 0, "Without a run. Default: 1024, or 28.", lower_bound=0
-)
+  "image_width", 0, "Without a run. Default: 1024, or 28.", lower_bound=0,
+  upper_bound=8192,
+)  # fmt: skip
 _CANDIDATES = flags.DEFINE_list(
   "candidates", list(inference_candidates.KINDS), "What is timed."
 )
@@ -59,10 +61,15 @@ _PROVIDER = flags.DEFINE_enum(
   "provider", "cpu", inference_worker.PROVIDERS, "What computes."
 )
 _THREADS = flags.DEFINE_integer(
-  "threads", 0, "Of each on the CPU; 0: as many as it takes by itself.", lower_bound=0
+  "threads", 0, "Of each on the CPU; 0: as many as it takes by itself.", lower_bound=0,
+  upper_bound=1024,
+)  # fmt: skip
+_QUERIES = flags.DEFINE_integer(
+  "queries", 1_000, "Enough of each.", lower_bound=1, upper_bound=1_000_000_000
 )
-_QUERIES = flags.DEFINE_integer("queries", 1_000, "Enough of each.", lower_bound=1)
-_SECONDS = flags.DEFINE_float("seconds", 60.0, "Enough as well.", lower_bound=0.0)
+_SECONDS = flags.DEFINE_float(
+  "seconds", 60.0, "Enough as well.", lower_bound=0.0, upper_bound=86_400.0
+)
 _MLPERF_LIKE = flags.DEFINE_bool(
   "mlperf_like", False,
   "Each with host copies, at least 1,024 queries and at least 60 s; the p90 counts.",

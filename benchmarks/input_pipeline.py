@@ -26,7 +26,9 @@ from tfdam import data, runtime
 from tfdam.data import pairs, scenes
 from tfdam.training import game, loop, players
 
-_BATCHES = flags.DEFINE_integer("batches", 40, "Batches a measurement.", lower_bound=2)
+_BATCHES = flags.DEFINE_integer(
+  "batches", 40, "Batches a measurement.", lower_bound=2, upper_bound=1_000_000
+)
 
 _CONFIGS = {
   "streets": streets.get_config,

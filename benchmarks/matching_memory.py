@@ -23,8 +23,12 @@ from configs import streets
 from tfdam import config as config_lib
 from tfdam.training import gaussian_stage, players
 
-_IMAGES = flags.DEFINE_integer("images", 2_000, "Images of each domain.", lower_bound=20)
-_BUDGET = flags.DEFINE_integer("budget_mb", 512, "match.memory_mb.", lower_bound=0)
+_IMAGES = flags.DEFINE_integer(
+  "images", 2_000, "Images of each domain.", lower_bound=20, upper_bound=1_000_000
+)
+_BUDGET = flags.DEFINE_integer(
+  "budget_mb", 512, "match.memory_mb.", lower_bound=0, upper_bound=1 << 24
+)
 
 
 class _Images:

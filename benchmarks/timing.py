@@ -19,7 +19,9 @@ from tfdam import config as config_lib
 from tfdam import runtime
 
 # Here, as two benchmarks in one process would each define them.
-ROUNDS = flags.DEFINE_integer("rounds", 8, "How often each is measured.", lower_bound=1)
+ROUNDS = flags.DEFINE_integer(
+  "rounds", 8, "How often each is measured.", lower_bound=1, upper_bound=1_000_000
+)
 JSON = flags.DEFINE_string("json", "", "File for the figures.")
 PEER_PYTHON = flags.DEFINE_string("peer_python", "", "A Python that has PyTorch.")
 

@@ -661,7 +661,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help="resize images of another size; their labels get the image's size again",
   )  # fmt: skip
   flag("--alpha", type=_share, default=0.5, help="weight of colours over the image, 0 to 1")
-  flag("--threads", type=int, default=0, help="on the CPU; 0: one for each core")
+  flag("--threads", type=_threads, default=0, help="on the CPU; 0: one for each core")
   return parser.parse_args(argv)
 
 
@@ -669,6 +669,13 @@ def _share(text: str) -> float:
   value = float(text)
   if not 0 <= value <= 1:
     raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+  return value
+
+
+def _threads(text: str) -> int:
+  value = int(text)
+  if not 0 <= value <= 1024:
+    raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1024")
   return value
 
 

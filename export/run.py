@@ -52,14 +52,16 @@ _PRECISION = flags.DEFINE_enum(
 )
 _MAX_METRIC_DROP = flags.DEFINE_float(
   "max_metric_drop", 1.0, "Points of accuracy or mIoU that float16 and int8 may cost.",
-  lower_bound=0.0,
+  lower_bound=0.0, upper_bound=100.0,
 )  # fmt: skip
 _METRIC_IMAGES = flags.DEFINE_integer(
-  "metric_images", 500, "Test images to score each file on; 0: all.", lower_bound=0
-)
+  "metric_images", 500, "Test images to score each file on; 0: all.", lower_bound=0,
+  upper_bound=config_lib.MAX_IMAGES,
+)  # fmt: skip
 _CALIBRATION_IMAGES = flags.DEFINE_integer(
-  "calibration_images", 200, "Target images that int8 is calibrated on.", lower_bound=1
-)
+  "calibration_images", 200, "Target images that int8 is calibrated on.", lower_bound=1,
+  upper_bound=config_lib.MAX_IMAGES,
+)  # fmt: skip
 _DATA_ROOT = flags.DEFINE_string(
   "data_root", "", "Folder of data sets, if not the run's data.root, $TFDAM_DATA or data/."
 )

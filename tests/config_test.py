@@ -3,14 +3,18 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from tfdam import config as config_lib
 
 
 def resolve(**changes):
-  values = config_lib.default()
-  values.update_from_flattened_dict(changes)
+  # As config.json holds them: a ConfigDict would refuse some values before the schema does.
+  values = config_lib.default().to_dict()
+  for name, value in changes.items():
+    section, _, field = name.rpartition(".")
+    (values[section] if section else values)[field] = value
   return config_lib.resolve(values)
 
 
@@ -26,6 +30,12 @@ def test_defaults_are_valid_and_survive_json():
   [
     ("adapt.gan_weight", -1.0, "at least 0.0"),
     ("adapt.gan_weight", float("nan"), "finite"),
+    ("adapt.gan_weight", 10**400, "finite"),
+    ("adapt.steps", 10**1000, "3322 bits; expected at most 1000000000"),
+    ("adapt.discriminator_units", (2**31,), "2147483648; expected at most 65536"),
+    ("adapt.discriminator_units", (8,) * 1000, "expected 1 to 16 whole numbers"),
+    ("adapt.taps", "fc3:1e300", "at most 1,000,000"),
+    ("adapt.objective", "gan" * 1000, "gangangan'; expected one of"),
     ("adapt.beta_1", 1.0, "at most 0.999999"),
     ("source.epsilon", 0.0, "at least 1e-30"),
     ("match.min_variance", 0.0, "at least 1e-30"),
@@ -70,6 +80,61 @@ def test_a_value_out_of_bounds_names_its_flag(field, value, said):
     resolve(**{field: value})
   assert said in str(caught.value)
   assert f"--config.{field}" in str(caught.value)
+
+
+def numeric_fields():
+  """(dotted name, type, low, high) of every number in the schema."""
+  for section in dataclasses.fields(config_lib.Config):
+    leaves = [section]
+    if dataclasses.is_dataclass(section.default):
+      leaves = dataclasses.fields(section.default)
+    for leaf in leaves:
+      value = leaf.default[0] if isinstance(leaf.default, tuple) else leaf.default
+      bounds = leaf.metadata
+      if type(value) in (int, float) and not bounds["choices"]:
+        name = leaf.name if leaf is section else f"{section.name}.{leaf.name}"
+        yield name, type(leaf.default), bounds["low"], bounds["high"]
+
+
+# What one field's bound needs of the others.
+AT_BOUND = {
+  ("adapt.steps", 0): {"adapt.information_after": 0},
+  ("source.steps", 0): {"source.init_checkpoint": "runs/x"},
+  ("data.num_classes", 0): {"data.classes": "a,b"},
+  "adapt.information_after": {"adapt.steps": 10**9, "adapt.information_weight": 1.0},
+  "adapt.self_training_weight": {"adapt.ema_momentum": 0.9},
+  "adapt.self_training_confidence": {
+    "adapt.self_training_weight": 1.0, "adapt.ema_momentum": 0.9,
+  },
+  "data.crop_height": {"data.height": 8192},
+  "data.crop_width": {"data.width": 8192},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "kind", "low", "high"), numeric_fields())
+def test_every_number_has_bounds_that_hold(name, kind, low, high):
+  assert low is not None
+  assert high is not None
+  for bound, beyond in ((low, -1), (high, 1)):
+    assert abs(bound) <= 2**31  # what TensorFlow's sizes and steps are counted in
+    others = AT_BOUND.get(name, {}) | AT_BOUND.get((name, bound), {})
+    resolve(**{name: kind((bound,)) if kind is tuple else kind(bound), **others})
+    past = np.nextafter(bound, beyond * np.inf) if kind is float else bound + beyond
+    past = kind((past,)) if kind is tuple else kind(past)
+    with pytest.raises(
+      config_lib.UserError, match=rf"{name} is .*expected at (least|most)"
+    ):
+      resolve(**{name: past, **others})
+  for huge in (2**31, 2**63, 10**400, -(2**31) - 1):
+    with pytest.raises(config_lib.UserError, match=f"{name} is .*expected"):
+      resolve(**{name: (huge,) if kind is tuple else kind(huge) if huge < 2**64 else huge})
+
+
+def test_a_name_in_two_classes_is_found_among_many():
+  names = [f"c{i}" for i in range(50_000)]
+  assert len(config_lib.parse_classes(",".join(names))) == len(names)
+  with pytest.raises(config_lib.UserError, match="no name in two classes"):
+    config_lib.parse_classes("a=x+y,b=z+x")
 
 
 def test_an_unknown_field_names_the_nearest():

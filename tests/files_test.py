@@ -177,7 +177,7 @@ def _run(body, **options):
   [
     ("open('/no/such/file')", "Error: /no/such/file: No such file or directory."),
     ("raise OSError(28, 'x', '/run/a')", "Error: /run/a: No space left on device. Make"),
-    ("raise MemoryError('Unable to allocate 9 TiB')", "does not suffice. Unable to alloc"),
+    ("raise MemoryError('Unable to allocate 9 TiB')", "Memory ran out (Unable to alloc"),
   ],
 )
 def test_what_a_system_refuses_is_one_line_of_every_command(body, said):

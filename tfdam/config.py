@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import json
 import math
+import reprlib
 import shlex
 import zlib
 from collections.abc import Iterable, Mapping
@@ -38,6 +39,28 @@ def nearest(name: str, names: Iterable[str]) -> str:
   return f" Did you mean '{close[0]}'?" if close else ""
 
 
+# Bounds of fields: what can work at all, on machines larger than today's.
+# Eleven days of steps that take a millisecond; more than a float32 tells apart.
+_MAX_STEPS = 1_000_000_000
+# No data set has as many images.
+MAX_IMAGES = 1_000_000_000
+# Of a batch: a million digits are 3 GiB. What a machine cannot hold, memory.py says.
+_MAX_BATCH = 1 << 20
+# 16 TiB.
+_MAX_MB = 1 << 24
+_MAX_PIXELS = 8192
+# Of one loss among others: float32 has 7 digits, and beside a million times as much
+# nothing is left of the others.
+_MAX_WEIGHT = 1e6
+# A step size beyond it makes every weight infinite within a few steps.
+_MAX_RATE = 1e3
+# Of a discriminator; each one halves a map that patches are judged on.
+_MAX_LAYERS = 16
+# Adam divides by the root of squared gradients plus epsilon: the smallest that float32
+# keeps apart from 0 beside them, and the largest beside which they count.
+_EPSILONS = {"low": 1e-30, "high": 1e3}
+
+
 def _field(default, *, low=None, high=None, choices=None, affects_result=True):
   """A dataclass field with its bounds (inclusive) or choices.
 
@@ -63,8 +86,8 @@ class Data:
   source: str = _field("mnist")
   target: str = _field("usps")
   # Height and width in pixels after a bilinear resize, and channels (1 grey, 3 RGB).
-  height: int = _field(28, low=8, high=8192)
-  width: int = _field(28, low=8, high=8192)
+  height: int = _field(28, low=8, high=_MAX_PIXELS)
+  width: int = _field(28, low=8, high=_MAX_PIXELS)
   channels: int = _field(1, choices=(1, 3))
   # Number of classes; labels are 0 .. num_classes - 1. 0: as many as `classes` names.
   num_classes: int = _field(10, low=0, high=65535)
@@ -74,16 +97,16 @@ class Data:
   classes: str = _field("")
   # Segmentation: size in pixels of the random crops that training takes from a resized
   # image, 0: all of it; and whether half of them are mirrored.
-  crop_height: int = _field(0, low=0, high=8192)
-  crop_width: int = _field(0, low=0, high=8192)
+  crop_height: int = _field(0, low=0, high=_MAX_PIXELS)
+  crop_width: int = _field(0, low=0, high=_MAX_PIXELS)
   flip: bool = _field(False)
   # Segmentation: decoded and resized images of a split stay in memory if all of them take
   # no more MiB than this; 0: none do.
-  cache_mb: int = _field(4096, low=0, affects_result=False)
+  cache_mb: int = _field(4096, low=0, high=_MAX_MB, affects_result=False)
   # Images taken from each training split, a choice seeded by `seed`; 0: all of them. The
   # test split is always whole.
-  source_limit: int = _field(0, low=0)
-  target_limit: int = _field(0, low=0)
+  source_limit: int = _field(0, low=0, high=MAX_IMAGES)
+  target_limit: int = _field(0, low=0, high=MAX_IMAGES)
   # Table 2, before the limit: odd (even) drops half of the training images with an odd
   # (even) label. On the target labels decide which images are left, and nothing else.
   source_skew: str = _field("none", choices=("none", "odd", "even"))
@@ -118,22 +141,23 @@ class Source:
   """Supervised training on the labelled source domain."""
 
   # Updates. 0 needs init_checkpoint.
-  steps: int = _field(10_000, low=0)
+  steps: int = _field(10_000, low=0, high=_MAX_STEPS)
   # Images a step, over all replicas.
-  global_batch_size: int = _field(128, low=1)
+  global_batch_size: int = _field(128, low=1, high=_MAX_BATCH)
   # Adam's step size, momenta and epsilon.
-  learning_rate: float = _field(1e-3, low=0.0)
+  learning_rate: float = _field(1e-3, low=0.0, high=_MAX_RATE)
   beta_1: float = _field(0.9, low=0.0, high=0.999999)
   beta_2: float = _field(0.999, low=0.0, high=0.999999)
   # Added to the root of squared gradients; TensorFlow 1's default, hence the release's.
-  epsilon: float = _field(1e-8, low=1e-30)
+  epsilon: float = _field(1e-8, **_EPSILONS)
   # Weight of sum(w^2) / 2 over kernels; not applied in adaptation.
-  l2: float = _field(2.5e-5, low=0.0)
-  # The step size falls to 0 as (1 - step / steps) ** decay_power; 0: it stays.
-  decay_power: float = _field(0.0, low=0.0)
+  l2: float = _field(2.5e-5, low=0.0, high=_MAX_WEIGHT)
+  # The step size falls to 0 as (1 - step / steps) ** decay_power; 0: it stays. From 100 on
+  # it is 0 for nearly all of the steps.
+  decay_power: float = _field(0.0, low=0.0, high=100.0)
   # Segmentation: classes weigh 1 / ln(offset + their share of the source's pixels), as in
-  # ENet (1.02) and ERFNet (1.10); 0: all the same.
-  class_weight_offset: float = _field(0.0, low=0.0)
+  # ENet (1.02) and ERFNet (1.10); 0, and nearly so from 1,000 on: all the same.
+  class_weight_offset: float = _field(0.0, low=0.0, high=1e3)
   # Whether to train on randomly changed images (section augment).
   augment: bool = _field(False)
   # A run folder (its source_only stage) or one checkpoint folder to start from; empty:
@@ -161,16 +185,17 @@ class Match:
   # Sites to match, in network order: "all", or names separated by commas.
   sites: str = _field("all")
   # Calibration images taken from each training split; 0: all of them.
-  max_images: int = _field(10_000, low=0)
+  max_images: int = _field(10_000, low=0, high=MAX_IMAGES)
   # MiB that the target's activations take: those that wait in memory for the next site, and
   # the batch in work. What is more waits in a temporary folder ($TMPDIR).
-  memory_mb: int = _field(2048, low=0, affects_result=False)
+  memory_mb: int = _field(2048, low=0, high=_MAX_MB, affects_result=False)
   # Images a forward pass.
-  batch_size: int = _field(500, low=1)
+  batch_size: int = _field(500, low=1, high=_MAX_BATCH)
   # Bounds alpha to [1 / max_scale, max_scale]; channels with less variance than
-  # min_variance in either domain count as dead and are only shifted.
-  max_scale: float = _field(10.0, low=1.0)
-  min_variance: float = _field(1e-10, low=1e-30)
+  # min_variance in either domain count as dead and are only shifted. Scaled by more than a
+  # million, float32's seventh digit would decide.
+  max_scale: float = _field(10.0, low=1.0, high=1e6)
+  min_variance: float = _field(1e-10, low=1e-30, high=1e6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,9 +204,9 @@ class Adapt:
 
   # Updates of the target network; discriminator warm-ups come on top. 0 leaves the stage
   # out.
-  steps: int = _field(10_000, low=0)
+  steps: int = _field(10_000, low=0, high=_MAX_STEPS)
   # Images of each domain a step, over all replicas.
-  global_batch_size: int = _field(128, low=1)
+  global_batch_size: int = _field(128, low=1, high=_MAX_BATCH)
   # Where the target network starts: a copy of the source, or the Gaussian-matched network.
   init: str = _field("source", choices=("source", "matched"))
   # Taps with the weight of their discriminator's losses, for both players.
@@ -191,7 +216,7 @@ class Adapt:
   schedule: str = _field("together", choices=("together", "one_at_a_time"))
   # Steps in which a new discriminator trains alone before it moves the target (Sec. 5:
   # 500).
-  warmup_steps: int = _field(0, low=0)
+  warmup_steps: int = _field(0, low=0, high=_MAX_STEPS)
   # gan: one sigmoid logit; gan_softmax: the release's two-way softmax; least_squares:
   # LSGAN; joint_mmd: JAN, no discriminators but a kernel distance of all taps together,
   # with the source's labels on the same network (Table 1, "Long et al.").
@@ -199,20 +224,20 @@ class Adapt:
     "gan_softmax", choices=("gan", "gan_softmax", "least_squares", "joint_mmd")
   )
   # lambda in Eq. (3), on the target's alignment loss only.
-  gan_weight: float = _field(0.5, low=0.0)
+  gan_weight: float = _field(0.5, low=0.0, high=_MAX_WEIGHT)
   # Mean discriminator accuracy above which the target moves, a fraction; 0: it always does.
   gate_accuracy: float = _field(0.0, low=0.0, high=1.0)
   # Weight of information maximisation on the logits, with the source's label frequencies
   # as the prior, and the target's steps before it sets in.
-  information_weight: float = _field(0.0, low=0.0)
-  information_after: int = _field(0, low=0)
+  information_weight: float = _field(0.0, low=0.0, high=_MAX_WEIGHT)
+  information_after: int = _field(0, low=0, high=_MAX_STEPS)
   # Weight of the target network's cross-entropy on labelled source images, which section
   # augment varies (the light of scenes; others are moved); 0: adaptation sees no label.
-  source_label_weight: float = _field(0.0, low=0.0)
+  source_label_weight: float = _field(0.0, low=0.0, high=_MAX_WEIGHT)
   # Weight of its cross-entropy on target images, varied likewise, with the labels that its
   # moving average (ema_momentum) gives them as they are; and the probability from which
   # such a label counts.
-  self_training_weight: float = _field(0.0, low=0.0)
+  self_training_weight: float = _field(0.0, low=0.0, high=_MAX_WEIGHT)
   self_training_confidence: float = _field(0.8, low=0.0, high=1.0)
   # Half of a source scene's classes lie over the target's, with their labels (ClassMix).
   self_training_mix: bool = _field(False)
@@ -225,30 +250,31 @@ class Adapt:
   # past at each step, 0: the last weights themselves.
   ema_momentum: float = _field(0.0, low=0.0, high=0.999999)
   # Weight of the squared weight distance in Eq. (3).
-  drift_weight: float = _field(1.0, low=0.0)
+  drift_weight: float = _field(1.0, low=0.0, high=_MAX_WEIGHT)
   # sum: over all weights (Eq. 3); mean: over each variable, then summed (the release).
   drift_reduction: str = _field("mean", choices=("sum", "mean"))
   # What drift pulls towards: the source's weights (Eq. 3) or the Gaussian-matched ones.
   drift_anchor: str = _field("source", choices=("source", "matched"))
   # The two players' optimisers. momentum is SGD's; the betas and epsilon Adam's.
   optimizer: str = _field("adam", choices=("adam", "sgd"))
-  target_learning_rate: float = _field(2e-4, low=0.0)
-  discriminator_learning_rate: float = _field(2e-4, low=0.0)
+  target_learning_rate: float = _field(2e-4, low=0.0, high=_MAX_RATE)
+  discriminator_learning_rate: float = _field(2e-4, low=0.0, high=_MAX_RATE)
   beta_1: float = _field(0.5, low=0.0, high=0.999999)
   beta_2: float = _field(0.999, low=0.0, high=0.999999)
-  epsilon: float = _field(1e-8, low=1e-30)
+  epsilon: float = _field(1e-8, **_EPSILONS)
   momentum: float = _field(0.9, low=0.0, high=1.0)
   # per_location: an MLP over channels (Sec. 4); patch: convolutions of 4x4, stride 2.
   discriminator: str = _field("per_location", choices=("per_location", "patch"))
-  # Hidden widths of each discriminator (Sec. 5: two of 500).
-  discriminator_units: tuple[int, ...] = _field((500, 500), low=1)
+  # Hidden widths of each discriminator (Sec. 5: two of 500). Two layers of 65,536 between
+  # them are 16 GiB.
+  discriminator_units: tuple[int, ...] = _field((500, 500), low=1, high=65_536)
   # Slope of its leaky ReLU for negative inputs; 0: ReLU.
   discriminator_slope: float = _field(0.0, low=0.0, high=1.0)
   # Divide its kernels by their largest singular value (Miyato et al. 2018).
   spectral_norm: bool = _field(False)
   # The frozen source's taps are computed once instead of at every step if all of them fit
   # into so many MiB; 0: never.
-  cache_taps_mb: int = _field(1024, low=0)
+  cache_taps_mb: int = _field(1024, low=0, high=_MAX_MB)
 
   @property
   def is_joint(self) -> bool:
@@ -269,7 +295,7 @@ class Augment:
   rotation: float = _field(10.0, low=0.0, high=180.0)
   scale: float = _field(0.1, low=0.0, high=0.9)
   shear: float = _field(0.1, low=0.0, high=1.0)
-  translation: float = _field(2.0, low=0.0)
+  translation: float = _field(2.0, low=0.0, high=_MAX_PIXELS)
   # Segmentation: added to grey values of 0 to 1; fractions of contrast and saturation.
   brightness: float = _field(0.0, low=0.0, high=1.0)
   contrast: float = _field(0.0, low=0.0, high=1.0)
@@ -281,19 +307,20 @@ class Loop:
   """How often the loop looks up. Changes no result."""
 
   # Steps inside one tf.function call; a line of metrics after each.
-  log_every: int = _field(100, low=1, affects_result=False)
+  log_every: int = _field(100, low=1, high=_MAX_STEPS, affects_result=False)
   # Steps between checkpoints, and how many of each stage are
   # kept.
-  checkpoint_every: int = _field(1_000, low=1, affects_result=False)
-  keep_checkpoints: int = _field(2, low=1, affects_result=False)
+  checkpoint_every: int = _field(1_000, low=1, high=_MAX_STEPS, affects_result=False)
+  keep_checkpoints: int = _field(2, low=1, high=_MAX_STEPS, affects_result=False)
   # Images a forward pass in evaluation.
-  eval_batch_size: int = _field(1_000, low=1, affects_result=False)
-  # Segmentation: test scenes on the panels that compare the stages; 0: no panels.
-  num_panels: int = _field(6, low=0, affects_result=False)
+  eval_batch_size: int = _field(1_000, low=1, high=_MAX_BATCH, affects_result=False)
+  # Segmentation: test scenes on the panels that compare the stages; 0: no panels. They are
+  # one forward pass and one picture.
+  num_panels: int = _field(6, low=0, high=100, affects_result=False)
   # Steps of adaptation between two looks at activations and predicted labels; 0: none.
-  watch_every: int = _field(1_000, low=0, affects_result=False)
+  watch_every: int = _field(1_000, low=0, high=_MAX_STEPS, affects_result=False)
   # Images of each training split that a look sees, always the same.
-  watch_images: int = _field(1_000, low=1, affects_result=False)
+  watch_images: int = _field(1_000, low=1, high=MAX_IMAGES, affects_result=False)
   # Alarm when a tap has more channels that never change than the source network's, by more
   # than this share of its channels. MNIST to USPS stays within 0.02 (600 steps); a run
   # that collapsed had 0.5 to 1.
@@ -316,7 +343,7 @@ class Runtime:
   )
   # Devices to use, of each worker; 0: every GPU. On a machine without one: that many
   # logical CPU devices, one a worker.
-  num_replicas: int = _field(0, low=0, affects_result=False)
+  num_replicas: int = _field(0, low=0, high=128, affects_result=False)
   # Arithmetic of layers. Variables, logits, losses and moments are float32 in each;
   # mixed_float16 scales every player's loss by a factor that adjusts itself.
   precision: str = _field("float32", choices=("float32", "mixed_float16", "mixed_bfloat16"))
@@ -368,6 +395,10 @@ _OF_SCENES = (
   "adapt.self_training_mix",
 )  # fmt: skip
 
+# For errors; the standard's cuts text after 30 letters.
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 200
+
 _PER_MACHINE = ("data.root", "data.cache_mb", "source.cache", "match.memory_mb")
 
 
@@ -384,13 +415,15 @@ def resolve(values: Mapping[str, Any]) -> Config:
   """
   if not isinstance(values, (Mapping, ml_collections.ConfigDict)):
     raise UserError(
-      f"The config is {values!r}; expected its fields, as get_config(options=None) of a"
-      " config file returns them and config.json of a run folder holds them."
+      f"The config is {_shown(values)}; expected its fields, as get_config(options=None) of"
+      " a config file returns them and config.json of a run folder holds them."
     )
   sections = {}
   for name, section in _SECTIONS.items():
     if not isinstance(values.get(name, {}), (Mapping, ml_collections.ConfigDict)):
-      raise UserError(f"{name} is {values.get(name)!r}; expected a section of fields.")
+      raise UserError(
+        f"{name} is {_shown(values.get(name))}; expected a section of fields."
+      )
     sections[name] = section(**_check_fields(section, values.get(name, {}), f"{name}."))
   top = {key: value for key, value in values.items() if key not in _SECTIONS}
   sections["data"] = _count_classes(sections["data"])
@@ -481,10 +514,11 @@ def parse_taps(text: str) -> dict[str, float]:
       value = float(weight) if weight else 1.0
     except ValueError:
       value = math.nan
-    if not name or name in taps or not (math.isfinite(value) and value > 0):
+    if not name or name in taps or not 0 < value <= _MAX_WEIGHT:
       raise UserError(
         f"adapt.taps has the entry '{part}'; expected each tap once as name:weight with a"
-        " weight above 0, such as 'fc3:0.1,fc4:1.0'. Set --config.adapt.taps."
+        f" weight above 0 and at most {_MAX_WEIGHT:,.0f}, such as 'fc3:0.1,fc4:1.0'. Set"
+        " --config.adapt.taps."
       )
     taps[name] = value
   if not taps:
@@ -501,10 +535,10 @@ def parse_classes(text: str) -> dict[str, tuple[str, ...]]:
     UserError: empty, repeated or malformed, or one name in two classes.
   """
   classes: dict[str, tuple[str, ...]] = {}
+  taken: set[str] = set()
   for part in (part.strip() for part in text.split(",")):
     name, _, own = (word.strip() for word in part.partition("="))
     own_names = tuple(word.strip() for word in (own or name).split("+"))
-    taken = {word for words in classes.values() for word in words}
     if not name or name in classes or not all(own_names) or taken & set(own_names):
       raise UserError(
         f"data.classes has the entry '{part}'; expected each class once, as name or"
@@ -512,6 +546,7 @@ def parse_classes(text: str) -> dict[str, tuple[str, ...]]:
         " name in two classes. Set --config.data.classes."
       )
     classes[name] = own_names
+    taken.update(own_names)
   return classes
 
 
@@ -594,8 +629,8 @@ def _check_fields(section: type, values: Mapping[str, Any], prefix: str) -> dict
   for name in values:
     if name not in fields:
       every = field_names()
-      dotted = nearest(prefix + name, every) or nearest(
-        name, [f.split(".")[-1] for f in every]
+      dotted = nearest(f"{prefix}{name}", every) or nearest(
+        str(name), [f.split(".")[-1] for f in every]
       )
       raise UserError(f"Unknown config field '{prefix}{name}'.{dotted}")
   return {
@@ -606,34 +641,52 @@ def _check_fields(section: type, values: Mapping[str, Any], prefix: str) -> dict
 def _check_value(field: dataclasses.Field, value: Any, name: str) -> Any:
   """Returns the value in its field's type (an int where a float is meant is one)."""
   wanted: Any = type(field.default)
-  if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-    value = float(value)
+  if wanted is float and type(value) is int:
+    value = _as_float(value)
   if wanted is tuple and isinstance(value, (list, tuple)):
     value = tuple(value)
     wrong_items = [item for item in value if type(item) is not int]
-    if not value or wrong_items:
-      raise UserError(f"{name} is {value!r}; expected whole numbers. Set --config.{name}.")
+    if not 0 < len(value) <= _MAX_LAYERS or wrong_items:
+      raise UserError(
+        f"{name} is {_shown(value)}; expected 1 to {_MAX_LAYERS} whole numbers. Set"
+        f" --config.{name}."
+      )
   if type(value) is not wanted:
     raise UserError(
-      f"{name} is {value!r} ({type(value).__name__}); expected {wanted.__name__}. Set"
+      f"{name} is {_shown(value)} ({type(value).__name__}); expected {wanted.__name__}. Set"
       f" --config.{name}."
     )
   choices, low, high = (field.metadata[key] for key in ("choices", "low", "high"))
   if choices is not None and value not in choices:
     hint = nearest(value, choices) if isinstance(value, str) else ""
     raise UserError(
-      f"{name} is {value!r}; expected one of {', '.join(map(str, choices))}.{hint} Set"
-      f" --config.{name}."
+      f"{name} is {_shown(value)}; expected one of {', '.join(map(str, choices))}.{hint}"
+      f" Set --config.{name}."
     )
   numbers = value if wanted is tuple else (value,)
   for number in numbers:
     if wanted is float and not math.isfinite(number):
       raise UserError(f"{name} is {number}; expected a finite number. Set --config.{name}.")
-    if low is not None and number < low:
-      raise UserError(f"{name} is {number}; expected at least {low}. Set --config.{name}.")
-    if high is not None and number > high:
-      raise UserError(f"{name} is {number}; expected at most {high}. Set --config.{name}.")
+    for bound, words, beyond in ((low, "at least", -1), (high, "at most", 1)):
+      if bound is not None and beyond * number > beyond * bound:
+        raise UserError(
+          f"{name} is {_shown(number)}; expected {words} {bound}. Set --config.{name}."
+        )
   return value
+
+
+def _as_float(number: int) -> float:
+  try:
+    return float(number)
+  except OverflowError:
+    return math.inf if number > 0 else -math.inf
+
+
+def _shown(value: Any) -> str:
+  """A value for an error: of a long or deep one the beginning."""
+  if type(value) is int and value.bit_length() > 64:
+    return f"a whole number of {value.bit_length()} bits"  # Python shows no longer ones
+  return _REPR.repr(value)
 
 
 def _check_together(config: Config) -> None:

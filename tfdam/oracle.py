@@ -32,6 +32,7 @@ _MAX_IMAGES = flags.DEFINE_integer(
   500,
   "Street scenes of each domain whose labels are counted, evenly spread; 0: all of them.",
   lower_bound=0,
+  upper_bound=config_lib.MAX_IMAGES,
 )
 
 

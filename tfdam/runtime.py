@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ from absl import app, flags, logging
 
 from tfdam import cluster as cluster_lib
 from tfdam import config as config_lib
-from tfdam import files, stack
+from tfdam import files, memory, stack
 
 # What entry points with --config take when none is set.
 DEFAULT_CONFIG = "configs/streets.py"
@@ -75,10 +76,8 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
     # Whoever read the output has left, as `head` does; what is still to come goes nowhere.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(128 + signal.SIGPIPE)
-  except MemoryError as error:
-    _end(f"The memory of this machine does not suffice. {error}", 2)
   except Exception as error:
-    said = files.problem(error)
+    said = memory.shortage(error) or files.problem(error)
     if said is None:
       raise
     _end(said, 2)
@@ -240,6 +239,7 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
   try:
     with _no_bytecode():
       rest = flags.FLAGS([argv[0], *arguments])
+      _check_numbers()
       if config_file:
         # ml_collections keeps an OSError until somebody looks at the config.
         getattr(flags.FLAGS["config"].value, "items", None)
@@ -267,6 +267,14 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
   if flags.FLAGS["verbosity"].using_default_value:
     logging.set_verbosity(logging.INFO)
   return rest
+
+
+def _check_numbers() -> None:
+  """Refuses what no bound of absl's stops: it is neither below nor above."""
+  for name in flags.FLAGS:
+    value = flags.FLAGS[name].value
+    if isinstance(value, float) and math.isnan(value):
+      raise flags.IllegalFlagValueError(f"flag --{name}=nan: expected a number")
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import os
 from absl import flags, logging
 from ml_collections import config_flags
 
-from tfdam import addons, cluster, data, runtime
+from tfdam import addons, cluster, data, memory, runtime
 from tfdam import config as config_lib
 from tfdam.training import report, run_folder, signals
 
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
     logging.warning("%s", sentence)
   if config.adapt.spectral_norm:
     addons.check()
-  cluster.find(config.runtime)  # TF_CONFIG, if it counts
+  team = cluster.find(config.runtime)  # TF_CONFIG, if it counts
   folder = run_folder.RunFolder(
     runtime.resolve_path(_WORKDIR.value or os.path.join("runs", config.name))
   )
@@ -50,6 +50,8 @@ def main(argv: list[str]) -> None:
   target = data.load_training("target", False, config.data, root, config.seed)
   scored = data.load_scored(config.data, root, config.seed, target)
   read = {"source": source, "target": target, **scored}
+  num_images = max(len(part) for part in read.values() if part)
+  memory.check(config, num_images, len(team.addresses) if team else 1)
   digests = {role: part.digests for role, part in read.items() if part}
   notes = data.check_class_names(source, scored, config.data)
   notes += sorted({note for part in read.values() if part for note in part.notes})

@@ -1,5 +1,6 @@
 """A user's own images, a folder a class."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tfdam import config as config_lib
+from tfdam import memory
 from tfdam.data import folder
 
 OPTIONS = config_lib.Data(num_classes=3, height=16, width=16)
@@ -128,3 +130,11 @@ def test_images_without_class_folders_are_told_what_is_missing(tmp_path):
   Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "train" / "a.png")
   with pytest.raises(config_lib.UserError, match="no class folders.*train/<class>"):
     folder.load(str(tmp_path), "train", True, OPTIONS)
+
+
+def test_more_than_memory_holds_is_refused_before_a_file_is_decoded(images, monkeypatch):
+  monkeypatch.setattr(memory, "available", lambda: 6 * 16 * 16)
+  assert len(folder.load(str(images), "train", True, OPTIONS)) == 6
+  larger = dataclasses.replace(OPTIONS, height=17)
+  with pytest.raises(config_lib.UserError, match="6 images of .* at 17 x 16 take .*height"):
+    folder.load(str(images), "train", True, larger)

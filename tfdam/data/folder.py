@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import hashlib
+import math
 import os
 import sys
 
@@ -17,6 +18,7 @@ from absl import logging
 from PIL import Image
 
 from tfdam import config as config_lib
+from tfdam import memory
 from tfdam.data import bad_images, image_files, scene_files
 from tfdam.data import examples as examples_lib
 
@@ -78,13 +80,18 @@ def load(
       f"{base} has class folders without an image ({', '.join(empty[:5])}; expected"
       f" {' '.join(_ENDINGS)}). Put some there, or take the folders away."
     )
+  shape = (options.height, options.width, options.channels)
+  memory.check_fits(
+    len(files) * math.prod(shape),
+    f"The {len(files):,} images of {base} at {options.height} x {options.width}",
+    "--config.data.height and --config.data.width lower",
+  )
   images, kept, skipped = _decode_all(base, [path for path, _ in files], options)
   digest = hashlib.md5()
   for i, image in zip(kept, images):
     digest.update(os.fsencode(os.path.relpath(files[i][0], base)) + image.tobytes())
-  shape = (0, options.height, options.width, options.channels)
   examples = examples_lib.Examples(
-    np.stack(images) if images else np.empty(shape, np.uint8),
+    np.stack(images) if images else np.empty((0, *shape), np.uint8),
     np.array([files[i][1] for i in kept], np.int64) if labels else None,
     {f"{split}/": digest.hexdigest()},
     (f"{base}: {skipped} of {len(files)} images skipped",) if skipped else (),

@@ -1,0 +1,107 @@
+"""What sizes take at least, against what this machine has.
+
+Fields that are in bounds one by one may be beyond any machine together, as a batch of a
+million images of 8192 x 8192 is. Only what cannot be is refused: what a network takes is
+not known before it is built.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+
+from tfdam import config as config_lib
+
+_FLOAT = 4  # bytes of a float32
+_CGROUPS = (
+  "/sys/fs/cgroup/memory.max",
+  "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
+
+
+def check(config: config_lib.Config, num_images: int, num_workers: int = 1) -> None:
+  """Raises config.UserError if a batch, or the discriminators, cannot fit into memory.
+
+  Args:
+    num_images: of the largest split; where each image is seen once, no batch has more.
+    num_workers: processes that share a training batch.
+  """
+  batches = {"loop.eval_batch_size": min(config.loop.eval_batch_size, num_images)}
+  if config.source.steps:
+    batches["source.global_batch_size"] = config.source.global_batch_size // num_workers
+  if config.match.enabled:
+    batches["match.batch_size"] = min(config.match.batch_size, num_images)
+  if config.adapt.steps:
+    batches["adapt.global_batch_size"] = config.adapt.global_batch_size // num_workers
+    if not config.adapt.is_joint:
+      _check_discriminators(config.adapt)
+  shape = (config.data.height, config.data.width, config.data.channels)
+  for name, count in batches.items():
+    check_fits(
+      count * math.prod(shape) * _FLOAT,
+      f"{count:,} images of {' x '.join(map(str, shape))} at once ({name})",
+      f"--config.{name}, --config.data.height or --config.data.width lower",
+    )
+
+
+def check_fits(num_bytes: int, what: str, remedy: str) -> None:
+  """Raises config.UserError if this machine has not so much memory.
+
+  Args:
+    what: takes it, in the plural.
+    remedy: what to set.
+  """
+  present = available()
+  if present and num_bytes > present:
+    raise config_lib.UserError(
+      f"{what} take {num_bytes / 2**30:,.1f} GiB of memory at least, and this machine has"
+      f" {present / 2**30:,.1f} GiB. Set {remedy}."
+    )
+
+
+def shortage(error: Exception) -> str | None:
+  """That memory ran out, as sentences with what mends it; None for any other error."""
+  if isinstance(error, MemoryError):
+    said = str(error)
+  elif type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, for a disk as well
+    found = re.search(r"OOM when allocating [^\n]*?(?= on | by |\n|$)", str(error))
+    said = found.group() if found else ""
+    if not said and "failed to allocate memory" not in str(error):
+      return None
+  else:
+    return None
+  return (
+    f"Memory ran out{f' ({said})' if said else ''}. Set batch sizes lower, such as"
+    " --config.adapt.global_batch_size, or --config.data.height and --config.data.width;"
+    " what was saved before stays."
+  )
+
+
+def available() -> int:
+  """Bytes that this process may have: the machine's or its container's; 0: not known."""
+  try:
+    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+  except (AttributeError, OSError, ValueError):
+    return 0
+  for path in _CGROUPS:
+    try:
+      with open(path) as file:
+        found = min(found, int(file.read()))
+    except (OSError, ValueError):  # not there, or "max"
+      continue
+  return found
+
+
+def _check_discriminators(options: config_lib.Adapt) -> None:
+  units = options.discriminator_units
+  locations = 16 if options.discriminator == "patch" else 1
+  weights = locations * sum(a * b for a, b in zip(units, units[1:]))
+  num_taps = len(config_lib.parse_taps(options.taps))
+  # Adam's two moments beside each weight, SGD's momentum.
+  copies = 3 if options.optimizer == "adam" else 2
+  check_fits(
+    num_taps * weights * copies * _FLOAT,
+    f"Discriminators of {num_taps} taps, each with {weights:,} weights between its layers,",
+    "--config.adapt.discriminator_units lower",
+  )
