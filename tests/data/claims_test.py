@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import os
 import struct
 import zipfile
 import zlib
@@ -14,8 +13,9 @@ import scipy.io
 
 from tests import synthetic
 from tfdam import config as config_lib
-from tfdam.data import claims, matlab, mnist, npz, svhn, usps
+from tfdam import memory
 from tfdam.data import examples as examples_lib
+from tfdam.data import matlab, mnist, npz, svhn, usps
 
 OPTIONS = config_lib.Data()
 IMAGES = np.zeros((4, 28, 28), np.uint8)
@@ -115,18 +115,12 @@ def test_images_that_this_machine_cannot_hold_are_refused_by_their_header(
   tmp_path, monkeypatch
 ):
   np.savez_compressed(tmp_path / "train.npz", images=IMAGES)
-  monkeypatch.setattr(claims, "_memory", lambda: 4_000)
+  monkeypatch.setattr(memory, "available", lambda: 4_000)
   assert "expected at most 2,000, half of this machine's memory" in said_by(npz, tmp_path)
   # Resized images too: what is read is 3,136 bytes, what is made of it 12,544.
-  monkeypatch.setattr(claims, "_memory", lambda: 10_000)
+  monkeypatch.setattr(memory, "available", lambda: 10_000)
   with pytest.raises(config_lib.UserError, match="data.height and data.width make 12,544"):
     npz.load(str(tmp_path), "train", False, config_lib.Data(height=56, width=56))
-
-
-def test_the_memory_of_this_machine_is_found():
-  assert (
-    1 << 28 < claims._memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-  )
 
 
 @pytest.mark.parametrize("packed", [{}, {"chunks": (100, 256), "compression": "gzip"}])

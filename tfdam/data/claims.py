@@ -6,9 +6,8 @@ a thousandfold: claims are refused before memory is asked for.
 
 from __future__ import annotations
 
-import os
-
 from tfdam import config as config_lib
+from tfdam import memory
 
 # Deflate makes at most so many bytes of one.
 DEFLATE = 1032
@@ -41,21 +40,9 @@ def check_memory(who: str, what: str, size: int) -> None:
 
   Half, because TensorFlow keeps images a second time.
   """
-  memory = _memory()
-  if size > memory // 2:
+  half = memory.available() // 2
+  if half and size > half:
     raise config_lib.UserError(
-      f"{who} {size:,} bytes of {what}; expected at most {memory // 2:,}, half of this"
+      f"{who} {size:,} bytes of {what}; expected at most {half:,}, half of this"
       " machine's memory. Take fewer or smaller images, or a machine with more."
     )
-
-
-def _memory() -> int:
-  """Bytes of this machine, or of the container that this is."""
-  memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-  for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-    try:
-      with open(path) as file:
-        memory = min(memory, int(file.read()))
-    except (OSError, ValueError):  # another version of cgroups, or "max"
-      pass
-  return memory
