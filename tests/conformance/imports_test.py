@@ -11,12 +11,15 @@ from tfdam import runtime
 _BELOW = {
   "tfdam/config.py": set(),
   "tfdam/files.py": {"tfdam.config"},
+  "tfdam/memory.py": {"tfdam.config"},
   "tfdam/__init__.py": {"tfdam.stack"},
   "tfdam/stack.py": set(),
   "tfdam/cluster.py": {"tfdam.config"},
-  "tfdam/runtime.py": {"tfdam.config", "tfdam.files", "tfdam.cluster", "tfdam.stack"},
+  "tfdam/runtime.py": {
+    "tfdam.config", "tfdam.files", "tfdam.memory", "tfdam.cluster", "tfdam.stack"
+  },
   "tfdam/addons.py": {"tfdam.config", "tfdam.stack"},
-  "tfdam/data": {"tfdam.config", "tfdam.files", "tfdam.data"},
+  "tfdam/data": {"tfdam.config", "tfdam.files", "tfdam.memory", "tfdam.data"},
   "tfdam/models": {"tfdam.config", "tfdam.models"},
   "tfdam/matching": {"tfdam.matching"},
   "tfdam/metrics": {"tfdam.metrics"},
@@ -28,8 +31,8 @@ _BELOW = {
     )),
   },
   "tfdam/train.py": {
-    "tfdam.config", "tfdam.cluster", "tfdam.runtime", "tfdam.addons", "tfdam.data",
-    "tfdam.training",
+    "tfdam.config", "tfdam.memory", "tfdam.cluster", "tfdam.runtime", "tfdam.addons",
+    "tfdam.data", "tfdam.training",
   },
   "tfdam/evaluate.py": {"tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.training"},
   "tfdam/download.py": {"tfdam.config", "tfdam.runtime", "tfdam.data"},
@@ -59,8 +62,8 @@ _BELOW = {
 _WITHOUT_TENSORFLOW = tuple(
   f"tfdam/{name}.py"
   for name in (
-    "config", "files", "cluster", "runtime", "stack", "addons", "train", "evaluate",
-    "download", "oracle", "doctor", "diagnosis/__init__", "diagnosis/facts",
+    "config", "files", "memory", "cluster", "runtime", "stack", "addons", "train",
+    "evaluate", "download", "oracle", "doctor", "diagnosis/__init__", "diagnosis/facts",
     "diagnosis/frameworks", "diagnosis/looks", "diagnosis/packages", "diagnosis/probes",
     "diagnosis/rows", "diagnosis/surroundings",
     "data/__init__",
