@@ -231,7 +231,8 @@ def test_information_sets_in_within_the_steps():
 @pytest.mark.parametrize(
   ("field", "value", "remedy"),
   [
-    ("data.classes", "a,b", "''"), ("data.crop_height", 20, "0"),
+    ("data.classes", "a,b", "''"), ("data.carla_version", "0.8", "'auto'"),
+    ("data.crop_height", 20, "0"),
     ("data.flip", True, "False"), ("augment.brightness", 0.1, "0.0"),
     ("augment.saturation", 0.1, "0.0"), ("source.class_weight_offset", 1.1, "0.0"),
     ("adapt.self_training_mix", True, "False"),

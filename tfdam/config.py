@@ -95,6 +95,9 @@ class Data:
   # with its names in the data sets if they differ: "sky,road=road+road line,car=car+truck".
   # What is not named is ignored in training and in scores.
   classes: str = _field("")
+  # CARLA: the first version whose ids its labels have, 0.8 (13 classes), 0.9.10 (23) or
+  # 0.9.14 (30, in the order of Cityscapes); auto: recognised from them, or refused.
+  carla_version: str = _field("auto", choices=("auto", "0.8", "0.9.10", "0.9.14"))
   # Segmentation: size in pixels of the random crops that training takes from a resized
   # image, 0: all of it; and whether half of them are mirrored.
   crop_height: int = _field(0, low=0, high=_MAX_PIXELS)
@@ -390,9 +393,9 @@ _OF_PLAYERS = (
 )  # fmt: skip
 # What scenes alone have a use for.
 _OF_SCENES = (
-  "data.classes", "data.crop_height", "data.crop_width", "data.flip", "augment.brightness",
-  "augment.contrast", "augment.saturation", "source.class_weight_offset",
-  "adapt.self_training_mix",
+  "data.classes", "data.carla_version", "data.crop_height", "data.crop_width",
+  "data.flip", "augment.brightness", "augment.contrast", "augment.saturation",
+  "source.class_weight_offset", "adapt.self_training_mix",
 )  # fmt: skip
 
 # For errors; the standard's cuts text after 30 letters.

@@ -106,7 +106,7 @@ def from_ids(ids: np.ndarray, table: np.ndarray, path: str, remedy: str) -> np.n
     known = np.flatnonzero(table != UNKNOWN)
     raise config_lib.UserError(
       f"{path}: the pixel in row {row}, column {column} has id {ids[row, column]}; expected"
-      f" one of {_ranges(known)}. {remedy}"
+      f" one of {ranges(known)}. {remedy}"
     )
   return labels
 
@@ -165,7 +165,7 @@ def _nearest_of(names, known) -> str:
   return next((hint for hint in hints if hint), "")
 
 
-def _ranges(numbers) -> str:
+def ranges(numbers) -> str:
   """Sorted numbers as text: "0-11, 255"."""
   runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
   return ", ".join(
