@@ -21,11 +21,14 @@ import json
 import logging
 import os
 import shutil
+import stat
+import struct
 import subprocess
 import sys
 import tempfile
 import time
-import zipfile
+import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
@@ -33,14 +36,25 @@ from typing import IO, TYPE_CHECKING, Any
 # to its makers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-import numpy as np
-import onnxruntime as ort
+try:
+  import numpy as np
+  import onnxruntime as ort
+except Exception as error:  # two that do not fit each other raise more than ImportError
+  if __name__ != "__main__":
+    raise
+  print(
+    f"Error: {(str(error).splitlines() or [repr(error)])[0]}. client_onnx.py needs numpy"
+    " and onnxruntime that fit each other: pip install -r requirements-car.txt",
+    file=sys.stderr,
+  )
+  sys.exit(2)
 
 if TYPE_CHECKING:
-  import PIL.Image
+  from PIL import Image, ImageFile
 
 # Of export.json.
 FORMAT = 1
+_MAX_MANIFEST = 1 << 24
 # Best first. What stands behind a provider takes the nodes that it cannot; never the CPU.
 _PROVIDERS = {
   "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
@@ -217,7 +231,7 @@ class Segmenter:
     try:
       with np.load(path, allow_pickle=False) as pair:
         images, golden = pair["image"], pair["labels"]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # of zip and npy files: by what is wrong
       raise ModelError(f"{path} holds no image and labels: {error}. {_COPY}") from error
     shape = self._contract.image_shape
     is_image = images.dtype == np.uint8 and _fits(images.shape[1:], shape[1:])
@@ -328,7 +342,7 @@ def _export_folder(model_dir: str) -> str:
   given = os.path.abspath(model_dir)
   around = [os.path.dirname(given)] if os.path.basename(given) == "onnx" else []
   for folder in (given, os.path.join(given, "export"), *around):
-    if os.path.isfile(os.path.join(folder, "export.json")):
+    if os.path.lexists(os.path.join(folder, "export.json")):
       return folder
   missing = "" if os.path.isdir(given) else "no folder, so it is "
   raise ModelError(
@@ -341,8 +355,13 @@ def _export_folder(model_dir: str) -> str:
 def _read_contract(folder: str, precision: str) -> _Contract:
   path = os.path.join(folder, "export.json")
   try:
-    with open(path, encoding="utf-8") as file:
-      manifest = json.load(file)
+    with _open_regular(path) as file:
+      content = file.read(_MAX_MANIFEST + 1)
+    if len(content) > _MAX_MANIFEST:
+      raise ValueError(f"more than {_MAX_MANIFEST:,} bytes")
+    manifest = json.loads(content.decode())
+    if type(manifest["format"]) is not int:
+      raise TypeError("format")
     if manifest["format"] != FORMAT:
       raise ModelError(
         f"{path} has format {manifest['format']}; this client reads {FORMAT}. Take the"
@@ -358,9 +377,9 @@ def _read_contract(folder: str, precision: str) -> _Contract:
     return _parse_manifest(manifest, folder, precision)
   except OSError as error:
     raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
-  except (AttributeError, KeyError, TypeError, ValueError) as error:
+  except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
     raise ModelError(
-      f"{path} is damaged or no manifest of a tfdam export ({error!r}). {_COPY}"
+      f"{path} is damaged or no manifest of a tfdam export ({repr(error)[:200]}). {_COPY}"
     ) from error
 
 
@@ -432,6 +451,7 @@ def _verified(contract: _Contract, file: str) -> str:
     raise ModelError(f"export.json names {file}, but has no digest of it. {_COPY}")
   digest = hashlib.sha256()
   try:
+    _check_regular(path)
     size = os.path.getsize(path)
     if size != recorded["bytes"]:
       raise ModelError(
@@ -441,9 +461,10 @@ def _verified(contract: _Contract, file: str) -> str:
     with open(path, "rb") as opened:
       while block := opened.read(1 << 20):
         digest.update(block)
-  except OSError as error:
+  except (OSError, ValueError) as error:  # the latter: no name of a file
+    reason = getattr(error, "strerror", None) or error
     raise ModelError(
-      f"{path}, which export.json lists, cannot be read: {error.strerror}. {_COPY}"
+      f"{path}, which export.json lists, cannot be read: {reason}. {_COPY}"
     ) from error
   if digest.hexdigest() != recorded["sha256"]:
     raise ModelError(
@@ -451,6 +472,20 @@ def _verified(contract: _Contract, file: str) -> str:
       f" {recorded['sha256']}. It was damaged or changed, or is of another export. {_COPY}"
     )
   return path
+
+
+def _open_regular(path: str) -> IO[bytes]:
+  """Opens a file; refused is what may never end, as pipes and devices, or is a folder."""
+  _check_regular(path)
+  return open(path, "rb")
+
+
+def _check_regular(path: str) -> None:
+  if not stat.S_ISREG(os.stat(path).st_mode):
+    raise ModelError(
+      f"{path} is a folder, a pipe, a socket or a device; expected a file. Put a file in"
+      " its place."
+    )
 
 
 def _check_origin(session: ort.InferenceSession, contract: _Contract) -> None:
@@ -627,6 +662,9 @@ def _does_not_start(provider: str, reason: str) -> ProviderError:
 
 _STILLS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm")
 _VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm")
+# The first Pillow with a font of any size, and the first ONNX Runtime that can be forbidden
+# to fall back to the CPU.
+_OLDEST = {"numpy": (1, 24), "onnxruntime": (1, 16), "pillow": (10, 1)}
 # Named, because Pillow knows formats whose decoders start other programs.
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 _CONVERTED = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX")
@@ -636,13 +674,26 @@ def main(argv: Sequence[str] | None = None) -> int:
   """Labels pictures; returns the exit status."""
   options = _parse(argv)
   logging.basicConfig(level=logging.INFO, format="%(message)s")
+  warnings.filterwarnings("ignore", module="PIL")  # what cannot be decoded is an error
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):  # of ASCII, perhaps, which not all names are
+      stream.reconfigure(errors="backslashreplace")
   try:
     _label(options)
+    sys.stdout.flush()
   except ModelError as error:
-    print(f"Error: {error}", file=sys.stderr)
+    print(f"Error: {_printable(str(error))}", file=sys.stderr)
     return 2
   except KeyboardInterrupt:
     return 130  # as shells have it: 128 and SIGINT's number
+  except OSError as error:  # of standard output
+    # Python would try once more at its end.
+    with contextlib.suppress(OSError), open(os.devnull, "w") as nowhere:
+      os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+      return 141  # its reader has gone: 128 and SIGPIPE's number
+    print(f"Error: {_printable(str(error))}", file=sys.stderr)
+    return 2
   return 0
 
 
@@ -674,14 +725,31 @@ def _share(text: str) -> float:
 
 def _threads(text: str) -> int:
   value = int(text)
-  if not 0 <= value <= 1024:
-    raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1024")
+  if not 0 <= value <= _MAX_THREADS:
+    raise argparse.ArgumentTypeError(f"{text} is not between 0 and {_MAX_THREADS}")
   return value
 
 
+def _check_packages() -> None:
+  """Raises ModelError if a package is missing or older than what this was written for."""
+  found = {"numpy": np.__version__, "onnxruntime": ort.__version__}
+  if importlib.util.find_spec("PIL"):
+    import PIL
+
+    found["pillow"] = getattr(PIL, "__version__", "of an unknown version")
+  for name, oldest in _OLDEST.items():
+    here = found.get(name, "not there")
+    numbers = tuple(int(part) for part in here.split(".")[:2] if part.isdecimal())
+    if numbers < oldest:
+      needed = ".".join(map(str, oldest))
+      raise ModelError(
+        f"{name} is {here}; the command line needs {needed} or newer. pip install"
+        f" '{name}>={needed}', or -r requirements-car.txt."
+      )
+
+
 def _label(options: argparse.Namespace) -> None:
-  if importlib.util.find_spec("PIL") is None:
-    raise ModelError("The command line needs Pillow: pip install pillow.")
+  _check_packages()
   source, out = _resolve(options.image), _resolve(options.out)
   if source == out:
     raise ModelError(f"--out is the folder of the images, {out}. Set another.")
@@ -697,7 +765,9 @@ def _label(options: argparse.Namespace) -> None:
       image = _fitted(image, segmenter.size)
     if picture.size not in sizes and image.size != picture.size:
       came, size = (" x ".join(map(str, pair)) for pair in (picture.size, image.size))
-      _log.info("Images of %s pixels, such as %s, are resized to %s", came, stem, size)
+      _log.info(
+        "Images of %s pixels, such as %s, are resized to %s", came, _printable(stem), size
+      )
     sizes.add(picture.size)
     pixels = np.asarray(image)
     start = time.perf_counter()
@@ -705,19 +775,34 @@ def _label(options: argparse.Namespace) -> None:
     latencies_ms.append(1e3 * (time.perf_counter() - start))
     if isinstance(labels, np.ndarray):
       _write(out, stem, picture, labels, segmenter, options.alpha)
+    elif labels < len(segmenter.classes):
+      print(_printable(f"{stem}: {segmenter.classes[labels]} ({labels})"))
     else:
-      # Names of files need not be UTF-8, which is what can be printed.
-      shown = stem.encode(errors="surrogateescape").decode(errors="replace")
-      print(f"{shown}: {segmenter.classes[labels]} ({labels})")
+      raise ModelError(
+        f"{segmenter.name} gives the label {labels}, and export.json has"
+        f" {len(segmenter.classes)} classes. {_COPY}"
+      )
     progress.show(len(latencies_ms))
   progress.end()
   count = len(latencies_ms)
   print(
-    f"{count} image{'s' if count != 1 else ''} by {segmenter.name} on {segmenter.provider},"
-    f" median {np.median(latencies_ms):.2f} ms each, the slowest {max(latencies_ms):.2f} ms"
+    f"{count} image{'s' if count != 1 else ''} by {_printable(segmenter.name)} on"
+    f" {segmenter.provider}, median {np.median(latencies_ms):.2f} ms each, the slowest"
+    f" {max(latencies_ms):.2f} ms"
   )
   if segmenter.task == "segmentation":
-    print(f"Pictures: {out}")
+    print(_printable(f"Pictures: {out}"))
+
+
+def _printable(text: str) -> str:
+  """Any text as one line: bytes that are no UTF-8, and control characters, escaped."""
+  return "".join(
+    character if character.isprintable()
+    # A byte of a name, in Python's form; or what printing would obey.
+    else f"\\x{ord(character) - 0xDC00:02x}" if "\udc80" <= character <= "\udcff"
+    else character.encode("unicode_escape", "surrogatepass").decode()
+    for character in text
+  )  # fmt: skip
 
 
 class _Progress:
@@ -742,27 +827,39 @@ class _Progress:
 
 def _resolve(path: str) -> str:
   """Makes a user's path absolute: `bazel run` starts the program in another folder."""
-  base = os.environ.get("BUILD_WORKING_DIRECTORY", os.getcwd())
-  return os.path.normpath(os.path.join(base, os.path.expanduser(path)))
+  base = os.environ.get("BUILD_WORKING_DIRECTORY") or os.getcwd()
+  expanded = os.path.expanduser(path)
+  if expanded.split(os.sep)[0] == "~":
+    raise ModelError(f"{path}: there is no home folder (HOME). Give the path without ~.")
+  return os.path.normpath(os.path.join(base, expanded))
 
 
 def _files(path: str) -> list[str]:
   """The image and video files that a path names, sorted by name."""
-  if os.path.isfile(path):
-    return [path]
-  if not os.path.isdir(path):
-    raise ModelError(f"There is no image, video or folder {path}. Set --image.")
-  # Hidden ones, such as macOS' "._a.png", are no images.
-  names = sorted(name for name in os.listdir(path) if not name.startswith("."))
-  files = [name for name in names if name.lower().endswith((*_STILLS, *_VIDEOS))]
+  try:
+    if not os.path.isdir(path):
+      _check_regular(path)
+      return [path]
+    # Hidden ones, such as macOS' "._a.png", are no images.
+    names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+    names = [name for name in names if name.lower().endswith((*_STILLS, *_VIDEOS))]
+    files = [os.path.join(path, name) for name in names]
+    for file in files:
+      _check_regular(file)
+  except FileNotFoundError as error:
+    raise ModelError(
+      f"There is no image, video or folder {error.filename}. Set --image."
+    ) from error
+  except OSError as error:
+    raise ModelError(f"{error.filename} cannot be read: {error.strerror}.") from error
   if not files:
     raise ModelError(
       f"{path} holds no image ({' '.join(_STILLS)}) and no video ({' '.join(_VIDEOS)})."
     )
-  return [os.path.join(path, name) for name in files]
+  return files
 
 
-def _pictures(files: Sequence[str]) -> Iterator[tuple[str, PIL.Image.Image]]:
+def _pictures(files: Sequence[str]) -> Iterator[tuple[str, Image.Image]]:
   """Yields every frame of every file, with its stem for output files."""
   names = [os.path.basename(file) for file in files]
   stems = [os.path.splitext(name)[0] for name in names]
@@ -778,32 +875,47 @@ def _pictures(files: Sequence[str]) -> Iterator[tuple[str, PIL.Image.Image]]:
       yield unique, picture
 
 
-def _stills(path: str) -> Iterator[tuple[int, PIL.Image.Image]]:
+def _stills(path: str) -> Iterator[tuple[int, Image.Image]]:
   """Yields (0, image), or (1, frame), (2, frame), ... of a file that has several."""
-  from PIL import Image
+  from PIL import UnidentifiedImageError
 
   try:
-    with Image.open(path, formats=_FORMATS) as opened:
-      # The other frames of a telephone's JPEG are depth maps and the like.
-      count = 1 if opened.format == "MPO" else getattr(opened, "n_frames", 1)
+    with _open_regular(path) as file:
+      opened, exif = _opened(file)
+      count = getattr(opened, "n_frames", 1)
       for i in range(count):
         opened.seek(i)
-        yield (i + 1 if count > 1 else 0), _eight_bits(opened, path)
+        yield (i + 1 if count > 1 else 0), _eight_bits(opened, exif, path)
   except ModelError:
     raise
   # Pillow raises OSError, SyntaxError, ValueError, struct.error and others, by format.
   except Exception as error:
+    is_none = isinstance(error, UnidentifiedImageError)
+    reason = "it begins as none does" if is_none else error
     raise ModelError(
-      f"{path} cannot be decoded ({error}): it is cut short, damaged or no image. Mend or"
+      f"{path} cannot be decoded ({reason}): it is cut short, damaged or no image. Mend or"
       " remove it."
     ) from error
 
 
-def _eight_bits(frame: PIL.Image.Image, path: str) -> PIL.Image.Image:
-  """A frame as training reads images: upright, the upper 8 of 16 bits, no alpha."""
-  from PIL import Image, ImageOps
+def _opened(file: IO[bytes]) -> tuple[ImageFile.ImageFile, bytes]:
+  """An image and its Exif data; its still, where a PNG's animation makes no sense."""
+  from PIL import Image
 
-  turned = ImageOps.exif_transpose(frame)
+  kept, exif = without_metadata(file, ANIMATED)
+  try:
+    return Image.open(kept, formats=_FORMATS), exif
+  except Exception:
+    file.seek(0)
+    kept, exif = without_metadata(file, STILL)
+    return Image.open(kept, formats=_FORMATS), exif
+
+
+def _eight_bits(frame: ImageFile.ImageFile, exif: bytes, path: str) -> Image.Image:
+  """A frame as training reads images: upright, the upper 8 of 16 bits, no alpha."""
+  from PIL import Image
+
+  turned = upright(frame, exif).copy()  # the next frame may need what is changed here
   # PNGs of 16-bit grey are "I" to Pillow before 10.4.
   if turned.mode.startswith("I;16") or (turned.mode, frame.format) == ("I", "PNG"):
     return Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
@@ -815,7 +927,161 @@ def _eight_bits(frame: PIL.Image.Image, path: str) -> PIL.Image.Image:
   return turned.convert("L" if turned.mode in ("1", "L") else "RGB")
 
 
-def _video(path: str) -> Iterator[tuple[int, PIL.Image.Image]]:
+# ---- Image files without their metadata, as training reads them: the functions of
+# tfdam/data/metadata.py, which tests hold to the same source.
+
+# Of what PNG and JPEG files say beside their pixels, and of the pixels themselves: 8192 x
+# 8192 with four channels of 16 bits take half of it. Larger files are broken or hostile.
+_MAX_BYTES = 1 << 30
+# Exif of a JPEG is never longer, and the orientation stands near its start.
+_MAX_EXIF = 1 << 16
+_ORIENTATION = 0x0112  # its tag
+# What brings upright what is stored in each orientation: names of Pillow's.
+_TURNS = {
+  2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
+  6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
+}  # fmt: skip
+_PNG = b"\x89PNG\r\n\x1a\n"
+# Chunks that make the pixels; tRNS and the last three are of animations alone.
+STILL = (b"IHDR", b"PLTE", b"IDAT")
+ANIMATED = (*STILL, b"tRNS", b"acTL", b"fcTL", b"fdAT")
+# JPEG segments that libjpeg takes to know the colours: what they begin with, their size.
+_COLOURS = {0xE0: (b"JFIF\0", 14), 0xEE: (b"Adobe", 12)}
+
+
+def without_metadata(
+  file: IO[bytes], chunks: tuple[bytes, ...] = STILL, header: bool = False
+) -> tuple[IO[bytes], bytes]:
+  """A file that has the same pixels and nothing else, and the Exif data that it had.
+
+  Args:
+    file: at its start. A PNG or JPEG; others are returned as they are.
+    chunks: of a PNG, which are kept.
+    header: whether what stands before the pixels is enough.
+
+  Raises:
+    SyntaxError, OSError: it is damaged in a place where that can be told.
+  """
+  start = file.read(len(_PNG))
+  if start == _PNG:
+    return _png(file, chunks, header)
+  file.seek(2)
+  if start.startswith(b"\xff\xd8"):
+    return _jpeg(file, header)
+  file.seek(0)
+  return file, b""
+
+
+def _png(
+  file: IO[bytes], chunks: tuple[bytes, ...], header: bool
+) -> tuple[IO[bytes], bytes]:
+  kept, exif, has_pixels = io.BytesIO(), b"", False
+  kept.write(_PNG)
+  end = file.seek(0, os.SEEK_END)
+  position = len(_PNG)
+  while position + 8 <= end:
+    file.seek(position)
+    head = file.read(8)
+    length, name = struct.unpack(">I4s", head)
+    position += 12 + length
+    if not name.isalpha() or name == b"IEND":
+      break
+    if name == b"eXIf" and not exif and not has_pixels:
+      exif = file.read(min(length, _MAX_EXIF))
+    if name not in chunks:
+      continue
+    has_pixels = has_pixels or name == b"IDAT"
+    if has_pixels and header:
+      kept.write(head)
+      break
+    if position > end or kept.tell() + length > _MAX_BYTES:
+      raise OSError(f"chunk {name.decode()} claims {length} bytes, more than there are")
+    body = file.read(length + 4)
+    if zlib.crc32(name + body[:-4]) == int.from_bytes(body[-4:], "big"):
+      kept.write(head + body)
+    elif name[:1].isupper():  # others are dropped, as libpng does
+      raise SyntaxError(f"the checksum of chunk {name.decode()} is wrong")
+  if not has_pixels:
+    raise SyntaxError("it has no pixels")
+  if not header:
+    kept.write(b"\0\0\0\0IEND\xaeB`\x82")
+  kept.seek(0)
+  return kept, exif
+
+
+def _jpeg(file: IO[bytes], header: bool) -> tuple[IO[bytes], bytes]:
+  kept, exif = io.BytesIO(), b""
+  kept.write(b"\xff\xd8")
+  while True:
+    head = file.read(4)
+    while head[:2] == b"\xff\xff":  # fill bytes
+      head = head[1:] + file.read(1)
+    code, length = (head[1], int.from_bytes(head[2:], "big")) if len(head) == 4 else (0, 0)
+    # The pixels begin, or what comes is no segment, which libjpeg may know to skip.
+    if head[:1] != b"\xff" or code < 0xC0 or 0xD0 <= code <= 0xDA or length < 2:
+      break
+    body = file.read(length - 2)
+    if code == 0xE1 and body.startswith(b"Exif\0\0") and not exif:
+      exif = body
+    if 0xE0 <= code <= 0xEF or code == 0xFE:
+      beginning, size = _COLOURS.get(code, (b"", _MAX_BYTES))
+      if not body.startswith(beginning) or len(body) < size:
+        continue
+    kept.write(head + body)
+  position = file.tell()
+  if kept.tell() + file.seek(0, os.SEEK_END) - position > _MAX_BYTES:
+    raise OSError(f"it is larger than {_MAX_BYTES:,} bytes")
+  file.seek(position)
+  kept.write(head + file.read(4096 if header else -1))
+  kept.seek(0)
+  return kept, exif
+
+
+def upright(image: ImageFile.ImageFile, exif: bytes) -> Image.Image:
+  """An opened image, turned by its orientation.
+
+  Args:
+    image: of a file that `without_metadata` returned.
+    exif: what came with the file.
+  """
+  from PIL import Image
+
+  # Pillow turns TIFF files itself, and would by XMP.
+  for key in ("xmp", "XML:com.adobe.xmp"):
+    image.info.pop(key, None)
+  turn = _TURNS.get(orientation(image, exif))
+  if image.format == "TIFF" or not turn:
+    return image
+  return image.transpose(getattr(Image.Transpose, turn))
+
+
+def orientation(image: ImageFile.ImageFile, exif: bytes) -> int:
+  """The orientation of an opened image, 1 to 8; 1, as stored, where none makes sense."""
+  if image.format == "TIFF":
+    found = image.tag_v2.get(_ORIENTATION, 1)  # type: ignore[attr-defined]
+    return found if found in _TURNS else 1
+  return _of_exif(exif or image.info.get("exif", b""))  # the latter: WebP
+
+
+def _of_exif(exif: bytes) -> int:
+  tiff = exif[6:] if exif.startswith(b"Exif\0\0") else exif
+  order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+  if not order:
+    return 1
+  try:
+    (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+    (count,) = struct.unpack_from(f"{order}H", tiff, start)
+    for entry in range(start + 2, start + 2 + 12 * count, 12):
+      tag, *kind, value = struct.unpack_from(f"{order}HHIH", tiff, entry)
+      if tag == _ORIENTATION:
+        # One unsigned number of 16 bits.
+        return value if kind == [3, 1] and 1 <= value <= 8 else 1
+  except struct.error:  # the data end here
+    pass
+  return 1
+
+
+def _video(path: str) -> Iterator[tuple[int, Image.Image]]:
   """Yields (1, frame), (2, frame), ... of a video, decoded by ffmpeg at a constant rate."""
   from PIL import Image
 
@@ -862,9 +1128,7 @@ def _read_ppm(stream: IO[bytes]) -> np.ndarray | None:
   return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
 
 
-def _fitted(
-  picture: PIL.Image.Image, size: tuple[int | None, int | None]
-) -> PIL.Image.Image:
+def _fitted(picture: Image.Image, size: tuple[int | None, int | None]) -> Image.Image:
   """The picture at the model's size, height and width, if that is another."""
   from PIL import Image
 
@@ -878,7 +1142,7 @@ def _fitted(
 def _write(
   out: str,
   stem: str,
-  picture: PIL.Image.Image,
+  picture: Image.Image,
   labels: np.ndarray,
   segmenter: Segmenter,
   alpha: float,
@@ -899,8 +1163,8 @@ def _write(
 
 
 def _overlay(
-  picture: PIL.Image.Image, ids: np.ndarray, segmenter: Segmenter, alpha: float
-) -> PIL.Image.Image:
+  picture: Image.Image, ids: np.ndarray, segmenter: Segmenter, alpha: float
+) -> Image.Image:
   """The colours of classes over the image, above a legend of those that occur in it."""
   from PIL import Image
 
@@ -909,14 +1173,15 @@ def _overlay(
   blended = Image.blend(picture, Image.fromarray(palette[ids]), alpha)
   counts = np.bincount(ids.ravel(), minlength=256)[: len(segmenter.classes)]
   by_share = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
-  legend = _legend([(segmenter.classes[i], palette[i]) for i in by_share], picture.width)
+  names = [_printable(name) for name in segmenter.classes]
+  legend = _legend([(names[i], palette[i]) for i in by_share], picture.width)
   whole = Image.new("RGB", (picture.width, picture.height + legend.height))
   whole.paste(blended, (0, 0))
   whole.paste(legend, (0, picture.height))
   return whole
 
 
-def _legend(entries: Sequence[tuple[str, np.ndarray]], width: int) -> PIL.Image.Image:
+def _legend(entries: Sequence[tuple[str, np.ndarray]], width: int) -> Image.Image:
   """A strip with a square and a name for each class, in as many rows as that takes."""
   from PIL import Image, ImageDraw, ImageFont
 

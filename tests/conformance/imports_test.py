@@ -69,7 +69,8 @@ _WITHOUT_TENSORFLOW = tuple(
     "data/__init__",
     "data/examples", "data/downloads", "data/subsets", "data/mnist", "data/usps",
     "data/svhn", "data/npz", "data/folder", "data/scenes", "data/labels", "data/bad_images",
-    "data/image_files", "data/scene_files", "data/scene_spec", "data/scene_folder",
+    "data/image_files", "data/metadata", "data/scene_files", "data/scene_spec",
+    "data/scene_folder",
     "data/gta5", "data/synthia", "data/cityscapes", "data/camvid", "data/carla",
     *(f"data/streets/{name}" for name in (
       "__init__", "canvas", "car_shapes", "dice", "furniture", "ground", "houses", "paints",

@@ -7,16 +7,19 @@ import concurrent.futures
 import contextlib
 import ctypes
 import dataclasses
+import errno
 import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 
 import numpy as np
 import onnx
 import onnxruntime as ort
+import PIL
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
@@ -402,6 +405,18 @@ def test_a_golden_pair_of_another_form_is_refused(run, pair, said):
   assert said in refused(run)
 
 
+def test_a_label_without_a_class_is_refused(tmp_path, capsys):
+  """Of classes and colours that were cut alike."""
+  toy = Toy(task="classification", channels=1)
+  run = toy.write(tmp_path / "run")
+  manifest = toy.manifest()
+  manifest["model"].update(classes=["sky"], palette=[[0, 0, 0]])
+  write_manifest(run, manifest)
+  save(tmp_path / "dark.png", np.zeros((8, 12, 3), np.uint8))
+  assert label(run, tmp_path / "dark.png", tmp_path / "out") == 2
+  assert "gives the label 1, and export.json has 1 classes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", [
   "", "{", "[]", '"text"', "{}", '{"format": 1, "onnx": {"float32": {}}}'
 ])  # fmt: skip
@@ -410,6 +425,28 @@ def test_a_damaged_manifest_is_refused(run, content):
   message = refused(run)
   assert "export.json" in message
   assert "is damaged or no manifest" in message
+
+
+@pytest.mark.parametrize("content", [
+  b"[" * 100_000, b'{"format": 1, "onnx": ' + b"[" * 100_000, b"\xff{}", b"\0" * 100,
+  b" " * (1 << 25), b'{"format": 1' + b"0" * 5000 + b"}", b'{"format": true}',
+  b'\xef\xbb\xbf{"format": 1}',
+])  # fmt: skip
+def test_a_manifest_of_odd_bytes_is_damaged_in_one_line(run, content):
+  (run / "export" / "export.json").write_bytes(content)
+  message = refused(run)
+  assert "is damaged or no manifest" in message
+  assert len(message) < 1000
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+@pytest.mark.parametrize("file", ["export.json", "onnx/model.onnx", "onnx/golden.npz"])
+def test_a_folder_or_a_pipe_in_the_place_of_a_file_is_refused(run, file, make):
+  path = run / "export" / file
+  path.unlink()
+  make(path)
+  message = refused(run)
+  assert f"{path} is a folder, a pipe" in message
 
 
 @pytest.mark.parametrize("change", [
@@ -444,7 +481,12 @@ def test_no_damage_to_a_manifest_is_a_traceback(run):
   starts = []
   for node, key in list(places(manifest)):
     kept = node[key]
-    for damage in (None, [], {}, "?", -1, 1.5, True, [None], {"a": None}):
+    for damage in (
+      None, [], {}, "?", -1, 1.5, True, [None], {"a": None}, "\0", "\ud800", "\n",
+      10**400, float("nan"), "x" * 5000, ["segmentation"], "classification", "nchw",
+    ):  # fmt: skip
+      if damage == kept:
+        continue
       node[key] = damage
       (run / "export" / "export.json").write_text(json.dumps(manifest))
       with contextlib.suppress(client_onnx.ModelError):
@@ -458,7 +500,9 @@ def test_no_damage_to_a_manifest_is_a_traceback(run):
     (key, damage)
     for key, damage in starts
     if not (
-      key in free or (damage == "?" and key in texts) or (damage is True and key in numbers)
+      key in free
+      or (isinstance(damage, str) and key in texts)
+      or (damage is True and key in numbers)
     )
   ] == []
 
@@ -675,7 +719,7 @@ def test_the_command_prints_the_class_of_each_image(tmp_path, capsys):
   assert not (tmp_path / "out").exists()
   os.rename(folder / "light.png", os.fsencode(folder) + b"/l\xfcght.png")
   assert label(run, folder, tmp_path / "out") == 0
-  assert "l\N{REPLACEMENT CHARACTER}ght: sky (0)" in capsys.readouterr().out
+  assert "l\\xfcght: sky (0)" in capsys.readouterr().out
 
 
 def test_frames_and_pictures_of_one_name_overwrite_nothing(run, tmp_path):
@@ -831,6 +875,107 @@ def test_progress_shows_on_a_terminal_after_five_seconds(monkeypatch, capsys):
   assert shown.split("\r")[1:] == ["3 images, 0.5 a second ", "5 images, 0.7 a second \n"]
 
 
+# ---- Names, streams and special files.
+
+
+def started(*arguments, **options):
+  """Runs the command in a process of its own."""
+  options = {"capture_output": True, "timeout": 120, **options}
+  return subprocess.run([sys.executable, client_onnx.__file__, *arguments], **options)
+
+
+@pytest.mark.parametrize("make", [
+  os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path),
+  lambda path: socket.socket(socket.AF_UNIX).bind(str(path)),
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["b.png", "b.mp4"])
+def test_what_is_no_file_is_refused_before_any_picture_is_labelled(
+  run, tmp_path, monkeypatch, capsys, make, name
+):
+  (tmp_path / "in").mkdir()
+  monkeypatch.chdir(tmp_path / "in")  # a socket's path may not be long
+  save(tmp_path / "in" / "a.png", Toy().images()[0])
+  make(name)
+  assert label(run, tmp_path / "in", tmp_path / "out") == 2
+  assert f"{tmp_path / 'in' / name} is a folder, a pipe" in capsys.readouterr().err
+  assert not (tmp_path / "out").exists()
+  if make is not os.mkdir:
+    assert label(run, tmp_path / "in" / name, tmp_path / "out") == 2
+    assert f"{name} is a folder, a pipe" in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_listed_is_named(run, tmp_path, monkeypatch, capsys):
+  """Root may list every folder."""
+
+  def listdir(path):
+    raise PermissionError(errno.EACCES, "Permission denied", path)
+
+  monkeypatch.setattr(client_onnx.os, "listdir", listdir)
+  assert label(run, tmp_path, tmp_path / "out") == 2
+  assert f"Error: {tmp_path} cannot be read: Permission denied" in capsys.readouterr().err
+
+
+def test_a_name_is_one_line_on_any_terminal(tmp_path):
+  """Class and file names that are not ASCII, no UTF-8, or of two lines."""
+  toy = Toy(task="classification", channels=1)
+  run = toy.write(tmp_path / "run")
+  manifest = toy.manifest()
+  manifest["model"].update(name="st\xe4dte\ud800", classes=["stra\xdfe\n", "\ud800", "[b]"])
+  write_manifest(run, manifest)
+  os.mkdir(tmp_path / "in")
+  save(tmp_path / "in" / "a.png", np.zeros((8, 12, 3), np.uint8))
+  os.rename(tmp_path / "in" / "a.png", os.fsencode(tmp_path / "in") + b"/\xfc\n[b].png")
+  flags = f"--model={run}", f"--image={tmp_path / 'in'}", "--provider=cpu"
+  for encoding, city in (
+    ("ascii", b"st\\xe4dte\\ud800"),
+    ("utf-8", b"st\xc3\xa4dte\\ud800"),
+  ):
+    done = started(*flags, env={**os.environ, "PYTHONIOENCODING": encoding})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"\\xfc\\n[b]: \\ud800 (1)\n1 image by " + city)
+
+
+def test_class_names_of_any_kind_are_drawn(tmp_path):
+  run = Toy().write(tmp_path / "run")
+  manifest = Toy().manifest()
+  manifest["model"]["classes"] = ["\ud800", "two\nlines", "\0"]
+  write_manifest(run, manifest)
+  save(tmp_path / "a.png", Toy().images()[0])
+  assert label(run, tmp_path / "a.png", tmp_path / "out") == 0
+
+
+def test_a_reader_that_goes_ends_the_command_in_silence(tmp_path):
+  run = Toy(task="classification").write(tmp_path / "run")
+  save(tmp_path / "a.png", Toy().images()[0])
+  reading, writing = os.pipe()
+  os.close(reading)
+  done = started(
+    f"--model={run}", f"--image={tmp_path / 'a.png'}", "--provider=cpu",
+    stdout=writing, stderr=subprocess.PIPE, capture_output=False,
+  )  # fmt: skip
+  os.close(writing)
+  assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+def test_a_full_disk_behind_standard_output_is_one_line(tmp_path):
+  run = Toy(task="classification").write(tmp_path / "run")
+  save(tmp_path / "a.png", Toy().images()[0])
+  with open("/dev/full", "w") as full:
+    done = started(
+      f"--model={run}", f"--image={tmp_path / 'a.png'}", "--provider=cpu",
+      stdout=full, stderr=subprocess.PIPE, capture_output=False, text=True,
+    )  # fmt: skip
+  assert done.returncode == 2
+  assert done.stderr == "Error: [Errno 28] No space left on device\n"
+
+
+def test_a_home_folder_that_is_not_there_is_told(run, tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(client_onnx.os.path, "expanduser", lambda path: path)
+  assert label(run, "~/a.png", tmp_path / "out") == 2
+  assert "Error: ~/a.png: there is no home folder" in capsys.readouterr().err
+
+
 # ---- What it needs.
 
 
@@ -860,6 +1005,30 @@ def test_it_imports_the_standard_library_numpy_and_onnxruntime_alone():
     imported[node in at_the_top] |= found - set(sys.stdlib_module_names)
   assert imported[True] - {"__future__"} == {"numpy", "onnxruntime"}
   assert imported[False] == {"PIL"}
+
+
+@pytest.mark.parametrize(("module", "version", "said"), [
+  (PIL, "9.5.0", "pillow is 9.5.0; the command line needs 10.1 or newer. pip install"),
+  (PIL, "10.0.1", "pillow is 10.0.1;"), (np, "1.23.5", "numpy is 1.23.5;"),
+  (ort, "1.15.1", "onnxruntime is 1.15.1; the command line needs 1.16 or newer"),
+])  # fmt: skip
+def test_an_old_package_is_told_at_the_start(
+  run, monkeypatch, capsys, module, version, said
+):
+  monkeypatch.setattr(module, "__version__", version)
+  assert label(run, "nothing.png", "out") == 2
+  assert f"Error: {said}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["numpy", "onnxruntime"])
+def test_a_package_that_cannot_be_imported_is_told_in_one_line(tmp_path, module):
+  (tmp_path / f"{module}.py").write_text("raise AttributeError('_ARRAY_API not\\nfound')")
+  done = started(
+    "--model=run", "--image=in", env={**os.environ, "PYTHONPATH": str(tmp_path)}, text=True
+  )
+  assert done.returncode == 2
+  assert done.stderr.startswith("Error: _ARRAY_API not. client_onnx.py needs numpy and onn")
+  assert done.stderr.count("\n") == 1
 
 
 def test_copied_alone_it_labels_an_image_from_where_the_user_stands(run, tmp_path):
