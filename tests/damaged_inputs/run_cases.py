@@ -1,0 +1,244 @@
+"""Damaged run folders: what a run writes and reads back, by every command that does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from tests.damaged_inputs import cases, config_cases, materials, places, server
+
+_RUN = "run"
+
+
+def all_cases(made: materials.Materials) -> Iterator[cases.Case]:
+  yield from _evaluated(made)
+  yield from _resumed(made)
+  yield from _exported(made)
+  yield from _scenes(made)
+  yield from _started_from(made)
+  yield from _places(made)
+
+
+def evaluation(folder: pathlib.Path, outcome: server.Outcome) -> Any:
+  """The scores that tfdam.evaluate writes."""
+  return json.loads((folder / _RUN / "evaluation.json").read_text())["stages"]
+
+
+def results(folder: pathlib.Path, outcome: server.Outcome) -> Any:
+  """The scores that a run ends with."""
+  return json.loads((folder / _RUN / "results.json").read_text())["stages"]
+
+
+def manifest(folder: pathlib.Path, outcome: server.Outcome) -> Any:
+  """Which network was exported."""
+  found = json.loads((folder / _RUN / "export" / "export.json").read_text())
+  return {key: found[key] for key in ("model", "input", "outputs")}
+
+
+def _evaluate(made: materials.Materials, run: str, **changes) -> cases.Subject:
+  return cases.Subject(
+    f"evaluate-{run}", "tfdam.evaluate", ("--workdir={case}/run",),
+    inputs={_RUN: made.runs / run}, writes=("run/evaluation.json",), result=evaluation,
+    slow=True, **changes,
+  )  # fmt: skip
+
+
+def _evaluated(made: materials.Materials) -> Iterator[cases.Case]:
+  subject = _evaluate(made, "digits")
+  run = made.runs / "digits"
+  yield from cases.of_file(subject, "run/config.json", seeds=1)
+  yield from cases.of_json(subject, "run/config.json", _json(run / "config.json"), values=1)
+  yield from cases.of_file(subject, "run/run.json", needed=False, seeds=1)
+  yield from cases.of_json(subject, "run/run.json", _json(run / "run.json"), values=1)
+  for file in _checkpoint(run, "adapted"):
+    yield from cases.of_file(subject, f"run/{file}", needed=False, seeds=1)
+    if file.endswith(".json"):
+      yield from cases.of_json(subject, f"run/{file}", _json(run / file), values=3)
+  for folder in ("run", "run/checkpoints", "run/checkpoints/adapted",
+                 str(pathlib.Path("run", _checkpoint(run,
+                 "adapted")[0]).parent)):  # fmt: skip
+    yield from cases.of_folder(subject, folder)
+  yield from _odd_steps(subject)
+  for name, odd in places.NAMES.items():
+    yield subject.case(
+      f"name/{name}", cases.renamed(_RUN, odd), arguments=(f"--workdir={{case}}/{odd}",),
+      writes=(f"{odd}/evaluation.json",), result=cases.nothing,
+    )  # fmt: skip
+
+
+def _odd_steps(subject: cases.Subject) -> Iterator[cases.Case]:
+  """Folders among the checkpoints that are named otherwise than steps."""
+  for name in ("7", "99999999", "٣", "²", "-1", "00000002.partial", "9" * 100, "notes"):
+    for kind in ("directory", "empty", "fifo", "link_to_itself"):
+      replace = places.REPLACEMENTS[kind]
+      damage = cases.put(f"run/checkpoints/adapted/{name}", replace)
+      yield subject.case(f"steps/{name}/{kind}", damage)
+
+
+def _resumed(made: materials.Materials) -> Iterator[cases.Case]:
+  """A run that was ended two steps before its end, started again."""
+  subject = config_cases.training(
+    made, "resume", inputs={_RUN: made.runs / "digits_begun"}, writes=("run/",),
+    result=results,
+  )  # fmt: skip
+  run = made.runs / "digits_begun"
+  for file in ("config.json", "run.json", "results.json", "metrics.jsonl", "gaussian.json"):
+    if not (run / file).exists():
+      continue
+    expected_to_be_there = file == "config.json"
+    yield from cases.of_file(
+      subject, f"run/{file}", needed=False, seeds=1, kinds=("cut", "flip_many", "zero")
+    )
+    if file.endswith(".json") and not expected_to_be_there:
+      yield from cases.of_json(subject, f"run/{file}", _json(run / file), values=1)
+  yield from cases.of_json(subject, "run/config.json", _json(run / "config.json"), values=1)
+  yield from _lines(subject, "run/metrics.jsonl")
+  for file in (
+    *_checkpoint(run, "adapted"),
+    *_checkpoint(run, "source_only"),
+    *_checkpoint(run, "gaussian"),
+  ):
+    yield from cases.of_file(
+      subject, f"run/{file}", needed=False, seeds=1, kinds=("cut", "flip")
+    )
+  info = next(f for f in _checkpoint(run, "adapted") if f.endswith(".json"))
+  yield from cases.of_json(subject, f"run/{info}", _json(run / info), values=2)
+  for file in materials.paths_of(made.runs, "digits_begun", "summaries/*/*")[:2]:
+    yield from cases.of_file(
+      subject, f"run/{file}", needed=False, seeds=1, kinds=("cut", "flip", "insert")
+    )
+  for folder in ("run", "run/summaries", "run/checkpoints", "run/checkpoints/adapted"):
+    yield from cases.of_folder(subject, folder)
+  for place in (
+    "run/.lock",
+    "run/pictures",
+    "run/results.json.partial",
+    "run/run.json.partial",
+  ):
+    for kind in ("directory", "fifo", "unix_socket", "link_to_itself", "link_to_nothing"):
+      yield subject.case(
+        f"{place.replace('/', ':')}/{kind}", cases.put(place, places.REPLACEMENTS[kind])
+      )
+
+
+def _lines(subject: cases.Subject, place: str) -> Iterator[cases.Case]:
+  """Lines of metrics that are none."""
+  lines = {
+    "number": b"7\n", "list": b"[]\n", "null": b"null\n", "text": b'"text"\n',
+    "empty": b"\n",
+    "object": b"{}\n", "no_step": b'{"stage": "adapted", "phase": "adapt"}\n',
+    "cut": b'{"stage": ',
+    "step_is_text": b'{"stage": "adapted", "phase": "adapt", "step": "2"}\n',
+    "step_is_null": b'{"stage": "adapted", "phase": "adapt", "step": null}\n',
+    "stage_is_list": b'{"stage": [], "phase": {}, "step": 2}\n',
+    "bad_byte": b'{"a": "\xff"}\n',
+    "deep": b"[" * 100_000 + b"\n", "nul": bytes(512) + b"\n",
+    "long": b"9" * 1_000_000 + b"\n",
+  }  # fmt: skip
+  for name, line in lines.items():
+    damage = cases.rewritten(place, lambda content, _, line=line: line + content + line)
+    yield subject.case(f"{place.replace('/', ':')}/line/{name}", damage)
+
+
+def _exported(made: materials.Materials) -> Iterator[cases.Case]:
+  subject = cases.Subject(
+    "export", "export.run", ("--workdir={case}/run", "--formats=onnx", "--metric_images=4"),
+    inputs={_RUN: made.runs / "digits"}, writes=("run/export",), result=manifest, slow=True,
+  )  # fmt: skip
+  run = made.runs / "digits"
+  some = ("cut", "flip")
+  yield from cases.of_file(subject, "run/results.json", seeds=1, kinds=some)
+  yield from cases.of_json(subject, "run/results.json", _some_results(run), values=1)
+  yield from cases.of_file(subject, "run/config.json", seeds=1, kinds=some)
+  for file in _checkpoint(run, "adapted"):
+    yield from cases.of_file(subject, f"run/{file}", needed=False, seeds=1, kinds=some)
+  for file in ("export.json", "onnx/model.onnx", "onnx/golden.npz", ".lock"):
+    if (run / "export" / file).exists():
+      yield from cases.of_file(
+        subject, f"run/export/{file}", needed=False, seeds=1, kinds=("cut",)
+      )
+  yield from cases.of_json(
+    subject, "run/export/export.json", _json(run / "export" / "export.json"), values=1
+  )
+  for folder in ("run/export", "run/export/onnx"):
+    yield from cases.of_folder(subject, folder)
+
+
+def _some_results(run: pathlib.Path) -> Any:
+  """The results without most of their scores, which are many and alike."""
+  found = _json(run / "results.json")
+  for scores in found["stages"].values():
+    for split in list(scores):
+      scores[split] = {"accuracy": scores[split].get("accuracy", 0.0)}
+  return found
+
+
+def _scenes(made: materials.Materials) -> Iterator[cases.Case]:
+  """Images and labels of scenes, decoded while a network is scored on them."""
+  subject = _evaluate(made, "scenes", environment={"TFDAM_DATA": "{case}/data"})
+  subject = dataclasses.replace(
+    subject, inputs={**subject.inputs, "data/own": made.data / "own"}
+  )
+  for pattern in ("images/val/*/*", "labels/val/*/*"):
+    file = materials.paths_of(made.data, "own", pattern)[0]
+    yield from cases.of_file(subject, f"data/own/{file}", needed=False, seeds=1)
+
+
+def _started_from(made: materials.Materials) -> Iterator[cases.Case]:
+  """A run that starts from the network of another one."""
+  subject = config_cases.training(
+    made, "init", inputs={"from": made.runs / "digits"}, result=results
+  )
+  flags = (
+    "--config.source.init_checkpoint={case}/from",
+    "--config.source.steps=0",
+    "--config.adapt.steps=0",
+  )
+  subject = dataclasses.replace(subject, arguments=(*subject.arguments, *flags))
+  for file in _checkpoint(made.runs / "digits", "source_only"):
+    yield from cases.of_file(
+      subject, f"from/{file}", needed=False, seeds=1, kinds=("cut", "flip")
+    )
+  for kind in places.FOLDERS:
+    yield subject.case(f"from/{kind}", cases.put("from", places.FOLDERS[kind]))
+
+
+def _places(made: materials.Materials) -> Iterator[cases.Case]:
+  """Things in the place of a new run's folder."""
+  subject = config_cases.training(made, "workdir")
+  for kind in (
+    "empty",
+    "of_another_type",
+    "fifo",
+    "unix_socket",
+    "endless_device",
+    "link_to_itself",
+  ):
+    damage = cases.put("run", places.REPLACEMENTS[kind])
+    yield subject.case(f"in_its_place/{kind}", damage, cases.Expected.REFUSED)
+  for kind in ("unlistable", "unenterable", "unwritable", "with_special_files"):
+
+    def damage(folder: pathlib.Path, rng, kind=kind) -> None:
+      (folder / "run").mkdir()
+      places.FOLDERS[kind](folder / "run", rng)
+
+    yield subject.case(f"folder/{kind}", damage, cases.Expected.REFUSED)
+  names = {"too_long": "a" * 300, "too_deep": "a/" * 2500 + "b", **places.NAMES}
+  for name, odd in names.items():
+    workdir = f"--workdir={{case}}/{odd}"
+    yield subject.case(
+      f"name/{name}", cases.no_damage, arguments=(subject.arguments[0], workdir)
+    )
+
+
+def _checkpoint(run: pathlib.Path, stage: str) -> list[str]:
+  """The files of a stage's newest checkpoint, below the run."""
+  place = materials.newest(run, stage)
+  return [str(path.relative_to(run)) for path in sorted(place.iterdir())]
+
+
+def _json(path: pathlib.Path) -> Any:
+  return json.loads(path.read_text())
