@@ -138,3 +138,17 @@ def test_more_than_memory_holds_is_refused_before_a_file_is_decoded(images, monk
   larger = dataclasses.replace(OPTIONS, height=17)
   with pytest.raises(config_lib.UserError, match="6 images of .* at 17 x 16 take .*height"):
     folder.load(str(images), "train", True, larger)
+
+
+def test_folders_for_each_camera_are_told_from_class_folders(images, tmp_path):
+  with pytest.raises(config_lib.UserError, match="3 class folders.*cameras, say, put the"):
+    folder.load(str(images), "train", True, dataclasses.replace(OPTIONS, num_classes=2))
+  for name in ("1", "2", "10"):
+    path = images / "train" / name
+    (path / "front").mkdir()
+    for file in path.glob("*.*"):
+      file.rename(path / "front" / file.name)
+  told = r"in class folders have images \(2 in 1/front, 2 in 10/front, 2 in 2/front\): move"
+  for labels in (True, False):
+    with pytest.raises(config_lib.UserError, match=told):
+      folder.load(str(images), "train", labels, OPTIONS)

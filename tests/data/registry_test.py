@@ -209,3 +209,61 @@ def test_classes_of_other_names_are_refused():
     notes(("1", "2"), ("0", "1"))
   unlabelled = {"test": None, "transductive": None}
   assert data.check_class_names(None, unlabelled, options) == []
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+@pytest.mark.parametrize("name", ["scenes:own", "camvid"])
+def test_labels_that_ignore_every_pixel_are_told_before_training(tmp_path, name, split):
+  street_folders.write_own(tmp_path)
+  street_folders.write_camvid(tmp_path)
+  options = config_lib.Data(
+    source=name, target=name, classes="road", num_classes=0, channels=3
+  )
+  data.load_scored(options, str(tmp_path), seed=0)
+  folders = {
+    "scenes:own": f"own/labels/{'val' if split == 'test' else split}/**/*.png",
+    "camvid": f"camvid/{split}annot/*.png",
+  }
+  paths = [*tmp_path.glob(folders[name])]
+  for path in paths:
+    with Image.open(path) as label:
+      void = np.full(label.size[::-1], 255 if name == "scenes:own" else 11, np.uint8)
+    Image.fromarray(void).save(path)
+  said = f"All {len(paths)} labels of {name}/{split} ignore every pixel.*data.classes"
+  with pytest.raises(config_lib.UserError, match=said):
+    data.load_scored(options, str(tmp_path), seed=0)
+  # Without labels nothing is read of them; as a source, they are needed.
+  data.load_training("target", False, options, str(tmp_path), seed=0)
+  if split == "train":
+    with pytest.raises(config_lib.UserError, match=said):
+      data.load_training("source", True, options, str(tmp_path), seed=0)
+
+
+def test_the_first_label_that_counts_is_enough(tmp_path, monkeypatch):
+  street_folders.write_camvid(tmp_path)
+  options = config_lib.Data(target="camvid", classes="road", num_classes=0)
+  read, read_ids = [], data.camvid.image_files.read_ids
+  monkeypatch.setattr(
+    data.camvid.image_files, "read_ids", lambda path: read.append(path) or read_ids(path)
+  )
+  data.load_scored(options, str(tmp_path), seed=0)
+  assert len(read) == 2
+
+
+@pytest.mark.parametrize(
+  ("name", "files", "said"),
+  [
+    ("carla", "CameraRGB/{}/a.png", "or describe them with a dataset.yaml as scenes:NAME"),
+    ("folder:mine", "train/{}/a.png", "name one of them, folder:mine/front"),
+  ],
+)
+def test_a_folder_for_each_camera_around_a_set_is_told(tmp_path, name, files, said):
+  """front/CameraRGB/a.png in place of CameraRGB/a.png."""
+  folder = tmp_path / name.rpartition(":")[2]
+  for camera in ("left", "front"):
+    street_folders.save(
+      np.zeros((8, 8, 3), np.uint8), folder, camera, files.format("").replace("//", "/")
+    )
+  options = config_lib.Data(source=name, target=name)
+  with pytest.raises(config_lib.UserError, match=f"sub-folders front, left: .*{said}"):
+    data.check_files(options, str(tmp_path))

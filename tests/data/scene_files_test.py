@@ -149,3 +149,25 @@ def test_a_bar_is_shown_on_a_terminal_once_it_takes_long(monkeypatch, capsys):
   monkeypatch.setattr(scene_files, "_PATIENCE_SECONDS", 60.0)
   assert list(scene_files.with_patience(range(3), "checking here", 3)) == [0, 1, 2]
   assert not capsys.readouterr().err
+
+
+def test_images_in_a_folder_for_each_camera_are_told_with_what_reads_them(folder):
+  for camera in ("left", "front/day1"):
+    os.makedirs(f"{folder}/train/{camera}")
+  for i in range(4):
+    camera = "left" if i < 3 else "front/day1"
+    os.rename(f"{folder}/train/0001TP_00000{i}.png", f"{folder}/train/{camera}/{i}.png")
+  said = said_by(folder)
+  assert "has no train images" in said
+  assert "sub-folders have images (1 in front/day1, 3 in left)" in said
+  assert (
+    "dataset.yaml, as scenes:NAME (docs/data.md), with patterns such as train/**" in said
+  )
+
+
+def test_images_in_sub_folders_are_not_left_out_in_silence(folder):
+  assert not [note for note in load(folder).notes if "sub-folders" in note]
+  street_folders.save(np.zeros((48, 64, 3), np.uint8), folder, "train", "left", "a.png")
+  assert f"{folder}/train: images in its sub-folders are left out (1 in left)" in (
+    load(folder).notes
+  )

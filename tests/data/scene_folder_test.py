@@ -448,3 +448,10 @@ def test_the_log_says_why_a_split_is_not_scored(tmp_path, caplog, image, reason)
     """)  # fmt: skip
   assert not scene_folder.has_labels(str(tmp_path), "test")
   assert reason in caplog.text
+
+
+def test_images_deeper_than_the_glob_are_told_with_what_reads_them(tmp_path):
+  put(tmp_path, "train/left/a.png", "train/front/b.png", "train/front/c.png")
+  describe(tmp_path, 'images: "{split}/*.png"\nsplits: {train: train}')
+  said = said_by(tmp_path, labels=False)
+  assert "sub-folders have images (2 in train/front, 1 in train/left): '**/' in" in said

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,11 @@ from tfdam.data import (
   gta5,
   mnist,
   npz,
+  scene_files,
   scene_folder,
   scenes,
   streets,
+  sub_folders,
   subsets,
   svhn,
   synthia,
@@ -137,8 +139,9 @@ def check_class_names(
     raise config_lib.UserError(
       "The classes of source and target do not have the same names:"
       f" {_shown(ours)} in {options.source}, {_shown(theirs)} in"
-      f" {options.target}. Names sort into labels: rename the class folders of one of them,"
-      " or set --config.data.source or --config.data.target."
+      f" {options.target}. Names sort into labels: rename the class folders of one of them"
+      " (if they are no classes but cameras, say, put the images into the split itself), or"
+      " set --config.data.source or --config.data.target."
     )
   named, numbered = options.source, options.target
   if not ours:
@@ -175,6 +178,7 @@ def check_files(options: config_lib.Data, root: str, scoring_only: bool = False)
       missing[name] = (
         f"  {module.INFO.title}: expected in {folder_path}\n"
         + "".join(f"    {files}\n" for files in dict.fromkeys(every))
+        + _found_deeper(name, root, files_needed)
         + f"    from {module.INFO.where}"
       )
   if missing:
@@ -216,11 +220,15 @@ def load_training(
     seed: the run's; decides, with the role, which images stay.
 
   Raises:
-    config.UserError: the module's, a skew without labels or of a segmentation set, or a
-      limit above what there is.
+    config.UserError: the module's, a skew without labels or of a segmentation set, a limit
+      above what there is, or labels that ignore every pixel.
   """
   split = _training_split(role, labels, options, root, seed)
-  return scenes.at_size(split, options) if isinstance(split, scenes.Scenes) else split
+  if not isinstance(split, scenes.Scenes):
+    return split
+  split = scenes.at_size(split, options)
+  _check_any_counts(split, f"{getattr(options, role)}/train", options)
+  return split
 
 
 def _training_split(
@@ -258,6 +266,9 @@ def load_scored(
   Returns:
     {"test": the test split, whole; "transductive": the images of the training split to
     which the network adapts}.
+
+  Raises:
+    config.UserError: the module's, or labels that ignore every pixel.
   """
   module, folder_path = locate(options.target, root)
   scored: dict[str, scenes.Split | None] = {"test": None, "transductive": None}
@@ -276,8 +287,30 @@ def load_scored(
       labelled = scenes.at_size(labelled, options, labels_too=False)
       if isinstance(target, scenes.Scenes) and target.names == labelled.names:
         labelled = dataclasses.replace(labelled, read_image=target.read_image)
+      _check_any_counts(labelled, f"{options.target}/{split}", options)
     scored[name] = labelled
   return scored
+
+
+def _check_any_counts(split: scenes.Scenes, what: str, options: config_lib.Data) -> None:
+  """Raises config.UserError if no pixel of any label is of a class that counts.
+
+  Such a split can be neither trained on nor scored, which would be found after hours. Most
+  often one label is read.
+  """
+  read_label = split.read_label
+  if read_label is None:
+    return
+  count = ((read_label(i) != scenes.IGNORED).any() for i in range(len(split)))
+  if any(scene_files.with_patience(count, f"looking for labels of {what}", len(split))):
+    return
+  raise config_lib.UserError(
+    f"All {len(split):,} labels of {what} ignore every pixel: none has one of data.classes"
+    f" ({options.classes}). Are they placeholders, as those of Cityscapes' test set are, or"
+    " do they hold classes that are not named, or in 'ignored'? Set --config.data.classes to"
+    " classes that they show, mend the labels, or take their files away: a target needs"
+    " none."
+  )
 
 
 def _adapted_to(
@@ -316,6 +349,24 @@ def _check_can_skew(role: str, options: config_lib.Data, root: str) -> None:
       f"data.{role}_skew is '{skew}', but {name} in {folder_path} has no training labels:"
       f" which images are {skew} is not known. Set --config.data.{role}_skew=none."
     )
+
+
+def _found_deeper(name: str, root: str, files_needed: Iterable[str]) -> str:
+  """A line on sub-folders that have what a data set's folder lacks, one a camera, say."""
+  module, folder_path = locate(name, root)
+  found = [
+    inner
+    for inner in sub_folders.names(folder_path)
+    if all(_is_there(files, os.path.join(folder_path, inner)) for files in files_needed)
+  ]
+  if not found:
+    return ""
+  remedy = "move them up"
+  if module.INFO.own:
+    remedy = f"name one of them, {name}/{found[0]}"
+  elif module.INFO.task == "segmentation":
+    remedy += ", or describe them with a dataset.yaml as scenes:NAME (docs/data.md)"
+  return f"    found in its sub-folders {_shown(tuple(found))}: {remedy}\n"
 
 
 def _is_there(files: str, folder_path: str) -> bool:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from tfdam import config as config_lib
 from tfdam import memory
-from tfdam.data import bad_images, image_files, scene_files
+from tfdam.data import bad_images, image_files, scene_files, sub_folders
 from tfdam.data import examples as examples_lib
 
 INFO = examples_lib.Info(
@@ -78,7 +78,12 @@ def load(
   if labels and empty and split == "train":  # what is scored may lack a class
     raise config_lib.UserError(
       f"{base} has class folders without an image ({', '.join(empty[:5])}; expected"
-      f" {' '.join(_ENDINGS)}). Put some there, or take the folders away."
+      f" {' '.join(_ENDINGS)}).{_found_deeper(base)} Put some there, or take the folders"
+      " away."
+    )
+  if not files:
+    raise config_lib.UserError(
+      f"{base} holds no images; expected at least one.{_found_deeper(base)}"
     )
   shape = (options.height, options.width, options.channels)
   memory.check_fits(
@@ -98,6 +103,21 @@ def load(
     tuple(names),
   )
   return examples_lib.check(examples, base, options.num_classes)
+
+
+def _found_deeper(base: str) -> str:
+  """A sentence on images where they are not read."""
+  counts = {
+    name: count
+    for name, count in sub_folders.images(base, _ENDINGS).items()
+    if os.sep in name
+  }
+  if not counts:
+    return ""
+  return (
+    f" Folders in class folders have images ({sub_folders.listing(counts)}): move them into"
+    " the class folder or, without labels, into the split itself."
+  )
 
 
 def _check_classes(
@@ -125,7 +145,8 @@ def _check_classes(
   if labels and len(names) != options.num_classes:
     raise config_lib.UserError(
       f"{base} has {len(names)} class folders ({', '.join(names[:5])});"
-      f" data.num_classes is {options.num_classes}. Set --config.data.num_classes."
+      f" data.num_classes is {options.num_classes}. Set --config.data.num_classes; if they"
+      f" are no classes but cameras, say, put the images into {base} itself."
     )
 
 

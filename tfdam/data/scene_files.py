@@ -16,7 +16,7 @@ import rich.console
 import rich.progress
 
 from tfdam import config as config_lib
-from tfdam.data import examples, image_files, scenes
+from tfdam.data import examples, image_files, scenes, sub_folders
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 # Files of a split whose content goes into its checksum.
@@ -70,7 +70,8 @@ def load(
   """
   if not split.images:
     raise config_lib.UserError(
-      f"{split.folder} has no {split.name} images; expected {split.expected}. Put them"
+      f"{split.folder} has no {split.name} images; expected {split.expected}."
+      f"{_found_deeper(split)} Put them"
       f" there ({split.info.where}), or set --config.data.root (--data_root of evaluate and"
       " export) to the folder above it."
     )
@@ -81,6 +82,7 @@ def load(
       ),
       *notes,
     )
+  notes += _notes_on_sub_folders(split)
   if split.labels is not None:
     _check_labels_exist(split)
   resized = _check_headers(split, options.on_bad_image == "skip", shape_tolerance)
@@ -138,6 +140,36 @@ def last_part(paths: Sequence[str], divisor: int, title: str) -> tuple[list[str]
     " no held-out score"
   )
   return list(paths[-count:]) if paths else [], note
+
+
+def _found_deeper(split: Split) -> str:
+  """A sentence on images in sub-folders, and what reads them; nothing without any."""
+  own = split.info.own
+  inner = "" if own else split.info.files[split.name]
+  counts = sub_folders.images(os.path.join(split.folder, inner), IMAGE_ENDINGS)
+  if not counts:
+    return ""
+  found = f" Its sub-folders have images ({sub_folders.listing(counts)}): "
+  if own:
+    return (
+      f"{found}'**/' in 'images' is folders to any depth, {{folder}} in 'labels' the"
+      " image's."
+    )
+  return (
+    f"{found}describe them with a dataset.yaml, as scenes:NAME (docs/data.md), with"
+    f" patterns such as {inner}/**/*.png."
+  )
+
+
+def _notes_on_sub_folders(split: Split) -> tuple[str, ...]:
+  """What to say where a fixed layout leaves images out that lie below those it reads."""
+  if split.info.own:  # its patterns say what is an image
+    return ()
+  return tuple(
+    f"{folder}: images in its sub-folders are left out ({sub_folders.listing(counts)})"
+    for folder in sorted({os.path.dirname(path) for path in split.images})
+    if (counts := sub_folders.images(folder, IMAGE_ENDINGS))
+  )
 
 
 def _check_labels_exist(split: Split) -> None:
