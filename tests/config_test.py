@@ -111,7 +111,7 @@ AT_BOUND = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "kind", "low", "high"), numeric_fields())
+@pytest.mark.parametrize(("name", "kind", "low", "high"), list(numeric_fields()))
 def test_every_number_has_bounds_that_hold(name, kind, low, high):
   assert low is not None
   assert high is not None

@@ -307,8 +307,8 @@ def _check_any_counts(split: scenes.Scenes, what: str, options: config_lib.Data)
   raise config_lib.UserError(
     f"All {len(split):,} labels of {what} ignore every pixel: none has one of data.classes"
     f" ({options.classes}). Are they placeholders, as those of Cityscapes' test set are, or"
-    " do they hold classes that are not named, or in 'ignored'? Set --config.data.classes to"
-    " classes that they show, mend the labels, or take their files away: a target needs"
+    " do they hold classes that are not named, or in 'ignored'? Set --config.data.classes"
+    " to classes that they show, mend the labels, or take their files away: a target needs"
     " none."
   )
 
