@@ -52,6 +52,8 @@ _CHANNELS = {"red": 0, "green": 1, "blue": 2}
 _MAX_ID = 65535
 # Of the file: room for 10,000 ids with their names, and read in a few seconds.
 _MAX_BYTES = 1 << 18
+# Of a path, whose parts are looked for one by one.
+_MAX_TEXT = 512
 # Valid ones need two.
 _MAX_DEPTH = 8
 # Of a value in an error.
@@ -298,6 +300,10 @@ class _PlainLoader(yaml.SafeLoader):
     # Control characters, halves of characters, separators of lines.
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
       raise self._refused(event, f"has the text {text!a:.99}", "text on one line")
+    if len(text) > _MAX_TEXT:
+      raise self._refused(
+        event, f"has a text of {len(text):,} characters", f"at most {_MAX_TEXT:,}"
+      )
     if not event.implicit[0]:  # in quotes
       return text
     kind = self.resolve(yaml.ScalarNode, text, (True, False)).rpartition(":")[2]
