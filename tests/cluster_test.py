@@ -73,8 +73,8 @@ def test_what_is_wrong_with_tf_config_is_named(monkeypatch, text, said):
     "a:1.5", "a:x", "a:", "a", ":1", "", " :1", "a b:1", " a:1", "a:1 ", "a: 1", "a:1\n",
     "a\t:1", "a/b:1", "a@b:1", "a:1:2", "a..b:1", ".a:1", "-a:1", "1.2.3:1", "1.2.3.256:1",
     "5:1", "::1", "::1:2222", "[::1]", "[::1]:", "[]:1", "[a]:1", "[::1:1", "::1]:1",
-    "[[::1]]:1", "[1.2.3.4]:1", "\u0661.a:1", "a:\u0661", "b\u00fccher:1", "\ud800:1", "a\0:1", "*:1",
-    None, 1, 1.5, True, [], ["a:1"], {},
+    "[[::1]]:1", "[1.2.3.4]:1", "\u0661.a:1", "a:\u0661", "b\u00fccher:1", "\ud800:1",
+    "a\0:1", "*:1", None, 1, 1.5, True, [], ["a:1"], {},
   ],
 )  # fmt: skip
 def test_an_address_that_grpc_cannot_use_is_refused_in_a_line(monkeypatch, address):

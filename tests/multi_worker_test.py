@@ -72,6 +72,20 @@ def wait(process):
   return process.wait(timeout=_TIMEOUT_S)
 
 
+def free_addresses():
+  with contextlib.ExitStack() as held:
+    sockets = [held.enter_context(socket.socket()) for _ in range(2)]
+    for probe in sockets:
+      probe.bind(("127.0.0.1", 0))
+    return [f"127.0.0.1:{probe.getsockname()[1]}" for probe in sockets]
+
+
+def child_of(process):
+  """The process that trains, below the one that was started."""
+  with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
+    return int(file.read())
+
+
 @contextlib.contextmanager
 def two_workers(workdir, root, *flags, of_second=()):
   """Yields both processes; none of them outlives the test.
@@ -79,12 +93,7 @@ def two_workers(workdir, root, *flags, of_second=()):
   Args:
     of_second: flags that the second worker alone is given.
   """
-  with contextlib.ExitStack() as held:
-    sockets = [held.enter_context(socket.socket()) for _ in range(2)]
-    for probe in sockets:
-      probe.bind(("127.0.0.1", 0))
-    addresses = [f"127.0.0.1:{probe.getsockname()[1]}" for probe in sockets]
-  cluster = {"worker": addresses}
+  cluster = {"worker": free_addresses()}
   tasks = [{"type": "worker", "index": index} for index in range(2)]
   started = [
     start(workdir, root, {"cluster": cluster, "task": task}, *flags, *own)
@@ -216,3 +225,31 @@ def test_after_a_signal_to_one_worker_and_the_death_of_another_it_ends_the_same(
   assert_same_weights(unbroken[0], workdir)
   lines = [(path / "metrics.jsonl").read_text() for path in (unbroken[0], workdir)]
   assert lines[0] == lines[1]
+
+
+@pytest.mark.parametrize(("number", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_worker_that_waits_for_one_that_never_comes_leaves_on_a_signal(
+  root, tmp_path, number, status
+):
+  task = {"type": "worker", "index": 0}
+  cluster = {"worker": free_addresses()}
+  worker = start(tmp_path / "run", root, {"cluster": cluster, "task": task})
+  try:
+    while "waiting for" not in said(worker) and worker.poll() is None:
+      time.sleep(0.1)
+    time.sleep(1)  # now in C++, most likely; before it the end is the same
+    worker.send_signal(getattr(signal, number))
+    assert wait(worker) == status, said(worker)
+  finally:
+    worker.kill()
+  assert "Traceback" not in said(worker)
+
+
+def test_a_worker_leaves_on_a_signal_while_another_stands_still(root, tmp_path):
+  with two_workers(tmp_path / "run", root) as workers:
+    wait_for_lines(workers[0], tmp_path / "run", 1)
+    os.kill(child_of(workers[1]), signal.SIGSTOP)
+    for worker in workers:
+      worker.send_signal(signal.SIGTERM)
+    for worker in workers:
+      assert wait(worker) == 143, said(worker)

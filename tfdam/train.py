@@ -14,7 +14,7 @@ from ml_collections import config_flags
 
 from tfdam import addons, cluster, data, memory, runtime
 from tfdam import config as config_lib
-from tfdam.training import report, run_folder, signals
+from tfdam.training import report, run_folder, signals, supervisor
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config",
@@ -37,7 +37,9 @@ def main(argv: list[str]) -> None:
     logging.warning("%s", sentence)
   if config.adapt.spectral_norm:
     addons.check()
-  team = cluster.find(config.runtime)  # TF_CONFIG, if it counts
+  team = cluster.find(config.runtime)
+  if team:
+    supervisor.start(str(team))
   folder = run_folder.RunFolder(
     runtime.resolve_path(_WORKDIR.value or os.path.join("runs", config.name))
   )
@@ -62,6 +64,7 @@ def main(argv: list[str]) -> None:
   strategy = runtime.start(config.runtime, config.seed)
   domains = context.Domains(source, target, scored)
   with (
+    signals.exit_at_once(),
     workers.loss_explained(strategy, folder),
     workers.own_folder(strategy, folder) as own,
   ):
@@ -70,8 +73,7 @@ def main(argv: list[str]) -> None:
     own.claim(config, digests, notes, stages.devices(strategy))
     workers.check_shared(strategy, own)
     workers.check_same(strategy, own, config, digests)
-    with signals.exit_at_once():
-      results = run.execute()
+    results = run.execute()
   if not workers.is_chief(strategy):
     return
   notes = notes + report.last_step_note(results) + report.alarm_notes(results)

@@ -16,14 +16,15 @@ from absl import logging
 
 from tfdam import config as config_lib
 from tfdam.training import checkpoints as checkpoints_lib
-from tfdam.training import progress, records, signals, workers
+from tfdam.training import progress, records, signals, supervisor, workers
 
 _ADVICE = {
   "source_only": "Lower --config.source.learning_rate.",
   "adapted": "Lower --config.adapt.target_learning_rate and"
   " --config.adapt.discriminator_learning_rate, or raise --config.adapt.drift_weight.",
 }
-
+# A call that takes so many times as long as those before it computes no more: it waits.
+_SLOWER = 3.0
 
 Logits = Callable[[tf.Tensor], tf.Tensor]
 
@@ -116,6 +117,7 @@ def run(
         count = min(options.log_every, phase_end - done, to_checkpoint)
         if watch:
           count = min(count, options.watch_every - done % options.watch_every)
+        supervisor.allow(_SLOWER * clock.expected(count))
         means = {
           name: float(value)
           for name, value in many_steps(iterator, tf.constant(count)).items()
@@ -221,6 +223,10 @@ class _Clock:
 
   def state(self) -> dict[str, Any]:
     return {"steps": self._steps, "seconds": self._seconds}
+
+  def expected(self, count: int) -> float:
+    """Seconds that so many steps take; 0 before the first."""
+    return count * self._seconds / self._steps if self._steps else 0.0
 
   def rate(self) -> float:
     return self._steps / self._seconds if self._seconds else math.nan

@@ -30,11 +30,13 @@ from tfdam import cluster as cluster_lib
 from tfdam import config as config_lib
 from tfdam.data import pairs
 from tfdam.training import checkpoints as checkpoints_lib
-from tfdam.training import run_folder
+from tfdam.training import run_folder, supervisor
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)  # SIGTERM goes before
 # A network file system may remember for so long that a file was not there.
 _SECONDS_FOR_A_FILE = 60.0
+# Writing gigabytes to one takes its time, too.
+_SECONDS_TO_SAVE = 60.0
 
 
 class WorkerLost(config_lib.UserError):
@@ -140,7 +142,9 @@ class Checkpoints(checkpoints_lib.Checkpoints):
 
   def save(self, step: int, info: Mapping[str, Any]) -> None:
     """Writes one checkpoint; no worker goes on before the chief's is whole."""
+    supervisor.allow(_SECONDS_TO_SAVE)
     super().save(step, info)
+    supervisor.allow(0)
     barrier(self._strategy)
 
   def newest(self) -> str | None:
