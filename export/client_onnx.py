@@ -975,7 +975,8 @@ def without_metadata(
 def _png(
   file: IO[bytes], chunks: tuple[bytes, ...], header: bool
 ) -> tuple[IO[bytes], bytes]:
-  kept, exif, has_pixels = io.BytesIO(), b"", False
+  kept, has_pixels = io.BytesIO(), False
+  exif: bytes | None = None
   kept.write(_PNG)
   end = file.seek(0, os.SEEK_END)
   position = len(_PNG)
@@ -986,7 +987,7 @@ def _png(
     position += 12 + length
     if not name.isalpha() or name == b"IEND":
       break
-    if name == b"eXIf" and not exif and not has_pixels:
+    if name == b"eXIf" and exif is None and not has_pixels:
       exif = file.read(min(length, _MAX_EXIF))
     if name not in chunks:
       continue
@@ -1006,7 +1007,7 @@ def _png(
   if not header:
     kept.write(b"\0\0\0\0IEND\xaeB`\x82")
   kept.seek(0)
-  return kept, exif
+  return kept, exif or b""
 
 
 def _jpeg(file: IO[bytes], header: bool) -> tuple[IO[bytes], bytes]:
@@ -1060,7 +1061,7 @@ def orientation(image: ImageFile.ImageFile, exif: bytes) -> int:
   if image.format == "TIFF":
     found = image.tag_v2.get(_ORIENTATION, 1)  # type: ignore[attr-defined]
     return found if found in _TURNS else 1
-  return _of_exif(exif or image.info.get("exif", b""))  # the latter: WebP
+  return _of_exif(image.info.get("exif", b"") if image.format == "WEBP" else exif)
 
 
 def _of_exif(exif: bytes) -> int:

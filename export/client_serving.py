@@ -18,17 +18,23 @@ import argparse
 import base64
 import http.client
 import importlib.util
+import io
 import json
 import os
 import socket
+import struct
 import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+import zlib
 from collections.abc import Sequence
-from typing import Any, Union
+from typing import IO, TYPE_CHECKING, Any, Union
 
 import numpy as np
+
+if TYPE_CHECKING:
+  from PIL import ImageFile
 
 # What `predict` takes: images, uint8 [H, W, C] or [B, H, W, C]; or encoded JPEG or PNG
 # files, one or several.
@@ -430,14 +436,158 @@ def _write(labels: np.ndarray, path: str, out: str, stem: str) -> None:
   from PIL import Image
 
   ids = Image.fromarray(labels.astype(np.uint8))
-  with Image.open(path) as picture:
-    # Nearest neighbour: between two ids there is no third.
-    ids = ids.resize(picture.size, Image.Resampling.NEAREST)
+  try:
+    with open(path, "rb") as file:
+      header, exif = without_metadata(file, header=True)
+      with Image.open(header, formats=("PNG", "JPEG", "GIF", "BMP")) as picture:
+        # Labels are of the picture as it is seen.
+        size = picture.size[::-1] if orientation(picture, exif) > 4 else picture.size
+  except Exception as error:  # Pillow's are of many kinds
+    raise ServingError(f"{path} has labels, but cannot be read here: {error}.") from error
+  # Nearest neighbour: between two ids there is no third.
+  ids = ids.resize(size, Image.Resampling.NEAREST)
   try:
     os.makedirs(out, exist_ok=True)
     ids.save(os.path.join(out, f"{stem}-labels.png"))
   except OSError as error:
     raise ServingError(f"Cannot write to {out}: {error}. Set --out.") from error
+
+
+# ---- The size of image files as they are seen: functions of tfdam/data/metadata.py, which
+# tests hold to the same source.
+
+# Of what PNG and JPEG files say beside their pixels, and of the pixels themselves: 8192 x
+# 8192 with four channels of 16 bits take half of it. Larger files are broken or hostile.
+_MAX_BYTES = 1 << 30
+# Exif of a JPEG is never longer, and the orientation stands near its start.
+_MAX_EXIF = 1 << 16
+_ORIENTATION = 0x0112  # its tag
+# What brings upright what is stored in each orientation: names of Pillow's.
+_TURNS = {
+  2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
+  6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
+}  # fmt: skip
+_PNG = b"\x89PNG\r\n\x1a\n"
+# Chunks that make the pixels; tRNS and the last three are of animations alone.
+STILL = (b"IHDR", b"PLTE", b"IDAT")
+ANIMATED = (*STILL, b"tRNS", b"acTL", b"fcTL", b"fdAT")
+# JPEG segments that libjpeg takes to know the colours: what they begin with, their size.
+_COLOURS = {0xE0: (b"JFIF\0", 14), 0xEE: (b"Adobe", 12)}
+
+
+def without_metadata(
+  file: IO[bytes], chunks: tuple[bytes, ...] = STILL, header: bool = False
+) -> tuple[IO[bytes], bytes]:
+  """A file that has the same pixels and nothing else, and the Exif data that it had.
+
+  Args:
+    file: at its start. A PNG or JPEG; others are returned as they are.
+    chunks: of a PNG, which are kept.
+    header: whether what stands before the pixels is enough.
+
+  Raises:
+    SyntaxError, OSError: it is damaged in a place where that can be told.
+  """
+  start = file.read(len(_PNG))
+  if start == _PNG:
+    return _png(file, chunks, header)
+  file.seek(2)
+  if start.startswith(b"\xff\xd8"):
+    return _jpeg(file, header)
+  file.seek(0)
+  return file, b""
+
+
+def _png(
+  file: IO[bytes], chunks: tuple[bytes, ...], header: bool
+) -> tuple[IO[bytes], bytes]:
+  kept, has_pixels = io.BytesIO(), False
+  exif: bytes | None = None
+  kept.write(_PNG)
+  end = file.seek(0, os.SEEK_END)
+  position = len(_PNG)
+  while position + 8 <= end:
+    file.seek(position)
+    head = file.read(8)
+    length, name = struct.unpack(">I4s", head)
+    position += 12 + length
+    if not name.isalpha() or name == b"IEND":
+      break
+    if name == b"eXIf" and exif is None and not has_pixels:
+      exif = file.read(min(length, _MAX_EXIF))
+    if name not in chunks:
+      continue
+    has_pixels = has_pixels or name == b"IDAT"
+    if has_pixels and header:
+      kept.write(head)
+      break
+    if position > end or kept.tell() + length > _MAX_BYTES:
+      raise OSError(f"chunk {name.decode()} claims {length} bytes, more than there are")
+    body = file.read(length + 4)
+    if zlib.crc32(name + body[:-4]) == int.from_bytes(body[-4:], "big"):
+      kept.write(head + body)
+    elif name[:1].isupper():  # others are dropped, as libpng does
+      raise SyntaxError(f"the checksum of chunk {name.decode()} is wrong")
+  if not has_pixels:
+    raise SyntaxError("it has no pixels")
+  if not header:
+    kept.write(b"\0\0\0\0IEND\xaeB`\x82")
+  kept.seek(0)
+  return kept, exif or b""
+
+
+def _jpeg(file: IO[bytes], header: bool) -> tuple[IO[bytes], bytes]:
+  kept, exif = io.BytesIO(), b""
+  kept.write(b"\xff\xd8")
+  while True:
+    head = file.read(4)
+    while head[:2] == b"\xff\xff":  # fill bytes
+      head = head[1:] + file.read(1)
+    code, length = (head[1], int.from_bytes(head[2:], "big")) if len(head) == 4 else (0, 0)
+    # The pixels begin, or what comes is no segment, which libjpeg may know to skip.
+    if head[:1] != b"\xff" or code < 0xC0 or 0xD0 <= code <= 0xDA or length < 2:
+      break
+    body = file.read(length - 2)
+    if code == 0xE1 and body.startswith(b"Exif\0\0") and not exif:
+      exif = body
+    if 0xE0 <= code <= 0xEF or code == 0xFE:
+      beginning, size = _COLOURS.get(code, (b"", _MAX_BYTES))
+      if not body.startswith(beginning) or len(body) < size:
+        continue
+    kept.write(head + body)
+  position = file.tell()
+  if kept.tell() + file.seek(0, os.SEEK_END) - position > _MAX_BYTES:
+    raise OSError(f"it is larger than {_MAX_BYTES:,} bytes")
+  file.seek(position)
+  kept.write(head + file.read(4096 if header else -1))
+  kept.seek(0)
+  return kept, exif
+
+
+def orientation(image: ImageFile.ImageFile, exif: bytes) -> int:
+  """The orientation of an opened image, 1 to 8; 1, as stored, where none makes sense."""
+  if image.format == "TIFF":
+    found = image.tag_v2.get(_ORIENTATION, 1)  # type: ignore[attr-defined]
+    return found if found in _TURNS else 1
+  return _of_exif(image.info.get("exif", b"") if image.format == "WEBP" else exif)
+
+
+def _of_exif(exif: bytes) -> int:
+  tiff = exif[6:] if exif.startswith(b"Exif\0\0") else exif
+  order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+  if not order:
+    return 1
+  try:
+    (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+    (count,) = struct.unpack_from(f"{order}H", tiff, start)
+    for entry in range(start + 2, start + 2 + 12 * count, 12):
+      tag, *kind, value = struct.unpack_from(f"{order}HHIH", tiff, entry)
+      if tag == _ORIENTATION:
+        # One unsigned number of 16 bits.
+        return value if kind == [3, 1] and 1 <= value <= 8 else 1
+  except struct.error:  # the data end here
+    pass
+  return 1
 
 
 def _files(path: str) -> list[str]:

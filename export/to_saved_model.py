@@ -14,9 +14,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from export import contract as contract_lib
 from export import module as module_lib
-from export import serving_files
+from export import orientation, serving_files
 
 _FILE = "saved_model.pb"
+_NO_WEBP = "The image is a WebP file; expected PNG or JPEG."
 
 
 def write(
@@ -136,8 +137,13 @@ def _pixels(encoded: tf.Tensor, channels: int) -> tf.Tensor:
   """What a PNG or JPEG file shows, to the bit as Pillow decodes it before training.
 
   Returns:
-    uint8 [H, W, channels].
+    uint8 [H, W, channels], upright.
   """
+  # Newer TensorFlow would decode it, but not turn it.
+  begins = tf.strings.substr(encoded, 0, 12)
+  is_webp = tf.strings.regex_full_match(begins, r"RIFF\C{4}WEBP")
+  with tf.control_dependencies([tf.debugging.Assert(~is_webp, [_NO_WEBP])]):
+    encoded = tf.identity(encoded)
   image = tf.cond(
     tf.io.is_jpeg(encoded),
     # By default libjpeg's fast transform, whose pixels differ by up to several steps.
@@ -149,5 +155,6 @@ def _pixels(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     luma = tf.constant([19595, 38470, 7471])
     total = tf.reduce_sum(tf.cast(image, tf.int32) * luma, axis=-1, keepdims=True)
     image = tf.cast((total + 32768) // 65536, tf.uint8)
+  image = orientation.upright(image, encoded)
   image.set_shape([None, None, channels])
   return image

@@ -125,6 +125,7 @@ ORIENTATIONS = {
   "png, a text named exif": (png(chunk(b"tEXt", b"exif\0Exif\0\0" + exif(6))), 1),
   "png, a long preview": (png(chunk(b"eXIf", exif(6, after=bytes(1 << 20)))), 6),
   "png, two": (png(chunk(b"eXIf", exif(3)) + chunk(b"eXIf", exif(6))), 3),
+  "png, an empty one first": (png(chunk(b"eXIf", b"") + chunk(b"eXIf", exif(6))), 1),
   "jpeg, none": (jpeg(), 1),
   "jpeg, before JFIF": (jpeg(first=app1(exif(6))), 6),
   "jpeg, XMP": (jpeg(_XMP_SEGMENT), 1),

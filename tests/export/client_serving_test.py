@@ -443,6 +443,21 @@ def test_label_pictures_have_names_and_sizes_of_their_pictures(rest, tmp_path, c
   assert "--out is the folder of the images" in capsys.readouterr().err
 
 
+def test_labels_of_a_turned_picture_have_the_size_that_is_seen(rest, tmp_path):
+  """The SavedModel turns it."""
+  rest.answer = {"outputs": [[[1, 2, 3, 4]]]}
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  for name in ("a.png", "b.jpg"):
+    Image.new("RGB", (2, 8)).save(tmp_path / name, exif=exif)
+  out = tmp_path / "out"
+  flags = ["--name=toy", f"--image={tmp_path}", f"--out={out}"]
+  assert client_serving.main([place(rest), *flags]) == 0
+  for name in ("a", "b"):
+    with Image.open(out / f"{name}-labels.png") as opened:
+      assert opened.size == (8, 2)
+
+
 @pytest.mark.parametrize(
   ("flag", "said"),
   [
