@@ -127,6 +127,10 @@ def _write_pads_out(model: onnx.ModelProto) -> None:
 def _mend_resizes(model: onnx.ModelProto) -> None:
   """Rounds factors up where they miss the size, and leaves empty inputs out.
 
+  Says PyTorch's name of the same places where the size is known: on a CPU ONNX Runtime
+  enlarges "half_pixel" in blocks of channels, and to reorder all those scores afterwards
+  took 5 % of a full ERFNet's time. The two differ in results of one pixel alone.
+
   In float32, 376 rows times 512 / 376 are 511.99997, and runtimes make 511 of them. An
   empty region of interest is what float16's converter and ONNX's evaluator stumble on.
   """
@@ -141,6 +145,7 @@ def _mend_resizes(model: onnx.ModelProto) -> None:
       "" if name in constants and not constants[name].size else name for name in node.input
     ]
     if inputs[2] in constants:
+      _say_as_pytorch(node)
       # Again for each: the shapes behind a resize are wrong until it is mended.
       inferred = onnx.shape_inference.infer_shapes(model).graph
       sizes = next(
@@ -159,6 +164,12 @@ def _mend_resizes(model: onnx.ModelProto) -> None:
   kept = [tensor for tensor in graph.initializer if tensor.name in used]
   graph.ClearField("initializer")
   graph.initializer.extend(kept)
+
+
+def _say_as_pytorch(resize: onnx.NodeProto) -> None:
+  for attribute in resize.attribute:
+    if attribute.s == b"half_pixel":
+      attribute.s = b"pytorch_half_pixel"
 
 
 def _cast_by_way_of_float(model: onnx.ModelProto) -> None:
