@@ -76,6 +76,7 @@ _MLPERF_LIKE = flags.DEFINE_bool(
 )  # fmt: skip
 _OPENVINO_PYTHON = flags.DEFINE_string("openvino_python", "", "A Python that has OpenVINO.")
 
+_OPENVINO_FILES = {"openvino": "onnx_float32", "openvino_int8": "onnx_int8"}
 _SEEDS = {"weights": 0, "images": 1, "order": 2}
 # A classification has one label an image to compare.
 _NUM_IMAGES = {"segmentation": 4, "classification": 64}
@@ -116,7 +117,7 @@ class _Task(NamedTuple):
       return {**shared, "model": self.weights}
     if name == "saved_model":
       return {**shared, "model": self.files.path(name)}
-    file = "onnx_float32" if name == "openvino" else name
+    file = _OPENVINO_FILES.get(name, name)
     arranged = self.images[self.subject.contract.layout]
     return {**shared, "images": arranged, "model": self.files.path(file)}
 
@@ -209,7 +210,10 @@ def _start(
   Returns:
     Those that run; and {name: what it is, or why it is not there}, of all.
   """
-  pythons = {"openvino": _OPENVINO_PYTHON.value, "torch": timing.PEER_PYTHON.value}
+  pythons = {
+    **dict.fromkeys(_OPENVINO_FILES, _OPENVINO_PYTHON.value),
+    "torch": timing.PEER_PYTHON.value,
+  }
   workers: dict[str, inference_candidates.Worker] = {}
   found: dict[str, dict[str, Any]] = {}
   for name in (*_CANDIDATES.value, "gemm"):

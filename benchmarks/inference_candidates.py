@@ -45,11 +45,17 @@ KINDS = {
   "onnx_float32": Kind("ONNX Runtime float32", "onnx"),
   "onnx_float16": Kind("ONNX Runtime float16", "onnx", is_exact=False),
   "onnx_int8": Kind("ONNX Runtime int8", "onnx", is_exact=False),
+  "onnx_int8_tensorrt": Kind("ONNX Runtime int8_tensorrt", "onnx", is_exact=False),
   "openvino": Kind("OpenVINO float32", "openvino_onnx.py"),
+  "openvino_int8": Kind("OpenVINO int8", "openvino_onnx.py", is_exact=False),
   "torch": Kind("PyTorch eager", "erfnet_forward_torch.py"),
 }
-# {candidate: the flag that names a Python with its requirements}.
-_PYTHON_FLAGS = {"openvino": "--openvino_python", "torch": "--peer_python"}
+# {candidate: the peer, and the flag that names a Python with its requirements}.
+_PEERS = {
+  "openvino": ("openvino", "--openvino_python"),
+  "openvino_int8": ("openvino", "--openvino_python"),
+  "torch": ("torch", "--peer_python"),
+}
 
 
 class Worker:
@@ -142,7 +148,7 @@ def start(name: str, spec: Mapping[str, Any], python: str = "") -> Worker:
   """
   worker = KINDS[name].worker if name in KINDS else name
   text = json.dumps({"kind": worker, **spec})
-  if name not in _PYTHON_FLAGS:
+  if name not in _PEERS:
     module = "benchmarks.inference_worker"
     return Worker(title(name), [sys.executable, "-m", module, text])
   script = os.path.join(_HERE, "peers", worker)
@@ -155,7 +161,7 @@ def title(name: str) -> str:
 
 def _environment(name: str) -> str:
   try:
-    return peers.python(name)
+    return peers.python(_PEERS[name][0])
   except (OSError, subprocess.SubprocessError) as error:
     raise latency.MissingError(f"its environment cannot be made ({error})") from error
 
@@ -163,10 +169,11 @@ def _environment(name: str) -> str:
 def explained(name: str, error: latency.MissingError) -> str:
   """Why a candidate is not there, and what to do about it."""
   remedy = "python -m tfdam.doctor shows what this Python has."
-  if name in _PYTHON_FLAGS:
+  if name in _PEERS:
+    peer, flag = _PEERS[name]
     remedy = (
-      f"Leave {_PYTHON_FLAGS[name]} out, or set it to a Python with what"
-      f" benchmarks/peers/requirements-{name}.txt names."
+      f"Leave {flag} out, or set it to a Python with what"
+      f" benchmarks/peers/requirements-{peer}.txt names."
     )
   return f"{str(error).rstrip('.')}. {remedy}"
 

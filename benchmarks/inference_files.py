@@ -27,7 +27,7 @@ class Files:
   """Makes files at their first use; some of a run may be there already.
 
   Attributes:
-    paths: {"saved_model", "onnx_float32", "onnx_float16", "onnx_int8": path}.
+    paths: {"saved_model", or "onnx_" and one of contract.PRECISIONS: path}.
     calibration: what int8 was calibrated on, once it is made here.
   """
 
@@ -71,7 +71,8 @@ class Files:
       "saved_model": self._saved_model,
       "onnx_float32": lambda path: _save(self._converted(), path),
       "onnx_float16": lambda path: _save(reduce.to_float16(self.float32()), path),
-      "onnx_int8": lambda path: _save(self._quantized(), path),
+      "onnx_int8": lambda path: _save(self._quantized("int8"), path),
+      "onnx_int8_tensorrt": lambda path: _save(self._quantized("int8_tensorrt"), path),
     }
 
   def float32(self) -> onnx.ModelProto:
@@ -89,7 +90,7 @@ class Files:
     batch = None if contract.dynamic_batch else 1
     return to_onnx.convert(module_lib.traced(self._module, contract, batch), contract)
 
-  def _quantized(self) -> onnx.ModelProto:
+  def _quantized(self, precision: str) -> onnx.ModelProto:
     subject = self._subject
     samples = inference_subject.samples_of(subject, "train")
     self.calibration = f"training images of {subject.config.data.target}"
@@ -98,8 +99,8 @@ class Files:
       noise = inference_subject.random_images(subject.contract, 4, seed=1)
       samples = samples_lib.Samples(len(noise), lambda i: noise[i], None)
       self.calibration = inference_subject.RANDOM_IMAGES
-    indices = samples.spread(_CALIBRATION_IMAGES)
-    return reduce.to_int8(self.float32(), subject.contract, samples, indices)
+    images = reduce.calibration(samples, _CALIBRATION_IMAGES)
+    return reduce.to_int8(self.float32(), subject.contract, images, precision)[0]
 
 
 def _save(model: onnx.ModelProto, path: str) -> None:

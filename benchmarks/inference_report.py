@@ -28,6 +28,8 @@ _RATIOS = {
   "ONNX Runtime times as fast as PyTorch": ("torch", "onnx_float32"),
   "ONNX Runtime times as fast as OpenVINO": ("openvino", "onnx_float32"),
   "int8 times as fast as float32": ("onnx_float32", "onnx_int8"),
+  "int8_tensorrt times as fast as float32": ("onnx_float32", "onnx_int8_tensorrt"),
+  "ONNX Runtime int8 times as fast as OpenVINO int8": ("openvino_int8", "onnx_int8"),
   "float16 times as fast as float32": ("onnx_float32", "onnx_float16"),
 }
 _QUERIES_OF_P999 = 1_000

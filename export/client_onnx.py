@@ -67,6 +67,8 @@ _OPTIONS = {
   "CUDAExecutionProvider": {"use_tf32": "0"},
 }
 _TYPES = dict(uint8="tensor(uint8)", int32="tensor(int32)", float32="tensor(float)")
+# "int8" is for CPUs, "int8_tensorrt" for TensorRT.
+_PRECISIONS = ("float32", "float16", "int8", "int8_tensorrt")
 # More take minutes to start.
 _MAX_THREADS = 1024
 _log = logging.getLogger(__name__)
@@ -284,7 +286,7 @@ def allowed_to_differ(provider: str, precision: str, num_labels: int) -> float:
   is_cpu = provider == "cpu"
   if is_cpu and precision == "float32":
     return 1e-4
-  share = 1e-3 if precision != "int8" else 2e-2 if is_cpu else 1e-1
+  share = 1e-3 if not precision.startswith("int8") else 2e-2 if is_cpu else 1e-1
   return max(share, 1 / num_labels)  # of a few labels, as a classifier has them, one
 
 
@@ -706,7 +708,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   flag("--image", required=True, help="image, folder of images, animation or video")
   flag("--out", default="labels", help="folder for pictures (default: labels)")
   flag("--provider", default="auto", choices=("auto", *sorted(_PROVIDERS)))
-  flag("--precision", default="float32", choices=("float32", "float16", "int8"))
+  flag("--precision", default="float32", choices=_PRECISIONS)
   flag(
     "--resize", default=True, action=argparse.BooleanOptionalAction,
     help="resize images of another size; their labels get the image's size again",

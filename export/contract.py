@@ -25,7 +25,7 @@ BYTES = "image_bytes"
 EXTRA_OUTPUTS = ("logits", "probabilities")
 LAYOUTS = ("nhwc", "nchw")
 LABEL_DTYPES = ("int32", "uint8")
-PRECISIONS = ("float32", "float16", "int8")
+PRECISIONS = ("float32", "float16", "int8", "int8_tensorrt")
 # {format: (module that writes it, its package, what to do without it)}.
 WRITERS = {
   "saved_model": (

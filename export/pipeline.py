@@ -13,7 +13,16 @@ import tensorflow as tf
 from absl import logging
 
 import tfdam
-from export import backends, parity, publish, reduce, serving_files, to_onnx, to_saved_model
+from export import (
+  backends,
+  parity,
+  publish,
+  reduce,
+  serving_files,
+  summary,
+  to_onnx,
+  to_saved_model,
+)
 from export import contract as contract_lib
 from export import module as module_lib
 from export import samples as samples_lib
@@ -29,7 +38,10 @@ _UNWRITABLE = (
   tf.errors.PermissionDeniedError,
   tf.errors.OutOfRangeError,
 )
-_STEMS = {"float32": "model", "float16": "model.float16", "int8": "model.int8"}
+_STEMS = {
+  name: "model" if name == "float32" else f"model.{name}"
+  for name in contract_lib.PRECISIONS
+}
 
 
 class Exported(NamedTuple):
@@ -52,7 +64,7 @@ class Options(NamedTuple):
     precision: of contract.PRECISIONS, for ONNX; float32 is always there as well.
     max_metric_drop: a fraction, for the others.
     metric_images: to score on; 0: all.
-    calibration_images: for int8.
+    calibration_images: for int8; as many again choose how the ranges are cut.
   """
 
   formats: tuple[str, ...]
@@ -248,19 +260,23 @@ class _Work:
     if precision != "float32":
       logging.info("export: ONNX in %s.", precision)
       gates = parity.reduced(self.options.max_metric_drop, self.scored is not None)
-      self._onnx_file(self._reduced(plain), precision, gates)
+      if precision == "float16":
+        self._onnx_file(reduce.to_float16(plain), precision, gates)
+      else:
+        self._int8_file(plain, precision, gates)
 
-  def _reduced(self, plain):
-    if self.options.precision == "float16":
-      return reduce.to_float16(plain)
+  def _int8_file(self, plain, precision: str, gates: parity.Gates) -> None:
     train = samples_lib.load(self.config, self.root, self.contract, "train")
     if train is None:
       raise config_lib.UserError(
-        f"int8 is calibrated on training images of {self.config.data.target}, which are not"
-        f" in {self.root}. Set --data_root, or --precision=float16."
+        f"{precision} is calibrated on training images of {self.config.data.target}, which"
+        f" are not in {self.root}. Set --data_root, or --precision=float16."
       )
-    indices = train.spread(self.options.calibration_images)
-    return reduce.to_int8(plain, self.contract, train, indices)
+    images = reduce.calibration(train, self.options.calibration_images)
+    model, calibration = reduce.to_int8(plain, self.contract, images, precision)
+    logging.info("export: %s: %s", precision, summary.shown_calibration(calibration))
+    self._onnx_file(model, precision, gates)
+    self.entries["onnx"][precision]["calibration"] = calibration
 
   def _onnx_file(self, model, precision: str, gates: parity.Gates) -> None:
     import onnxruntime

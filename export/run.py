@@ -48,7 +48,10 @@ _LABEL_DTYPE = flags.DEFINE_enum(
   "label_dtype", "int32", contract_lib.LABEL_DTYPES, "ONNX: of labels."
 )
 _PRECISION = flags.DEFINE_enum(
-  "precision", "float32", contract_lib.PRECISIONS, "ONNX: float16 or int8 beside float32."
+  "precision",
+  "float32",
+  contract_lib.PRECISIONS,
+  "ONNX, beside float32: float16, int8 (for CPUs) or int8_tensorrt.",
 )
 _MAX_METRIC_DROP = flags.DEFINE_float(
   "max_metric_drop", 1.0, "Points of accuracy or mIoU that float16 and int8 may cost.",

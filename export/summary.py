@@ -36,8 +36,23 @@ def print_parity(manifest: Mapping[str, Any], parity: Mapping[str, Any]) -> None
         _percent(found.get("metric")),
       )
   report.console().print(table)
+  for precision, entry in manifest.get("onnx", {}).items():
+    if "calibration" in entry and f"ONNX Runtime, {precision}" in parity:
+      print(f"{precision}: {shown_calibration(entry['calibration'])}")
   if "metric" not in reference:
     print("Note: no labelled test images of the target here: nothing was scored.")
+
+
+def shown_calibration(calibration: Mapping[str, Any]) -> str:
+  """How the ranges of activations were cut, and what the choice was made by."""
+  shares = ", ".join(
+    f"{method} {100 * share:.2f}"
+    for method, share in calibration["label_agreement"].items()
+  )
+  return (
+    f"calibrated by {calibration['method']} on {calibration['images']} unlabelled images;"
+    f" labels equal to float32's on {calibration['held_out']} others, %: {shares}."
+  )
 
 
 def _metric(parity: Mapping[str, Any]) -> str:

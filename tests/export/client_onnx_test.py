@@ -24,7 +24,7 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from export import client_onnx
+from export import client_onnx, contract
 
 CLASSES = ("sky", "road", "car")
 PALETTE = np.array([(70, 130, 180), (128, 64, 128), (0, 0, 142)], np.uint8)
@@ -1073,3 +1073,7 @@ def test_onnx_runtime_keeps_no_number_of_the_device(tmp_path):
   )  # fmt: skip
   assert done.returncode == 2
   assert not list(tmp_path.rglob("*"))
+
+
+def test_it_offers_every_precision_that_is_exported():
+  assert client_onnx._PRECISIONS == contract.PRECISIONS

@@ -18,6 +18,7 @@ from PIL import Image
 
 from export import (
   backends,
+  calibrate,
   client_onnx,
   parity,
   pipeline,
@@ -418,14 +419,14 @@ def test_encoded_files_are_compared_as_well(workdir, monkeypatch):
 
 def test_norms_that_look_at_each_image_are_exported_in_every_precision(workdir):
   change_config(workdir, "match", image_moments=0.7)
-  for precision in ("float16", "int8"):
+  for precision in ("float16", "int8", "int8_tensorrt"):
     manifest, _ = export(
       workdir, formats=["onnx"], precision=precision, max_metric_drop=20.0,
       calibration_images=8,
     )  # fmt: skip
     kinds = to_onnx.operators(onnx.load(place(workdir, "onnx", f"model.{precision}.onnx")))
     assert kinds["GlobalAveragePool"]
-  assert set(manifest["onnx"]) == {"float32", "float16", "int8"}
+  assert set(manifest["onnx"]) == {"float32", "float16", "int8", "int8_tensorrt"}
 
 
 def test_images_of_another_size_are_resized_inside(workdir):
@@ -500,7 +501,7 @@ def test_float16_of_any_batch_and_size(workdir):
   )  # fmt: skip
 
 
-@pytest.mark.parametrize("precision", ["float16", "int8"])
+@pytest.mark.parametrize("precision", ["float16", "int8", "int8_tensorrt"])
 def test_a_file_of_fewer_bits_lies_beside_the_float32_one(workdir, precision):
   manifest, printed = export(
     workdir, formats=["onnx"], precision=precision, max_metric_drop=20.0,
@@ -513,16 +514,35 @@ def test_a_file_of_fewer_bits_lies_beside_the_float32_one(workdir, precision):
   ]
   assert sizes[1] < sizes[0]
   kinds = to_onnx.operators(onnx.load(place(workdir, "onnx", f"model.{precision}.onnx")))
-  assert (kinds["QuantizeLinear"] > 0) == (precision == "int8")
+  assert (kinds["QuantizeLinear"] > 0) == precision.startswith("int8")
+  about = manifest["onnx"][precision]
+  assert about["golden"] == f"onnx/golden.{precision}.npz"
+  assert ("calibration" in about) == precision.startswith("int8")
+  client_onnx.Segmenter(str(workdir), precision=precision)  # checks its golden pair
 
 
-def test_a_metric_that_drops_too_far_publishes_nothing(workdir, monkeypatch):
+def test_both_forms_of_int8_lie_beside_each_other_and_say_how_they_were_calibrated(workdir):
+  options = dict(formats=["onnx"], max_metric_drop=20.0, calibration_images=4)
+  export(workdir, precision="int8", **options)
+  manifest, printed = export(workdir, precision="int8_tensorrt", **options)
+  assert set(manifest["onnx"]) == {"float32", "int8", "int8_tensorrt"}
+  for precision in ("int8", "int8_tensorrt"):
+    calibration = manifest["onnx"][precision]["calibration"]
+    assert calibration["method"] in calibrate.METHODS
+    assert set(calibration["label_agreement"]) == set(calibrate.METHODS)
+    assert (calibration["images"], calibration["held_out"]) == (4, 4)
+  assert "int8_tensorrt: calibrated by" in printed
+  assert "int8: calibrated by" not in printed  # of an earlier export
+
+
+@pytest.mark.parametrize("precision", ["int8", "int8_tensorrt"])
+def test_a_metric_that_drops_too_far_publishes_nothing(workdir, monkeypatch, precision):
   monkeypatch.setattr(
     parity,
     "metric",
     lambda *arguments: {"miou": 0.5 - 0.1 * ("int8" in arguments[4]), "num_images": 4},
   )
-  message = refused(workdir, formats=["onnx"], precision="int8", calibration_images=4)
+  message = refused(workdir, formats=["onnx"], precision=precision, calibration_images=4)
   assert "10.00 points below" in message
   assert "--max_metric_drop" in message
   assert not files(place(workdir))

@@ -78,6 +78,7 @@ def test_fewer_bits_may_cost_what_the_flag_allows_and_may_gain():
   [
     ("float32", 32, 0), ("float16", 32, 1), ("int8", 32, 1),
     ("float32", 10_000, 1), ("float16", 10_000, 10), ("int8", 10_000, 200),
+    ("int8_tensorrt", 10_000, 200),
   ],
 )  # fmt: skip
 def test_a_written_file_may_differ_from_its_graph_as_much_as_the_client_lets_it(
