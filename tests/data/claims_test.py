@@ -119,7 +119,7 @@ def test_images_that_this_machine_cannot_hold_are_refused_by_their_header(
   assert "expected at most 2,000, half of this machine's memory" in said_by(npz, tmp_path)
   # Resized images too: what is read is 3,136 bytes, what is made of it 12,544.
   monkeypatch.setattr(memory, "available", lambda: 10_000)
-  with pytest.raises(config_lib.UserError, match="data.height and data.width make 12,544"):
+  with pytest.raises(config_lib.UserError, match="4 images at 56 x 56 take.*data.height"):
     npz.load(str(tmp_path), "train", False, config_lib.Data(height=56, width=56))
 
 

@@ -404,9 +404,26 @@ def test_images_that_links_repeat_are_counted_aloud(tmp_path):
   put(tmp_path, "train/run1/a.png", "train/run1/b.png")
   describe(tmp_path, 'images: "{split}/**/*.png"\nsplits: {train: train}')
   assert not load(tmp_path, labels=False).notes
-  (tmp_path / "train" / "latest").symlink_to("run1")
+  (tmp_path / "train" / "latest.png").symlink_to("run1/b.png")
   (note,) = load(tmp_path, labels=False).notes
-  assert "2 of 4 train images are others by a link" in note
+  assert "1 of 3 train images are others by a link" in note
+
+
+@pytest.mark.parametrize(
+  "pattern",
+  ["**/*.png", "**/**/*.png", "**", "*/**/*.png", "**/*/*.png", "./run*//*.png", "run?/**"],
+)
+def test_each_real_image_comes_once_whatever_leads_to_it(tmp_path, pattern, caplog):
+  names = ["train/run1/a.png", "train/run2/b.png"]
+  put(tmp_path, "test/c.png", *names)
+  describe(tmp_path, f'images: "{{split}}/{pattern}"\nsplits: {{train: train}}')
+  for link in ("train/run1/up", "train/run2/up", "train/run2/here"):
+    (tmp_path / link).symlink_to("." if link.endswith("here") else "..")
+  (tmp_path / "train" / "run0").symlink_to("run1")
+  with caplog.at_level("INFO"):
+    found = load(tmp_path, labels=False).names
+  assert [os.path.relpath(name, tmp_path) for name in found] == names
+  assert "run0" in caplog.text
 
 
 def test_names_need_not_be_utf_8(tmp_path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from tfdam import config as config_lib
-from tfdam.data import examples, image_files, scene_files, scenes
+from tfdam.data import examples, image_files, places, scene_files, scenes
 from tfdam.data import labels as labels_lib
 
 INFO = examples.Info(
@@ -31,7 +31,7 @@ _REMEDY = "Expected SegNet's ids, not the original CamVid's colours; get the fil
 
 
 def has_labels(folder: str, split: str) -> bool:
-  return os.path.isdir(os.path.join(folder, f"{split}annot"))
+  return places.is_folder(os.path.join(folder, f"{split}annot"))
 
 
 def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> scenes.Scenes:

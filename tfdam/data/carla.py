@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfdam import config as config_lib
-from tfdam.data import examples, image_files, scene_files, scenes
+from tfdam.data import examples, image_files, places, scene_files, scenes
 from tfdam.data import labels as labels_lib
 
 INFO = examples.Info(
@@ -63,7 +63,7 @@ _SETTING = f"--config.data.carla_version={'|'.join(CLASSES)}"
 
 
 def has_labels(folder: str, split: str) -> bool:
-  return os.path.isdir(os.path.join(folder, "CameraSeg"))
+  return places.is_folder(os.path.join(folder, "CameraSeg"))
 
 
 def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> scenes.Scenes:

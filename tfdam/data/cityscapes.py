@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from tfdam import config as config_lib
-from tfdam.data import examples, image_files, scene_files, scenes
+from tfdam.data import examples, image_files, places, scene_files, scenes
 from tfdam.data import labels as labels_lib
 
 INFO = examples.Info(
@@ -40,7 +40,7 @@ _REMEDY = f"Expected label ids (*{_LABEL}.png), not train ids; get the file agai
 
 
 def has_labels(folder: str, split: str) -> bool:
-  return os.path.isdir(os.path.join(folder, "gtFine", _FOLDERS[split]))
+  return places.is_folder(os.path.join(folder, "gtFine", _FOLDERS[split]))
 
 
 def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> scenes.Scenes:
@@ -57,19 +57,19 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
   """
   table = labels_lib.class_table(CLASSES, options, INFO.title)
   base = os.path.join(folder, "leftImg8bit", _FOLDERS[split])
-  cities = sorted(os.listdir(base)) if os.path.isdir(base) else []
   images = [
     path
-    for city in cities
+    for city in scene_files.list_folders(base)
     for path in scene_files.list_images(base, city)
     if os.path.splitext(path)[0].endswith(_IMAGE)
   ]
+  on_disk = places.Finder()
   files = scene_files.Split(
     INFO,
     split,
     folder,
     images,
-    [_label_path(folder, path) for path in images] if labels else None,
+    [on_disk(_label_path(folder, path)) for path in images] if labels else None,
     f"leftImg8bit/{_FOLDERS[split]}/CITY/NAME{_IMAGE}.png with"
     f" gtFine/{_FOLDERS[split]}/CITY/NAME{_LABEL}.png",
   )

@@ -32,17 +32,17 @@ def check(path: str, what: str, claimed: int, stored: int, ratio: int = 1) -> No
       f"{path} claims {claimed:,} bytes of {what}, but has {stored:,} for them{unpacked}."
       " It is truncated or damaged: get it again, or mend it."
     )
-  check_memory(f"{path} holds", what, claimed)
+  check_memory(path, what, claimed)
 
 
-def check_memory(who: str, what: str, size: int) -> None:
+def check_memory(path: str, what: str, size: int) -> None:
   """Raises config.UserError if `size` bytes are more than half of this machine's memory.
 
   Half, because TensorFlow keeps images a second time.
   """
-  half = memory.available() // 2
-  if half and size > half:
+  most = memory.available() // 2
+  if most and size > most:
     raise config_lib.UserError(
-      f"{who} {size:,} bytes of {what}; expected at most {half:,}, half of this"
+      f"{path} holds {size:,} bytes of {what}; expected at most {most:,}, half of this"
       " machine's memory. Take fewer or smaller images, or a machine with more."
     )

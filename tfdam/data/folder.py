@@ -18,8 +18,9 @@ from absl import logging
 from PIL import Image
 
 from tfdam import config as config_lib
+from tfdam import files as files_lib
 from tfdam import memory
-from tfdam.data import bad_images, image_files, scene_files, sub_folders
+from tfdam.data import bad_images, image_files, places, scene_files, sub_folders
 from tfdam.data import examples as examples_lib
 
 INFO = examples_lib.Info(
@@ -36,18 +37,33 @@ _FORMATS = (*image_files.IMAGE_FORMATS, "GIF")
 
 
 def class_names(folder: str, split: str) -> list[str]:
-  """Sub-folders in sorted order; their position is the label."""
-  base = os.path.join(folder, split)
-  if not os.path.isdir(base):
-    return []
-  folders = (entry for entry in os.scandir(base) if entry.is_dir())
-  names = sorted(entry.name for entry in folders if not entry.name.startswith("."))
-  # "10" after "9", not after "1".
-  return sorted(names, key=int) if names and all(n.isdecimal() for n in names) else names
+  """Sub-folders in sorted order; their position is the label.
+
+  Raises:
+    config.UserError: see scene_files.list_folders; two have one name.
+  """
+  return list(_class_folders(folder, split))
 
 
 def has_labels(folder: str, split: str) -> bool:
   return bool(class_names(folder, split))
+
+
+def _class_folders(folder: str, split: str) -> dict[str, str]:
+  """{class: the name of its folder on the disk}, which may be in another Unicode form."""
+  base = os.path.join(folder, split)
+  folders: dict[str, str] = {}
+  for name in scene_files.list_folders(base, _ENDINGS):
+    shown = files_lib.shown(places.composed(name))
+    if shown in folders:
+      raise config_lib.UserError(
+        f"{base} has two folders of the class '{shown}', in two forms of Unicode (NFC and"
+        " NFD). Move the images of one into the other."
+      )
+    folders[shown] = name
+  # "10" after "9", not after "1".
+  by_number = folders and all(name.isdecimal() for name in folders)
+  return {name: folders[name] for name in sorted(folders, key=int if by_number else None)}
 
 
 def load(
@@ -66,11 +82,12 @@ def load(
       split, an image that cannot be decoded, or too many of them to skip.
   """
   base = os.path.join(folder, split)
-  names = class_names(folder, split)
+  folders = _class_folders(folder, split)
+  names = list(folders)
   _check_classes(folder, split, names, labels, options)
   files = [
     (path, label)
-    for label, name in enumerate(names or [""])
+    for label, name in enumerate(folders.values() or [""])
     for path in scene_files.list_images(base, name, endings=_ENDINGS)
   ]
   seen = {label for _, label in files}
@@ -158,7 +175,7 @@ def _decode_all(
   with concurrent.futures.ThreadPoolExecutor() as pool:
     decoded = rich.progress.track(
       pool.map(lambda path: _decode(path, options), paths),
-      f"decoding {base}",
+      f"decoding {files_lib.markup(base)}",
       len(paths),
       console=rich.console.Console(stderr=True),
       disable=not sys.stderr.isatty(),

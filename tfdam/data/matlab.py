@@ -34,7 +34,7 @@ def read(path: str, names: Sequence[str]) -> tuple[dict[str, np.ndarray], str]:
     Exception: what SciPy raises, by what is damaged; KeyError: a variable is missing.
   """
   with files.open_regular(path) as file:
-    claims.check_memory(f"{path} holds", "content", file.seek(0, 2))
+    claims.check_memory(path, "content", file.seek(0, 2))
     file.seek(0)
     content = file.read()
   # Behind BytesIO SciPy can read no more than there is.
@@ -70,6 +70,6 @@ def _unpacked(path: str, content: bytes) -> bytes:
       if len(element) != _TAG + size:
         raise ValueError(f"a variable claims {size:,} bytes and has another number")
     total += len(element)
-    claims.check_memory(f"{path} holds", "variables", total)
+    claims.check_memory(path, "variables", total)
     parts.append(element)
   return b"".join(parts)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from tfdam import config as config_lib
-from tfdam import files
+from tfdam import files, memory
 from tfdam.data import claims, places
 from tfdam.data import examples as examples_lib
 
@@ -82,8 +82,10 @@ def _resized(images: np.ndarray, options: config_lib.Data) -> np.ndarray:
   if images.shape[2:0:-1] == size:
     return images
   shape = (len(images), options.height, options.width, images.shape[3])
-  claims.check_memory(
-    "data.height and data.width make", f"images {shape}", math.prod(shape)
+  memory.check_fits(
+    math.prod(shape),
+    f"{len(images):,} images at {options.height} x {options.width}",
+    "--config.data.height and --config.data.width lower",
   )
   result = np.empty(shape, np.uint8)
   for image, place in zip(images, result):

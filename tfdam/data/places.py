@@ -58,9 +58,14 @@ def find(folder: str, *names: str) -> str | None:
   return next((path for path in paths if is_there(path)), None)
 
 
+def composed(name: str) -> str:
+  """A name in the one of Unicode's forms that all are compared in."""
+  return unicodedata.normalize("NFC", name)
+
+
 def key(name: str) -> str:
-  """A file's name, equal for all ways of writing it."""
-  stem, ending = os.path.splitext(unicodedata.normalize("NFC", name))
+  """A file's name or path, equal for all ways of writing it."""
+  stem, ending = os.path.splitext(composed(name))
   return stem + ending.lower()
 
 

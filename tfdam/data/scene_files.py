@@ -16,11 +16,13 @@ import rich.console
 import rich.progress
 
 from tfdam import config as config_lib
-from tfdam.data import examples, image_files, scenes, sub_folders
+from tfdam import files
+from tfdam.data import examples, image_files, places, scenes, sub_folders
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 # Files of a split whose content goes into its checksum.
 _DIGESTED_FILES = 64
+_BLOCK = 1 << 20
 # A bar is shown for checks that take longer than this.
 _PATIENCE_SECONDS = 5.0
 
@@ -111,21 +113,64 @@ def load(
 def list_images(
   folder: str, *parts: str, endings: tuple[str, ...] = IMAGE_ENDINGS
 ) -> list[str]:
-  """Paths of the images that lie in a folder, sorted; none if there is no such folder."""
+  """Paths of the images that lie in a folder, sorted; none if there is no such folder.
+
+  Raises:
+    config.UserError: the folder may not be listed, or is none.
+  """
   base = os.path.join(folder, *parts)
-  if not os.path.isdir(base):
+  if not places.is_folder(base):
     return []
-  return sorted(
+  return [
     os.path.join(base, name)
-    for name in os.listdir(base)
-    if name.lower().endswith(endings) and not name.startswith(".")
-  )
+    for name in files.list_folder(base)
+    if is_image(name, endings) and not name.startswith(".")
+  ]
+
+
+def list_folders(base: str, endings: tuple[str, ...] = IMAGE_ENDINGS) -> list[str]:
+  """Names of the folders in a folder, sorted; none if there is no such folder.
+
+  Hidden ones and files are left out. So are images, of whatever kind: reading them says
+  what is wrong.
+
+  Raises:
+    config.UserError: it may not be listed or is none; it holds what is neither file nor
+      folder, such as a pipe or a link to nothing, and may have been meant as a folder; or
+      one folder twice, or itself, by a link.
+  """
+  if not places.is_folder(base):
+    return []
+  found: dict[str, str] = {}
+  for name in files.list_folder(base):
+    path = os.path.join(base, name)
+    if name.startswith(".") or is_image(name, endings) or os.path.isfile(path):
+      continue
+    places.is_folder(path)
+    real = os.path.realpath(path)
+    other = base if _lies_in(os.path.realpath(base), real) else found.get(real)
+    if other is not None:
+      raise config_lib.UserError(
+        f"{path} is a link to what holds or is {other}: its images would be read twice."
+        " Take the link away."
+      )
+    found[real] = path
+  return [os.path.basename(path) for path in found.values()]
+
+
+def _lies_in(path: str, folder: str) -> bool:
+  return os.path.commonpath([path, folder]) == folder
+
+
+def is_image(name: str, endings: tuple[str, ...] = IMAGE_ENDINGS) -> bool:
+  return name.lower().endswith(endings)
 
 
 def same_names(images: Sequence[str], folder: str, *parts: str) -> list[str]:
   """Paths of the PNGs in another folder that are named as the images are."""
   stems = (os.path.splitext(os.path.basename(path))[0] for path in images)
-  return [os.path.join(folder, *parts, f"{stem}.png") for stem in stems]
+  on_disk = places.Finder()
+  return [on_disk(os.path.join(folder, *parts, f"{stem}.png")) for stem in stems]
 
 
 def last_part(paths: Sequence[str], divisor: int, title: str) -> tuple[list[str], str]:
@@ -174,7 +219,7 @@ def _notes_on_sub_folders(split: Split) -> tuple[str, ...]:
 
 def _check_labels_exist(split: Split) -> None:
   assert split.labels is not None
-  missing = [i for i, path in enumerate(split.labels) if not os.path.isfile(path)]
+  missing = [i for i, path in enumerate(split.labels) if not places.is_there(path)]
   if missing:
     i = missing[0]
     raise config_lib.UserError(
@@ -269,7 +314,7 @@ def with_patience(items: Iterable, what: str, total: int) -> Iterator:
           disable=not sys.stderr.isatty(),
         )
         bar.start()
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(files.markup(what), total=total)
       done += 1
       if bar is not None:
         bar.update(task, completed=done)
@@ -299,8 +344,16 @@ def _digest(folder: str, paths: Sequence[str]) -> str:
   spread = np.linspace(0, len(paths) - 1, min(len(paths), _DIGESTED_FILES))
   for i in np.unique(spread.astype(int)):
     try:
-      with open(paths[i], "rb") as file:
-        digest.update(hashlib.md5(file.read()).digest())
-    except OSError:  # with on_bad_image=skip; reading it says what is wrong
+      digest.update(_md5(paths[i]))
+    # With on_bad_image=skip; reading it says what is wrong.
+    except (OSError, config_lib.UserError):
       digest.update(b"unreadable")
   return digest.hexdigest()
+
+
+def _md5(path: str) -> bytes:
+  digest = hashlib.md5()
+  with files.open_regular(path) as file:
+    while block := file.read(_BLOCK):
+      digest.update(block)
+  return digest.digest()

@@ -8,14 +8,25 @@ from __future__ import annotations
 import dataclasses
 import glob
 import hashlib
+import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
 
 import numpy as np
 from absl import logging
 
 from tfdam import config as config_lib
-from tfdam.data import examples, image_files, scene_files, scene_spec, scenes
+from tfdam import files as files_lib
+from tfdam.data import (
+  examples,
+  image_files,
+  image_globs,
+  places,
+  scene_files,
+  scene_spec,
+  scenes,
+)
 from tfdam.data import labels as labels_lib
 
 INFO = examples.Info(
@@ -26,6 +37,10 @@ INFO = examples.Info(
   where=f"your own: images, label PNGs and {scene_spec.FILE}, which says where they lie",
   licence="yours",
 )
+
+
+# Of a list file.
+_LONGEST_LINE = 4096
 
 
 def has_labels(folder: str, split: str) -> bool:
@@ -113,7 +128,7 @@ def _notes_on_links(split: scene_files.Split) -> tuple[str, ...]:
 
 
 def _has_any_label(files: Sequence[tuple[str, str | None]]) -> bool:
-  return any(os.path.isfile(label) for _, label in files if label)
+  return any(places.is_there(label) for _, label in files if label)
 
 
 def _check_any_label(
@@ -187,32 +202,38 @@ def _files(folder: str, spec: scene_spec.Spec, split: str) -> list[tuple[str, st
   fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
   last = pattern.split("/")[-1]
   base = spec.images.replace("{split}", word).split("/")[:fixed]
-  found = _found(folder, pattern)
+  found = image_globs.find(folder, pattern)
   if spec.uses_lists:
     found = _listed(os.path.join(folder, spec.splits[split]), found, folder, last)
   files: list[tuple[str, str | None]] = []
+  on_disk = places.Finder()
   for path in found:
     label = None
     if spec.labels is not None:
-      inner = os.path.relpath(os.path.dirname(path), os.path.join(folder, *base))
+      inner = os.path.relpath(
+        places.composed(os.path.dirname(path)), places.composed(os.path.join(folder, *base))
+      )
       filled = (
         spec.labels.replace("{split}", word)
         .replace("{folder}", inner)
         .replace("{name}", _name(path, last))
       )
-      label = os.path.normpath(os.path.join(folder, filled))
+      label = on_disk(os.path.normpath(os.path.join(folder, filled)))
     files.append((path, label))
   return files
 
 
-def _found(folder: str, pattern: str) -> list[str]:
-  paths = glob.glob(os.path.join(glob.escape(folder), pattern), recursive=True)
-  return sorted(path for path in paths if path.lower().endswith(scene_files.IMAGE_ENDINGS))
+def _bounded(file: TextIO) -> Iterator[str]:
+  """The lines of a list, none of which is longer than a path."""
+  while line := file.readline(_LONGEST_LINE + 1):
+    if len(line) > _LONGEST_LINE:
+      raise ValueError(f"a line has more than {_LONGEST_LINE:,} characters")
+    yield line
 
 
 def _name(path: str, last: str) -> str:
   """What a pattern's last part matched in the file's name with `*`, without an ending."""
-  file = os.path.basename(path)
+  file, last = places.composed(os.path.basename(path)), places.composed(last)
   stem, ending = os.path.splitext(file)
   if last.endswith(".*"):
     file, last = stem, last[:-2]
@@ -228,22 +249,25 @@ def _listed(path: str, found: Sequence[str], folder: str, last: str) -> list[str
   """The images that a list file names, in its order, by their paths or {name}s."""
   try:
     # Windows' editors open a file with a mark of its encoding.
-    with open(path, encoding="utf-8-sig") as file:
-      lines = [line.strip() for line in file]
-  except (OSError, UnicodeDecodeError) as error:
+    with io.TextIOWrapper(files_lib.open_regular(path), "utf-8-sig") as file:
+      lines = [line.strip() for line in _bounded(file)]
+  except (OSError, ValueError) as error:
     raise config_lib.UserError(
       f"{path} cannot be read ({error}); expected the list of images that"
       f" {scene_spec.FILE} names in 'splits'."
     ) from error
-  by_path = {os.path.relpath(image, folder).replace(os.sep, "/"): image for image in found}
+  by_path: dict[str, list[str]] = {}
   by_name: dict[str, list[str]] = {}
   for image in found:
+    by_path.setdefault(places.key(os.path.relpath(image, folder)), []).append(image)
     by_name.setdefault(_name(image, last), []).append(image)
   chosen: dict[str, int] = {}
   for number, line in enumerate(lines, start=1):
     if not line or line.startswith("#"):
       continue
-    images = [by_path[line]] if line in by_path else by_name.get(line, [])
+    images = by_path.get(places.key(line)) or by_name.get(places.composed(line), [])
+    if os.path.join(folder, line) in images:
+      images = [os.path.join(folder, line)]
     at = f"{path}, line {number}: '{line}'"
     if not images:
       # Of the many a set may have: each takes a while to compare.

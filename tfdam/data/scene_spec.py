@@ -10,7 +10,8 @@ A whole example; `images` alone must be there, and paths lie below the file's ow
     ignored: [11, 255]
 
 images:   which files are images, a glob: `*` is part of one name, `**` folders to any
-          depth, `*.*` any image ending; {split} is the split's word (below).
+          depth, `*.*` any image ending; {split} is the split's word (below). Endings
+          match in any case, names in both of Unicode's forms.
 labels:   where the label of an image lies, a PNG: {name} is what the last part of the glob
           matched with its `*` (of `*_rgb.png` and a_rgb.png: a), {folder} the image's
           folder below the part of the glob without wildcards. Without this key the set has

@@ -11,7 +11,7 @@ import os
 import numpy as np
 
 from tfdam import config as config_lib
-from tfdam.data import examples, image_files, scene_files, scenes
+from tfdam.data import examples, image_files, places, scene_files, scenes
 from tfdam.data import labels as labels_lib
 
 INFO = examples.Info(
@@ -37,7 +37,7 @@ _REMEDY = "Expected a file of GT/LABELS (not GT/COLOR); get it again."
 
 
 def has_labels(folder: str, split: str) -> bool:
-  return os.path.isdir(os.path.join(folder, "GT", "LABELS"))
+  return places.is_folder(os.path.join(folder, "GT", "LABELS"))
 
 
 def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> scenes.Scenes:
