@@ -137,7 +137,7 @@ class _Trial:
     self._keep = keep
     self._lock = threading.Lock()
     self._right: dict[str, futures.Future] = {}
-    self._done = self._failed = self._total = 0
+    self._done = self._failed = self._refused = self._total = 0
     self._start = self._shown = time.monotonic()
     self._slowest: list[tuple[float, str]] = []
 
@@ -164,7 +164,8 @@ class _Trial:
       print(f"FAILED: intact files were overwritten: {lost[:5]}")
     minutes = (time.monotonic() - self._start) / 60
     print(
-      f"{self._done} damaged inputs, {self._failed} of them failed, {minutes:.1f} minutes."
+      f"{self._done} damaged inputs, {self._failed} of them failed, {minutes:.1f} minutes;"
+      f" {self._refused} were refused, the others gave a result."
     )
     slowest = ", ".join(f"{name} {s:.0f} s" for s, name in sorted(self._slowest)[::-1][:5])
     print(f"The slowest: {slowest}.")
@@ -181,6 +182,7 @@ class _Trial:
       _remove(folder)
     with self._lock:
       self._done += 1
+      self._refused += bool(outcome and outcome.status)
       self._slowest.append((outcome.seconds if outcome else 0.0, case.name))
       if found:
         self._failed += 1

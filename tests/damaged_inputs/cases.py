@@ -63,11 +63,12 @@ class Subject:
     name: str,
     damage: Callable[[pathlib.Path, random.Random], None],
     expected: Expected = Expected.ANY,
+    place: str = "",
     **changes: Any,
   ) -> Case:
     """A case of this subject; `changes` are to its attributes."""
     subject = dataclasses.replace(self, **changes)
-    return Case(f"{self.name}/{name}", subject, damage, expected, self)
+    return Case(f"{self.name}/{name}", subject, damage, expected, self, place)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Case:
     damage: done to the case's folder, which holds intact inputs.
     expected: what may come of it.
     intact: whose result counts as right.
+    place: what is damaged, which an error has to name, or its folder.
   """
 
   name: str
@@ -87,6 +89,7 @@ class Case:
   damage: Callable[[pathlib.Path, random.Random], None]
   expected: Expected
   intact: Subject
+  place: str = ""
 
   def build(self, folder: pathlib.Path) -> None:
     """Copies the intact inputs and damages them."""
@@ -148,13 +151,13 @@ def of_file(
   short = place.replace("/", ":")
   gone = Expected.REFUSED if needed else Expected.ANY
   for name, replace in places.REPLACEMENTS.items():
-    yield subject.case(f"{short}/{name}", put(place, replace), gone)
+    yield subject.case(f"{short}/{name}", put(place, replace), gone, place)
   yield subject.case(f"{short}/a_link", put(place, places.a_link), Expected.SAME)
   changed = Expected.REFUSED_OR_SAME if checked else Expected.ANY
   for name in kinds:
     for seed in range(seeds):
       damage = rewritten(place, mutations.MUTATIONS[name])
-      yield subject.case(f"{short}/{name}/{seed}", damage, changed)
+      yield subject.case(f"{short}/{name}/{seed}", damage, changed, place)
   if swapped_with:
     yield subject.case(
       f"{short}/swapped", lambda f, _: _copy(f / swapped_with, f / place), changed
@@ -189,15 +192,16 @@ def of_json(
     drawn = random.Random(f"{place} {shown}").sample(sorted(documents.OTHER_VALUES), values)
     for name in drawn:
       content = documents.changed(document, path, documents.OTHER_VALUES[name])
-      yield subject.case(f"{short}/{shown}/{name}", written(place, content))
+      yield subject.case(f"{short}/{shown}/{name}", written(place, content), place=place)
     content = documents.without(document, path)
-    yield subject.case(f"{short}/{shown}/gone", written(place, content))
+    yield subject.case(f"{short}/{shown}/gone", written(place, content), place=place)
   if texts:
     for name, (change, is_same) in documents.JSON_TEXTS.items():
       expected = Expected.SAME if is_same else Expected.ANY
       damage = rewritten(place, lambda content, _, change=change: change(content))
-      yield subject.case(f"{short}/{name}", damage, expected)
-    yield subject.case(f"{short}/key_twice", rewritten(place, documents.twice_the_same_key))
+      yield subject.case(f"{short}/{name}", damage, expected, place)
+    damage = rewritten(place, documents.twice_the_same_key)
+    yield subject.case(f"{short}/key_twice", damage, place=place)
 
 
 def put(place: str, replace: places.Replacement):

@@ -28,7 +28,7 @@ def _files(made: materials.Materials) -> Iterator[cases.Case]:
   )  # fmt: skip
   yield from cases.of_file(subject, "mine.py")
   returns = (
-    "None", "7", "'text'", "[]", "{}", "config_lib.Config()", "config_lib", "lambda: 1",
+    "None", "7", "'text'", "[]", "config_lib.Config()", "config_lib", "lambda: 1",
     "{'data': 7}", "{'data': {'height': None}}", "{7: 8}", "{'adapt': {'taps': ['a']}}",
   )  # fmt: skip
   body = "from tfdam import config as config_lib\ndef get_config(options=None):\n  "
@@ -36,7 +36,6 @@ def _files(made: materials.Materials) -> Iterator[cases.Case]:
     **{f"returns {value}": f"{body}return {value}\n" for value in returns},
     "raises": f"{body}raise KeyError('mine')\n", "exits": f"{body}raise SystemExit(0)\n",
     "recurses": f"{body}return get_config()\n", "no_function": "x = 1\n",
-    "interrupts": f"{body}raise KeyboardInterrupt\n",
     "no_import": "import nothing_of_that_name\n",
     "surrogate": f"{body}raise ValueError('\\ud800')\n", "syntax": "def\n",
     "nul": "\0", "tabs": "def f():\n\tx\n        y\n", "encoding": "# coding: nothing\n",

@@ -63,10 +63,12 @@ def test_an_overwritten_a_changed_and_a_removed_file_are_told(tmp_path):
   ]
 
 
-def _problems(expected, result=None, status=2, broken="", stdout="", stderr="Error: no.\n"):
+def _problems(
+  expected, result=None, place="", status=2, broken="", stdout="", stderr="Error: no.\n"
+):
   subject = cases.Subject("subject", "tfdam.oracle", ())
   outcome = server.Outcome(status, 1.0, 100, broken, stdout, stderr)
-  case = subject.case("name", cases.no_damage, expected)
+  case = subject.case("name", cases.no_damage, expected, place)
   return judge.problems(case, outcome, result, "right", [])
 
 
@@ -75,6 +77,7 @@ def _problems(expected, result=None, status=2, broken="", stdout="", stderr="Err
   [
     (cases.Expected.REFUSED, None, {}),
     (cases.Expected.ANY, None, {}),
+    (cases.Expected.ANY, None, {"place": "run/a.json", "stderr": "Error: run/ is no.\n"}),
     (cases.Expected.ANY, "another", {"status": 0, "stderr": ""}),
     (cases.Expected.SAME, "right", {"status": 0, "stderr": "a warning\n"}),
     (cases.Expected.REFUSED_OR_SAME, None, {"stderr": "a log line\nError: no.\n  more\n"}),
@@ -98,6 +101,7 @@ def test_these_ends_are_right(expected, result, outcome):
     (cases.Expected.ANY, None, {"stderr": ""}, "0 lines"),
     (cases.Expected.ANY, None, {"stderr": "Error: \x1b[31m\n"}, "unprintable"),
     (cases.Expected.ANY, None, {"stderr": "Error: \n"}, "without a word"),
+    (cases.Expected.ANY, None, {"place": "run/config.json"}, "names neither"),
     (cases.Expected.ANY, None, {"stderr": "Error: " + "a" * 9000}, "characters"),
     (
       cases.Expected.ANY,

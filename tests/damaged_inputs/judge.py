@@ -71,7 +71,7 @@ def problems(
   if outcome.status not in (0, 2, *case.subject.statuses):
     found.append(f"ends with status {outcome.status}")
   elif outcome.status == _USAGE_STATUS:
-    found += _unclear(outcome)
+    found += _unclear(outcome, case.place)
     if case.expected is cases.Expected.SAME:
       found.append("is refused, although nothing is wrong with it")
   elif case.expected is cases.Expected.REFUSED:
@@ -85,13 +85,15 @@ def problems(
   return found
 
 
-def _unclear(outcome: server.Outcome) -> list[str]:
-  """What keeps an error from being one clear line."""
+def _unclear(outcome: server.Outcome, place: str) -> list[str]:
+  """What keeps an error from being one clear line on what stands in a place."""
   errors = re.findall(r"^(?:Error: |usage: )", outcome.stderr, re.M)
   if len(errors) != 1:
     return [f"has {len(errors)} lines that begin with 'Error:' or 'usage:'"]
   message = outcome.stderr[outcome.stderr.index(errors[0]) :].rstrip("\n")
   found = []
+  if not any(name in message for name in place.split("/")[-2:]):
+    found.append(f"has an error that names neither {place} nor its folder")
   odd = {c for c in message if not c.isprintable() and c != "\n"}
   if odd:
     found.append(f"has unprintable characters in its error: {odd!r}")
