@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tfdam import config as config_lib
 
 # What no field of that type may take, as a flag spells it.
-_NO_NUMBERS = ("nan", "inf", "-inf", "1e400", "text", "1,2,3", "0x10", "None", "True")
+_NO_NUMBERS = ("nan", "inf", "-inf", "1e400", "text", "1,2,3", "None", "True")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _problems(
   [
     (cases.Expected.REFUSED, None, {}),
     (cases.Expected.ANY, None, {}),
-    (cases.Expected.ANY, None, {"place": "run/a.json", "stderr": "Error: run/ is no.\n"}),
+    (cases.Expected.ANY, None, {"place": "run/a.json", "stderr": "Error: /a/run is no.\n"}),
     (cases.Expected.ANY, "another", {"status": 0, "stderr": ""}),
     (cases.Expected.SAME, "right", {"status": 0, "stderr": "a warning\n"}),
     (cases.Expected.REFUSED_OR_SAME, None, {"stderr": "a log line\nError: no.\n  more\n"}),

@@ -146,7 +146,7 @@ NAMES: dict[str, str] = {
   "space": "a b", "umlaut": "Z\u00fcrich", "decomposed": "Zu\u0308rich",
   "emoji": "\U0001f697",
   "no_utf8": os.fsdecode(b"caf\xe9"), "newline": "a\nb", "escape": "a\x1b[31mb",
-  "tab": "a\tb", "quote": "a'b\"c", "backslash": "a\\b", "brackets": "[red]a[/red]",
+  "tab": "a\tb", "quote": "a'b\"c", "backslash": "a\\b", "brackets": "[bold]a[red]",
   "bracket": "a[b", "star": "a*b", "question": "a?b", "braces": "{split}", "dash": "-a",
   "flag": "--help", "dollar": "$HOME", "tilde": "~", "percent": "%s%n", "colon": "a:b",
   "comma": "a,b", "equals": "a=b", "plus": "a+b", "hash": "#a", "dot": ".a",

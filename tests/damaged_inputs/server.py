@@ -36,7 +36,7 @@ _PRELOADED = (
   "tfdam.training.evaluation", "tfdam.metrics.oracle", "export.pipeline", "export.summary",
   "tfdam.diagnosis.facts", "PIL.ImageFont",
 )  # fmt: skip
-_POLL_SECONDS = 0.01
+_POLL_SECONDS = 0.02
 _TICKS = os.sysconf("SC_CLK_TCK")
 # Reading and entering what one may not, which root may: no command needs it.
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
@@ -168,10 +168,11 @@ def _watched(child: int, max_seconds: float, max_mb: int) -> dict[str, Any]:
     ended, status, usage = os.wait4(child, os.WNOHANG)
     if ended:
       break
-    now, worked = time.monotonic(), _cpu_seconds(child)
+    now, (is_working, worked) = time.monotonic(), _work(child)
     # Other programs may keep it from the processor; to wait for something is its own doing.
-    is_kept = _is_runnable(child)
-    spent += min(now - before, worked - worked_before) if is_kept else now - before
+    spent += (
+      min(now - before, max(0.0, worked - worked_before)) if is_working else now - before
+    )
     before, worked_before = now, worked
     if spent > max_seconds:
       broken = HANGS
@@ -189,18 +190,24 @@ def _watched(child: int, max_seconds: float, max_mb: int) -> dict[str, Any]:
   }
 
 
-def _stat(process: int) -> list[str]:
-  """State and what follows of /proc/<process>/stat; the name before may hold anything."""
-  with open(f"/proc/{process}/stat", errors="replace") as file:
+def _work(process: int) -> tuple[bool, float]:
+  """Whether a process or one that it has started wants the processor, and its seconds."""
+  wants, seconds = False, 0.0
+  with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+    # Of itself, and of those that it has waited for.
+    seconds = sum(map(int, _stat(f"/proc/{process}")[11:15])) / _TICKS
+    for thread in os.listdir(f"/proc/{process}/task"):
+      wants = wants or _stat(f"/proc/{process}/task/{thread}")[0] == "R"
+      with open(f"/proc/{process}/task/{thread}/children") as file:
+        for wants_too, more in map(_work, map(int, file.read().split())):
+          wants, seconds = wants or wants_too, seconds + more
+  return wants, seconds
+
+
+def _stat(folder: str) -> list[str]:
+  """State and what follows in a file `stat`; the name before may hold anything."""
+  with open(f"{folder}/stat", errors="replace") as file:
     return file.read().rpartition(")")[2].split()
-
-
-def _cpu_seconds(process: int) -> float:
-  return sum(map(int, _stat(process)[11:13])) / _TICKS
-
-
-def _is_runnable(process: int) -> bool:
-  return _stat(process)[0] == "R"
 
 
 def _peak_mb(process: int) -> int:
