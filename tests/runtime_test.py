@@ -63,6 +63,17 @@ def test_an_interrupted_program_ends_without_a_traceback(monkeypatch):
   assert caught.value.code == 130
 
 
+def test_an_error_that_quotes_a_terminals_commands_gives_it_none(monkeypatch, capsys):
+  def refused(*arguments, **options):
+    raise config_lib.UserError("'\x1b[31ma\r' is no stage.\n  Z\u00fcrich")
+
+  monkeypatch.setattr(runtime.app, "run", refused)
+  with pytest.raises(SystemExit):
+    runtime.run(print)
+  said = capsys.readouterr().err
+  assert said == "Error: '\\x1b[31ma\\r' is no stage.\n  Z\u00fcrich\n"
+
+
 def test_flags_and_values_that_stand_apart_are_joined():
   words = [
     "--config.adapt.augment", "False", "--config.data.flip", "--config.seed", "3",

@@ -86,7 +86,9 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
 def _end(message: str, exit_status: int) -> None:
   """Prints what a user can mend, and leaves; --verbosity=1 shows where it was raised."""
   logging.debug("Raised here:", exc_info=True)
-  print(f"Error: {message}", file=sys.stderr)
+  # What it quotes of a command line or a file may hold a terminal's commands.
+  lines = map(files.shown, f"Error: {message}".split("\n"))
+  print("\n".join(lines), file=sys.stderr)
   sys.exit(exit_status)
 
 
@@ -252,13 +254,13 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
     ) from error
   except config_lib.UserError:
     raise
-  except Exception as error:
-    # A config file is a program of the user's: it may raise anything.
-    if not config_file:
-      raise
+  # A config file is a program of the user's: it may raise anything.
+  except (Exception, SystemExit) as error:
     cause = error.__cause__ or error
     path = config_file.partition(":")[0]
     frames = [f for f in traceback.extract_tb(cause.__traceback__) if f.filename == path]
+    if not config_file or (isinstance(error, SystemExit) and not frames):  # of --help
+      raise
     raise config_lib.UserError(
       f"The config file {path}{f', line {frames[-1].lineno},' if frames else ''}"
       f" raises {type(cause).__name__}: {cause}. Expected a Python file with"
