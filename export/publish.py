@@ -10,17 +10,33 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal, TypedDict, cast
 
 from absl import logging
 
 from tfdam import config as config_lib
+from tfdam import files, stored
 
 MANIFEST = "export.json"
 # Raised when readers of an older manifest could not make sense of a new one.
 FORMAT = 1
 LOCK = ".lock"
 _STAGING = ".staging-"
+
+
+class _Format(TypedDict):
+  format: Literal[1]  # FORMAT
+
+
+class Manifest(_Format, total=False):
+  """What export.json holds, as far as a later export reads it."""
+
+  model: dict[str, Any]
+  onnx: dict[str, Any]
+  saved_model: dict[str, Any]
+  files: dict[str, dict[str, Any]]
+  parity: dict[str, Any]
+  sizes: dict[str, Any]
 
 
 @contextlib.contextmanager
@@ -53,6 +69,8 @@ def alone(folder: str) -> Iterator[None]:
   """
   try:
     os.makedirs(folder, exist_ok=True)
+    for name in (LOCK, MANIFEST):
+      files.check_regular(os.path.join(folder, name))
     lock = open(os.path.join(folder, LOCK), "w")
   except OSError as error:
     raise config_lib.UserError(unwritable(folder, error)) from error
@@ -137,9 +155,9 @@ def drop_gone(folder: str, manifest: dict[str, Any]) -> None:
   def is_gone(name: Any) -> bool:
     return not os.path.exists(os.path.join(folder, str(name)))
 
-  files, onnx = manifest.get("files", {}), manifest.get("onnx", {})
-  for name in list(filter(is_gone, files)):
-    del files[name]
+  listed, onnx = manifest.get("files", {}), manifest.get("onnx", {})
+  for name in list(filter(is_gone, listed)):
+    del listed[name]
   for precision, entry in list(onnx.items()):
     names = [entry.get(n) for n in ("file", "golden")] if isinstance(entry, dict) else [""]
     if any(not name or is_gone(name) for name in names):
@@ -152,13 +170,13 @@ def drop_gone(folder: str, manifest: dict[str, Any]) -> None:
 
 def digests(folder: str) -> dict[str, dict[str, Any]]:
   """{file: {"sha256", "bytes"}} of all files below a folder, relative to it, sorted."""
-  files = [
+  paths = [
     os.path.relpath(os.path.join(place, name), folder)
     for place, _, names in os.walk(folder)
     for name in names
   ]
   found = {}
-  for name in sorted(files):
+  for name in sorted(paths):
     path = os.path.join(folder, name)
     digest = hashlib.sha256()
     with open(path, "rb") as file:
@@ -170,25 +188,15 @@ def digests(folder: str) -> dict[str, dict[str, Any]]:
 
 def write_manifest(folder: str, manifest: Mapping[str, Any]) -> None:
   """Writes export.json in one move."""
-  partial = os.path.join(folder, f"{MANIFEST}.partial")
-  with open(partial, "w") as file:
-    json.dump(manifest, file, indent=2, allow_nan=False)
-    file.write("\n")
-    file.flush()
-    os.fsync(file.fileno())
-  os.replace(partial, os.path.join(folder, MANIFEST))
+  text = json.dumps(manifest, indent=2, allow_nan=False)
+  stored.write_text(os.path.join(folder, MANIFEST), f"{text}\n")
 
 
 def earlier(folder: str) -> dict[str, Any]:
   """The manifest that is there; empty if there is none that can be read."""
   try:
-    with open(os.path.join(folder, MANIFEST)) as file:
-      found = json.load(file)
-  except (OSError, ValueError):
+    found = stored.read(os.path.join(folder, MANIFEST), Manifest, "It is replaced.")
+    return cast(dict[str, Any], found or {})
+  except config_lib.UserError as error:
+    logging.warning("%s", error)
     return {}
-  is_known = isinstance(found, dict) and found.get("format") == FORMAT
-  sections = ("model", "files", "parity", "sizes", "onnx", "saved_model")
-  if is_known and all(isinstance(found.get(name, {}), dict) for name in sections):
-    return found
-  logging.warning("%s is damaged or of another version: it is replaced.", folder)
-  return {}

@@ -83,10 +83,10 @@ def main(argv: list[str]) -> None:
   folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
   config = folder.read_config()
   results = folder.read_json("results.json") or {}
-  if results and not {"task", "classes", "stages"} <= set(results):
+  if results and len(results["classes"]) != config.data.num_classes:
     raise config_lib.UserError(
-      f"{folder.join('results.json')} has no task, classes or stages: it is damaged or of"
-      " another program. Train again, in a new --workdir."
+      f"{folder.join('results.json')} names {len(results['classes'])} classes, config.json"
+      f" {config.data.num_classes}: one of them is damaged. Bring it back from a copy."
     )
   stage = _stage(results, folder)
   root_set = dataclasses.replace(config.data, root=_DATA_ROOT.value or config.data.root)

@@ -10,7 +10,7 @@ import dataclasses
 from absl import flags, logging
 
 from tfdam import config as config_lib
-from tfdam import data, runtime
+from tfdam import data, files, runtime
 from tfdam.training import report, run_folder
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
@@ -43,6 +43,10 @@ def main(argv: list[str]) -> None:
       " --data_root to a folder where it has."
     )
   folder.check_scored_data(scored)
+  try:
+    run_folder.check_writable(folder.path)
+  except config_lib.UserError as error:  # the table is wanted all the same
+    logging.warning("%s The scores will be shown and not kept.", error)
 
   # Late, as in train.py: TensorFlow takes seconds to start.
   from tfdam.data import feeds
@@ -55,16 +59,15 @@ def main(argv: list[str]) -> None:
     place = checkpoints.newest(folder.checkpoints(stage))
     if place is None:
       continue
-    info = checkpoints.read_info(place)
-    if info["step"] < info["total"]:
-      logging.warning("%s stands at step %d of %d.", stage, info["step"], info["total"])
+    if not checkpoints.is_finished(place):
+      logging.warning("%s stands at %s.", stage, checkpoints.progress(place))
     network = players.network(config, "network", stage)
     checkpoints.restore_model(network, place, config.model.name)
     with feeds.failures_explained():
       found[stage] = evaluation.score_splits(network, scored, config)
   if not found:
     raise config_lib.UserError(
-      f"{folder.path} holds no checkpoint of stage {_STAGE.value}."
+      f"{files.shown(folder.path)} holds no checkpoint of stage {_STAGE.value}."
     )
   domains = f"{config.data.source} to {config.data.target}"
   task = stages.task(next(split for split in scored.values() if split))
@@ -72,7 +75,12 @@ def main(argv: list[str]) -> None:
   if scored["test"]:
     names = stages.class_names(scored["test"], config)
     report.print_classes(found, "test", names, task)
-  folder.write_json("evaluation.json", {"task": task, "stages": found})
+  try:
+    folder.write_json("evaluation.json", {"task": task, "stages": found})
+  except OSError as error:
+    raise config_lib.UserError(
+      f"The scores above were not written. {files.problem(error) or error}"
+    ) from error
 
 
 def run() -> None:

@@ -12,6 +12,7 @@ _BELOW = {
   "tfdam/config.py": set(),
   "tfdam/files.py": {"tfdam.config"},
   "tfdam/memory.py": {"tfdam.config"},
+  "tfdam/stored.py": {"tfdam.config", "tfdam.files"},
   "tfdam/__init__.py": {"tfdam.stack"},
   "tfdam/stack.py": set(),
   "tfdam/cluster.py": {"tfdam.config"},
@@ -26,18 +27,21 @@ _BELOW = {
   "tfdam/training": {
     "tfdam",
     *(f"tfdam.{name}" for name in (
-      "config", "files", "cluster", "runtime", "stack", "addons", "data", "models",
-      "matching", "metrics", "training",
+      "config", "files", "stored", "cluster", "runtime", "stack", "addons", "data",
+      "models", "matching", "metrics", "training",
     )),
   },
   "tfdam/train.py": {
     "tfdam.config", "tfdam.memory", "tfdam.cluster", "tfdam.runtime", "tfdam.addons",
     "tfdam.data", "tfdam.training",
   },
-  "tfdam/evaluate.py": {"tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.training"},
+  "tfdam/evaluate.py": {
+    "tfdam.config", "tfdam.files", "tfdam.runtime", "tfdam.data", "tfdam.training"
+  },
   "tfdam/download.py": {"tfdam.config", "tfdam.runtime", "tfdam.data"},
   "tfdam/oracle.py": {
-    "tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.metrics", "tfdam.training"
+    "tfdam.config", "tfdam.files", "tfdam.runtime", "tfdam.data", "tfdam.metrics",
+    "tfdam.training",
   },
   "tfdam/diagnosis": {
     "tfdam.config", "tfdam.files", "tfdam.cluster", "tfdam.runtime", "tfdam.stack",
@@ -53,7 +57,7 @@ _BELOW = {
   "export": {
     "tfdam", "export",
     *(f"tfdam.{name}" for name in (
-      "config", "files", "runtime", "data", "models", "metrics", "training",
+      "config", "files", "stored", "runtime", "data", "models", "metrics", "training",
     )),
   },
 }  # fmt: skip
@@ -62,7 +66,7 @@ _BELOW = {
 _WITHOUT_TENSORFLOW = tuple(
   f"tfdam/{name}.py"
   for name in (
-    "config", "files", "memory", "cluster", "runtime", "stack", "addons", "train",
+    "config", "files", "memory", "stored", "cluster", "runtime", "stack", "addons", "train",
     "evaluate", "download", "oracle", "doctor", "diagnosis/__init__", "diagnosis/facts",
     "diagnosis/frameworks", "diagnosis/looks", "diagnosis/packages", "diagnosis/probes",
     "diagnosis/rows", "diagnosis/surroundings",

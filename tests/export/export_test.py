@@ -289,19 +289,6 @@ def test_precisions_that_no_longer_fit_the_manifest_do_not_go_in_silence(
   assert not os.path.exists(place(workdir, "onnx", "model.float16.onnx"))
 
 
-@pytest.mark.parametrize("damage", [
-  {"files": None}, {"files": ["a"]}, {"model": None}, {"model": []}, {"onnx": [1]}
-])  # fmt: skip
-def test_a_damaged_manifest_is_replaced_and_said_so(tmp_path, damage, caplog):
-  manifest = {"format": publish.FORMAT, "model": {"name": "a"}}
-  path = tmp_path / publish.MANIFEST
-  path.write_text(json.dumps(manifest))
-  assert publish.earlier(str(tmp_path)) == manifest
-  path.write_text(json.dumps({**manifest, **damage}))
-  assert publish.earlier(str(tmp_path)) == {}
-  assert "is damaged or of another version" in caplog.text
-
-
 def test_an_empty_model_beside_may_take_images_of_any_size(tmp_path):
   (tmp_path / "1").mkdir()
   (tmp_path / "1" / "saved_model.pb").touch()

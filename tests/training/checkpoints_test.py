@@ -1,14 +1,19 @@
 """Checkpoints: whole or absent."""
 
+import errno
+import json
 import os
+import shutil
+from unittest import mock
 
 import tensorflow as tf
+from absl.testing import parameterized
 
 from tfdam import config as config_lib
 from tfdam.training import checkpoints
 
 
-class CheckpointsTest(tf.test.TestCase):
+class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self.folder = os.path.join(self.create_tempdir().full_path, "stage")
@@ -56,6 +61,101 @@ class CheckpointsTest(tf.test.TestCase):
     self.assertEqual(self.checkpoints.restore()["step"], 10)
     os.remove(os.path.join(self.folder, "00000010", "checkpoint.json"))
     self.assertIsNone(self.checkpoints.restore())
+
+  @parameterized.parameters(
+    (lambda info: {**info, "step": "20"}, "Expected `int`, got `str`"),
+    (lambda info: {**info, "step": 19}, "is of step 19"),
+    (lambda info: {**info, "seconds": []}, "Expected `float`, got `array`"),
+    (lambda info: {**info, "total": None}, "Expected `int`, got `null`"),
+    (lambda info: {"step": 20}, "missing required field `sha256`"),
+    (lambda info: {**info, "sha256": [1]}, "Expected `object`, got `array`"),
+    (lambda info: {**info, "sha256": {}}, "names no state.index"),
+    (lambda info: {**info, "sha256": {**info["sha256"], "a\0\ud800": ""}}, "is missing"),
+    (lambda info: None, "Expected `object`, got `null`"),
+  )
+  def test_what_its_info_cannot_say_is_noticed(self, change, said):
+    self.save(10, 20)
+    path = os.path.join(self.folder, "00000020", "checkpoint.json")
+    info = change(json.load(open(path)))
+    with open(path, "w") as file:
+      json.dump(info, file)
+    with self.assertLogs(level="WARNING") as logged:
+      self.assertEqual(self.checkpoints.restore()["step"], 10)
+    self.assertIn(said, logged.output[0])
+
+  @parameterized.parameters(
+    b"",
+    b"{",
+    b"\xff",
+    b"[" * 100_000,
+    b'{"step": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+  )
+  def test_an_info_that_is_no_json_is_noticed(self, content):
+    self.save(10, 20)
+    with open(os.path.join(self.folder, "00000020", "checkpoint.json"), "wb") as file:
+      file.write(content)
+    self.assertEqual(self.checkpoints.restore()["step"], 10)
+
+  @parameterized.parameters("checkpoint.json", "state.index", "")
+  def test_what_stands_in_its_place_is_noticed_and_gives_way(self, name):
+    self.save(10)
+    place = os.path.join(self.folder, "00000020", name).rstrip("/")
+    for make in (os.mkdir, os.mkfifo, lambda path: os.symlink(path, path)):
+      self.save(20)
+      (shutil.rmtree if os.path.isdir(place) else os.remove)(place)
+      make(place)
+      self.assertEqual(self.checkpoints.restore()["step"], 10)
+    self.save(20)
+    self.assertEqual(self.checkpoints.restore()["step"], 20)
+
+  def test_what_may_not_be_read_is_not_taken_for_damaged(self):
+    self.save(10, 20)
+    refused = PermissionError(errno.EACCES, "Permission denied", "x")
+    with mock.patch.object(checkpoints, "file_digest", side_effect=refused):
+      with self.assertRaises(PermissionError):
+        self.checkpoints.restore()
+    with mock.patch.object(os, "listdir", side_effect=refused):
+      with self.assertRaisesRegex(config_lib.UserError, "stage cannot be listed"):
+        self.checkpoints.restore()
+
+  def test_a_save_that_fails_leaves_nothing_and_what_was_there(self):
+    self.save(10)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    for owner, name in ((tf.train.Checkpoint, "write"), (checkpoints, "_write_info")):
+      with mock.patch.object(owner, name, side_effect=full):
+        with self.assertRaises(OSError):
+          self.save(20)
+      self.assertEqual(os.listdir(self.folder), ["00000010"])
+    self.assertEqual(self.checkpoints.restore()["step"], 10)
+
+  def test_one_of_another_run_is_refused(self):
+    self.save(10)
+    other = checkpoints.Checkpoints(
+      self.folder, {"value": self.value, "more": tf.Variable(1.0)}
+    )
+    with self.assertRaisesRegex(config_lib.UserError, "does not hold what this run trains"):
+      other.restore()
+
+  def test_damage_that_its_digests_do_not_show_is_told(self):
+    model = tf.keras.Sequential([tf.keras.layers.Dense(3)])
+    model.build([None, 2])
+    stage = checkpoints.Checkpoints(self.folder, {"model": model})
+    stage.save(5, {})
+    place = checkpoints.newest(self.folder)
+    index = os.path.join(place, "state.index")
+    whole = open(index, "rb").read()
+    for content in (b"", whole[: len(whole) // 2], whole[:-60] + b"x" * 60):
+      with open(index, "wb") as file:
+        file.write(content)
+      info = checkpoints.read_info(place)
+      digests = {**info["sha256"], "state.index": checkpoints.file_digest(index)}
+      checkpoints._write_info(place, {**info, "sha256": digests})
+      for read in (
+        stage.restore,
+        lambda: checkpoints.restore_model(model, place, "dense"),
+      ):
+        with self.assertRaisesRegex(config_lib.UserError, "does not hold"):
+          read()
 
   def test_what_a_kill_left_behind_is_neither_read_nor_in_the_way(self):
     self.save(10)

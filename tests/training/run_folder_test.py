@@ -35,6 +35,74 @@ def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(tmp_path, name):
     run_folder.RunFolder(str(tmp_path / name / "run"))
 
 
+@pytest.mark.parametrize(
+  ("path", "said"),
+  [
+    ("/tmp/caf\udce9", r"caf\\xe9 has bytes that are no UTF-8"),
+    ("/tmp/" + "n" * 256, "has a name of 256 bytes; expected 255 at most"),
+    ("/tmp/" + "\u20ac" * 86, "has a name of 258 bytes"),
+    ("/tmp" + "/a" * 1_500, "is 1502 levels deep; expected 200"),
+    ("/tmp" + f"/{'n' * 250}" * 15, "has 3769 bytes; expected 3496"),
+  ],
+)
+def test_a_path_that_cannot_hold_a_run_is_refused(path, said):
+  with pytest.raises(config_lib.UserError, match=f"{said}.* Set --workdir") as raised:
+    run_folder.RunFolder(path)
+  assert len(str(raised.value)) < 250
+
+
+@pytest.mark.parametrize("name", ["config.json", "run.json", "results.json", ".lock"])
+def test_a_pipe_or_folder_in_a_files_place_is_told(tmp_path, name):
+  config = synthetic.small_config()
+  release(claim(tmp_path, config))
+  for make, kind in ((os.mkfifo, "a named pipe"), (os.mkdir, "a folder")):
+    os.path.lexists(tmp_path / name) and os.remove(tmp_path / name)
+    make(tmp_path / name)
+    with pytest.raises(config_lib.UserError, match=f"{name} is {kind}"):
+      claim(tmp_path, config)
+
+
+@pytest.mark.parametrize(
+  ("name", "content", "said"),
+  [
+    ("run.json", {"data": {"source": {"a": "1"}}, "notes": []}, "field `sessions`"),
+    ("run.json", {"data": [], "notes": [], "sessions": []}, "`object`, got `array`"),
+    ("run.json", {"data": {}, "notes": [], "sessions": [{}]}, "field `devices`"),
+    ("results.json", {}, "missing required field `task`"),
+    ("results.json", [], "Expected `object`, got `array`"),
+    ("results.json", {"task": "x", "classes": [], "stages": {}}, "Invalid enum value 'x'"),
+    (
+      "results.json",
+      {"task": "segmentation", "classes": ["a"], "stages": {"adapted": {"test": 3}}},
+      "Expected `object`, got `int`",
+    ),
+  ],
+)
+def test_damaged_files_are_told_with_what_mends_them(tmp_path, name, content, said):
+  config = synthetic.small_config()
+  release(claim(tmp_path, config))
+  (tmp_path / name).write_text(json.dumps(content))
+  with pytest.raises(config_lib.UserError, match=f"{name} is damaged.*{said}.*[Rr]emove"):
+    claim(tmp_path, config)
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path):
+  config = synthetic.small_config()
+  release(claim(tmp_path, config))
+  session = {"devices": ["CPU:0"], "packages": {"keras": "2.15.0"}}
+  run = {"data": {"source": {"a": "1"}}, "notes": [], "sessions": [session]}
+  (tmp_path / "run.json").write_text(json.dumps(run))
+  scores = '{"accuracy": NaN, "per_class_accuracy": [NaN, 0.5]}'
+  (tmp_path / "results.json").write_text(
+    '{"task": "classification", "classes": ["0", "1"],'
+    f' "stages": {{"source_only": {{"test": {scores}}}}}}}'
+  )
+  folder = claim(tmp_path, config)
+  read = folder.read_json("results.json")["stages"]["source_only"]["test"]
+  assert read == {"accuracy": None, "per_class_accuracy": [None, 0.5]}
+  release(folder)
+
+
 def test_claiming_writes_what_the_run_is(tmp_path):
   config = synthetic.small_config()
   folder = claim(tmp_path / "run", config)
@@ -67,8 +135,9 @@ def test_going_on_with_another_tensorflow_warns_that_bits_may_differ(tmp_path, m
 def test_what_json_has_no_number_for_is_null(tmp_path):
   folder = run_folder.RunFolder(str(tmp_path))
   record = records.Records(folder)
-  scores = {"miou": 0.5, "iou_per_class": [0.5, None, math.nan, (math.inf, 2)]}
-  folder.write_json("results.json", {"stages": {"gaussian": scores}})
+  scores = {"miou": 0.5, "iou_per_class": [0.5, None, math.nan], "new": (math.inf, 2)}
+  task = {"task": "segmentation", "classes": ["car", "road"]}
+  folder.write_json("results.json", {**task, "stages": {"gaussian": {"test": scores}}})
   record.write("gaussian", 3, {"loss/a": math.nan, "loss/b": -math.inf, "loss/c": 1.0}, "p")
 
   def refuse(constant):
@@ -76,8 +145,8 @@ def test_what_json_has_no_number_for_is_null(tmp_path):
 
   for name in ("results.json", "metrics.jsonl"):
     json.loads((tmp_path / name).read_text(), parse_constant=refuse)
-  expected = {"miou": 0.5, "iou_per_class": [0.5, None, None, [None, 2]]}
-  assert folder.read_json("results.json")["stages"]["gaussian"] == expected
+  expected = {"miou": 0.5, "iou_per_class": [0.5, None, None], "new": [None, 2]}
+  assert folder.read_json("results.json")["stages"]["gaussian"]["test"] == expected
   [line] = record.read("gaussian", "p")
   assert (line["loss/a"], line["loss/b"], line["loss/c"]) == (None, None, 1.0)
 
@@ -174,7 +243,7 @@ def test_no_run_folder_and_broken_json_are_named(tmp_path):
   folder = run_folder.RunFolder(str(tmp_path))
   with pytest.raises(config_lib.UserError, match="no run folder"):
     folder.read_config()
-  for content, said in (("{", "no JSON file"), ('{"data": 3}', "data is 3")):
+  for content, said in (("{", "config.json is damaged"), ('{"data": 3}', "data is 3")):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(config_lib.UserError, match=said):
       folder.read_config()

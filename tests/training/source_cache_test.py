@@ -1,6 +1,8 @@
 """Source networks that runs share."""
 
+import errno
 import os
+import shutil
 import threading
 from unittest import mock
 
@@ -102,6 +104,33 @@ class SourceCacheTest(tf.test.TestCase, parameterized.TestCase):
     self.assert_trained_alike(first, second)
     self.assertLen(self.entries(), 1)
     self.assertIsNone(checkpoints.find_damage(place))
+
+  def test_whatever_stands_in_an_entry_no_run_ends_on_it(self):
+    stage = os.path.join(self.folder, "stage")
+    checkpoints.Checkpoints(stage, {"x": tf.Variable(7.0)}).save(10, {"total": 10})
+    whole = os.path.join(stage, "00000010")
+    cache, taken = os.path.join(self.cache, "source"), os.path.join(self.folder, "taken")
+    place = os.path.join(cache, "key")
+    info = os.path.join(place, "checkpoint.json")
+    refused = PermissionError(errno.EACCES, "Permission denied")
+    for content in ("", "[" * 100_000, '{"step": [], "sha256": {}}', os.mkfifo):
+      shutil.copytree(whole, place)
+      os.remove(info)
+      if callable(content):
+        content(info)
+      else:
+        with open(info, "w") as file:
+          file.write(content)
+      with source_cache.shared(cache, "key", taken):
+        self.assertFalse(os.path.exists(taken))
+        self.assertFalse(os.path.exists(place))
+    shutil.copytree(whole, place)
+    with mock.patch.object(checkpoints, "find_damage", side_effect=refused):
+      with source_cache.shared(cache, "key", taken):
+        self.assertFalse(os.path.exists(taken))
+    self.assertTrue(os.path.exists(place))  # another user's
+    with source_cache.shared(cache, "key", taken):
+      self.assertEqual(checkpoints.steps(taken), [10])
 
   def test_an_unwritable_cache_is_left_alone(self):
     with open(self.cache, "w"):

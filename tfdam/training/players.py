@@ -351,7 +351,7 @@ def initial_checkpoint(path: str) -> str:
     config.UserError: neither, damaged, or of a source stage that is not finished.
   """
   run_folder.refuse_pattern(path, "--config.source.init_checkpoint")
-  is_checkpoint = os.path.isfile(os.path.join(path, "checkpoint.json"))
+  is_checkpoint = os.path.lexists(os.path.join(path, "checkpoint.json"))
   stage_folder = os.path.join(path, "checkpoints", "source_only")
   place = path if is_checkpoint else checkpoints.newest(stage_folder)
   if place is None:
@@ -365,10 +365,9 @@ def initial_checkpoint(path: str) -> str:
       f"source.init_checkpoint {place} is not whole: {damage}. Set"
       " --config.source.init_checkpoint to another one."
     )
-  info = checkpoints.read_info(place)
-  if not is_checkpoint and info["step"] < info["total"]:
+  if not is_checkpoint and not checkpoints.is_finished(place):
     raise config_lib.UserError(
-      f"The source stage of {path} stands at step {info['step']} of {info['total']}: let"
+      f"The source stage of {path} stands at {checkpoints.progress(place)}: let"
       " that run end, or set --config.source.init_checkpoint to one of its checkpoint"
       " folders."
     )

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypedDict
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from tensorboard.backend.event_processing import event_file_loader
 
+from tfdam import config as config_lib
+from tfdam import files, stored
 from tfdam.training import run_folder
 
 _FILE = "metrics.jsonl"
+
+
+class Line(TypedDict):
+  """What every line says; its other keys are names of numbers, which may be null."""
+
+  stage: str
+  phase: str
+  step: stored.Count
 
 
 class Records:
@@ -28,26 +40,25 @@ class Records:
     """Adds one line, and one point to each of the stage's curves."""
     content = {"stage": stage, "phase": phase, "step": step, **values}
     line = json.dumps(run_folder.strict(content))
-    with open(self.folder.join(_FILE), "a") as file:
-      file.write(line + "\n")
-    with self._writer(stage).as_default(step=step):
+    with self._writing(stage, step):
       for name, value in values.items():
         tf.summary.scalar(name, value)
-    self._writer(stage).flush()
+    # Last: a run that goes on looks here for what it has written already.
+    path = self.folder.join(_FILE)
+    with stored.naming(path), open(path, "a") as file:
+      file.write(line + "\n")
 
   def write_histograms(self, run: str, step: int, values: Mapping[str, tf.Tensor]) -> None:
     """Adds one histogram of each tensor to summaries/<run>/."""
-    with self._writer(run).as_default(step=step):
+    with self._writing(run, step):
       for name, value in values.items():
         # An infinite value would leave its histogram without buckets.
         tf.summary.histogram(name, tf.boolean_mask(value, tf.math.is_finite(value)))
-    self._writer(run).flush()
 
   def write_image(self, run: str, step: int, name: str, image: np.ndarray) -> None:
     """Adds a picture, uint8 [H, W, 3], to summaries/<run>/."""
-    with self._writer(run).as_default(step=step):
+    with self._writing(run, step):
       tf.summary.image(name, image[np.newaxis])
-    self._writer(run).flush()
 
   def read(self, stage: str, phase: str) -> list[dict[str, Any]]:
     """A stage's lines of this phase, in order."""
@@ -59,10 +70,10 @@ class Records:
 
   def forget_after(self, stage: str, step: int) -> None:
     """Drops what a stage wrote past a step: a resumed run writes it again."""
-    if os.path.exists(self.folder.join(_FILE)):
+    if os.path.lexists(self.folder.join(_FILE)):
       # A kill may have cut the last one's newline off.
       kept = [
-        line.rstrip("\n") + "\n"
+        line.decode().rstrip("\n") + "\n"
         for line, r in self._lines()
         if r["stage"] != stage or r["step"] <= step
       ]
@@ -78,32 +89,63 @@ class Records:
       self._writers.pop(run).close()
     folder = self.folder.join("summaries", run)
     for path in glob.glob(os.path.join(glob.escape(folder), "*tfevents*")):
+      files.check_regular(path)
       # What stands before the place where a kill cut the file off, if one did.
       events = list(event_file_loader.RawEventFileLoader(path).Load())
       kept = [event for event in events if not _is_point_after(step, event)]
       if len(kept) < len(events):
-        partial = os.path.join(folder, "partial")  # no name that TensorBoard reads
-        with tf.io.TFRecordWriter(partial) as file:
-          for event in kept:
-            file.write(event)
-        os.replace(partial, path)
+        with stored.replacing(path, "partial") as partial, _told(folder):
+          _write_events(partial, kept)
 
-  def _writer(self, run: str) -> tf.summary.SummaryWriter:
-    if run not in self._writers:
-      folder = self.folder.join("summaries", run)
-      self._writers[run] = tf.summary.create_file_writer(folder)
-    return self._writers[run]
+  @contextlib.contextmanager
+  def _writing(self, run: str, step: int) -> Iterator[None]:
+    """Sends what the body sums up to summaries/<run>/, and sees it written."""
+    folder = self.folder.join("summaries", run)
+    with _told(folder):
+      if run not in self._writers:
+        self._writers[run] = tf.summary.create_file_writer(folder)
+      with self._writers[run].as_default(step=step):
+        yield
+      self._writers[run].flush()
 
-  def _lines(self) -> Iterator[tuple[str, dict]]:
-    """Yields every whole line with its content."""
-    if not os.path.exists(self.folder.join(_FILE)):
+  def _lines(self) -> Iterator[tuple[bytes, Any]]:
+    """Yields every whole line with its content; says how many are damaged."""
+    path = self.folder.join(_FILE)
+    if not os.path.lexists(path):
       return
-    with open(self.folder.join(_FILE)) as file:
-      for line in file:
+    damaged = []
+    with files.open_regular(path) as file:
+      for number, line in enumerate(file, start=1):
         try:
-          yield line, json.loads(line)
-        except ValueError:  # a kill cut it off
-          continue
+          yield line, stored.parse(line, Line)
+        except stored.DamagedError as error:
+          if line.endswith(b"\n"):  # else a kill cut it off
+            damaged.append(f"line {number}: {error}")
+    if damaged:
+      logging.warning(
+        "%s: %d damaged lines are left out (%s).",
+        *(files.shown(path), len(damaged), damaged[0]),
+      )
+
+
+@contextlib.contextmanager
+def _told(folder: str) -> Iterator[None]:
+  """Says what keeps TensorFlow from writing to a folder of TensorBoard's files."""
+  try:
+    yield
+  except tf.errors.OpError as error:
+    if files.problem(error):
+      raise
+    raise config_lib.UserError(
+      f"Cannot write to {files.shown(folder)}: {str(error).splitlines()[0]}. Remove what is"
+      " in its place, and start again with the same command."
+    ) from error
+
+
+def _write_events(path: str, events: Iterable[bytes]) -> None:
+  with tf.io.TFRecordWriter(path) as file:
+    for event in events:
+      file.write(event)
 
 
 def _is_point_after(step: int, serialized: bytes) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import rich.console
 import rich.table
 
-from tfdam import runtime
+from tfdam import files, runtime
 
 # What people call the stages.
 STAGE_TITLES = {"source_only": "source only", "gaussian": "Gaussian", "adapted": "adapted"}
@@ -49,21 +49,19 @@ def print_stages(
     for name, (split, score) in every.items()
     if any(split in scores for scores in stages.values())
   }
-  table = rich.table.Table(title=title)
+  table = rich.table.Table(title=files.shown(title))
   table.add_column(corner)
   for name in columns:
     table.add_column(name, justify="right")
   for stage, scores in stages.items():
-    values = [
-      scores[split][s] if split in scores else None for split, s in columns.values()
-    ]
-    table.add_row(STAGE_TITLES[stage], *(_percent(value, 2) for value in values))
+    values = [scores.get(split, {}).get(s) for split, s in columns.values()]
+    table.add_row(_stage_title(stage), *(_percent(value, 2) for value in values))
   if columns:
     console().print(table)
   else:
-    print(f"{title}\nThe target has no labels: nothing was scored.")
+    print(f"{files.shown(title)}\nThe target has no labels: nothing was scored.")
   for note in notes:
-    print(f"Note: {note}")
+    print(f"Note: {files.shown(note)}")
 
 
 def alarm_notes(results: Mapping) -> list[str]:
@@ -78,7 +76,7 @@ def last_step_note(results: Mapping) -> list[str]:
   """What the last step itself scores, where the adapted network is a moving average."""
   headline = HEADLINE[results["task"]]
   shown = ", ".join(
-    f"{split} {_percent(scores[headline], 2)} %"
+    f"{split} {_percent(scores.get(headline), 2)} %"
     for split, scores in results.get("last_step", {}).items()
   )
   if not shown:
@@ -106,7 +104,7 @@ def print_classes(
     table = rich.table.Table(title=f"accuracy per class, {split}, %")
     table.add_column("")
     for name in class_names:
-      table.add_column(name, justify="right")
+      table.add_column(files.shown(name), justify="right")
     for stage, scores in stages.items():
       values = scores[split]["per_class_accuracy"]
       table.add_row(STAGE_TITLES[stage], *(_percent(value, 1) for value in values))
@@ -121,10 +119,15 @@ def _iou_table(stages: Mapping, split: str, class_names: Sequence[str]) -> rich.
     table.add_column(STAGE_TITLES[stage], justify="right")
   every = [scores[split] for scores in stages.values()]
   for name, *values in zip(class_names, *(scores["iou_per_class"] for scores in every)):
-    table.add_row(name, *(_percent(value, 1) for value in values))
+    table.add_row(files.shown(name), *(_percent(value, 1) for value in values))
   table.add_section()
   table.add_row("mean", *(_percent(scores["miou"], 1) for scores in every))
   return table
+
+
+def _stage_title(stage: str) -> str:
+  """A stage's; its name, if a later version has one that is not known here."""
+  return STAGE_TITLES.get(stage, stage)
 
 
 def _percent(value: float | None, digits: int) -> str:

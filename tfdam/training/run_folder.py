@@ -25,16 +25,86 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO, TypedDict
 
 from absl import logging
 
 import tfdam
 from tfdam import config as config_lib
-from tfdam import stack
+from tfdam import files, stack, stored
 
 _LOCK, _PROBE = ".lock", ".tfdam-probe-"
 _PACKAGES = ("keras", "tf-keras", "numpy", "ml-collections", "protobuf")
+# Bytes of a name, as file systems take them; of a path, less what a run adds to it; and
+# levels, of which Python makes one in each of at most 1,000 calls within one another.
+_LONGEST_NAME, _LONGEST_PATH, _MOST_LEVELS = 255, 4096 - 600, 200
+
+
+class Scores(TypedDict, total=False):
+  """Of one stage on one split; fractions from 0 to 1, classes in the order of labels."""
+
+  num_images: stored.Count
+  accuracy: stored.Number
+  per_class_accuracy: list[stored.Number]
+  miou: stored.Number
+  fwiou: stored.Number
+  pixel_accuracy: stored.Number
+  class_accuracy: stored.Number
+  iou_per_class: list[stored.Number]
+
+
+class Alarm(TypedDict):
+  step: stored.Count
+  what: str
+
+
+class _Task(TypedDict):
+  task: Literal["classification", "segmentation"]
+  classes: list[str]
+  stages: dict[str, dict[str, Scores]]
+
+
+class Results(_Task, total=False):
+  """What results.json holds: {stage: {split: scores}}, and what the run is."""
+
+  alarms: list[Alarm]
+  last_step: dict[str, Scores]
+  timing: dict[str, stored.Number]
+
+
+class Session(TypedDict):
+  """What one process of a run was; see `_session`."""
+
+  devices: list[str]
+  packages: dict[str, Any]
+
+
+class Run(TypedDict):
+  """What run.json holds: {role: {file: MD5}} of the data, notes on it, and sessions."""
+
+  data: dict[str, dict[str, str]]
+  notes: list[str]
+  sessions: list[Session]
+
+
+# {file: (its shape, what mends it)}.
+_STORED: dict[str, tuple[Any, str]] = {
+  "config.json": (
+    dict[str, Any],
+    "Bring it back from a copy, or set --workdir to a new folder; its checkpoints can still"
+    " be named in --config.source.init_checkpoint.",
+  ),
+  "run.json": (
+    Run,
+    "Bring it back from a copy; or remove it if the data is what the run began with, and a"
+    " new one is written.",
+  ),
+  "results.json": (
+    Results,
+    "Remove it and start the training again with the same command: it is written anew from"
+    " the checkpoints.",
+  ),
+}
 
 
 class RunFolder:
@@ -46,9 +116,10 @@ class RunFolder:
     shared_path: the run folder that a worker reads whose own is `path`; empty: the same.
 
     Raises:
-      config.UserError: TensorFlow could not read checkpoints in such a path.
+      config.UserError: TensorFlow could not write or read checkpoints in such a path.
     """
     refuse_pattern(path, "--workdir")
+    _refuse_length(path)
     self.path = path
     self.shared_path = shared_path or path
     self._start = time.perf_counter()
@@ -67,14 +138,14 @@ class RunFolder:
 
   def check(self, config: config_lib.Config) -> None:
     """Raises config.UserError if this config may not run here; leaves no file behind."""
-    if os.path.exists(self.join("config.json")):
+    if os.path.lexists(self.join("config.json")):
       _refuse_differences(config, self.read_config(), self.path)
     elif os.path.isdir(self.path) and _foreign_files(self.path):
       raise config_lib.UserError(
-        f"{self.path} is not empty and no run folder (it has no config.json). Set --workdir"
-        " to a new or empty folder."
+        f"{files.shown(self.path)} is not empty and no run folder (it has no config.json)."
+        " Set --workdir to a new or empty folder."
       )
-    _check_writable(self.path)
+    check_writable(self.path)
 
   def claim(
     self, config: config_lib.Config, digests: Mapping, notes: list[str], devices
@@ -91,24 +162,26 @@ class RunFolder:
       with.
     """
     os.makedirs(self.path, exist_ok=True)
+    files.check_regular(self.join(_LOCK))
     self._lock = open(self.join(_LOCK), "w")
     try:
       fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
       raise config_lib.UserError(
-        f"Another process runs in {self.path}. Wait for it, or set another --workdir."
+        f"Another process runs in {files.shown(self.path)}. Wait for it, or set another"
+        " --workdir."
       ) from error
     except OSError:
       logging.warning("%s takes no locks: let no second process run there.", self.path)
     self.check(config)  # again: another process may have claimed it in between
-    if not os.path.exists(self.join("config.json")):
+    if not os.path.lexists(self.join("config.json")):
       self.write_text("config.json", config_lib.to_json(config))
     run = self.read_json("run.json") or {"data": digests, "notes": notes, "sessions": []}
     trained_on = ("source", "target")  # what is scored may get its labels later
     if any(run["data"].get(role) != digests.get(role) for role in trained_on):
       raise config_lib.UserError(
-        f"{self.path} was begun with other data (run.json has the checksums). Bring that"
-        " back, or set another --workdir."
+        f"{files.shown(self.path)} was begun with other data (run.json has the checksums)."
+        " Bring that back, or set another --workdir."
       )
     session = _session(devices)
     if run["sessions"]:
@@ -116,7 +189,7 @@ class RunFolder:
     run["sessions"].append(session)
     self.write_json("run.json", run)
     results = self.read_json("results.json") or {}
-    self._earlier_seconds = results.get("timing", {}).get("seconds", 0.0)
+    self._earlier_seconds = results.get("timing", {}).get("seconds") or 0.0
 
   def check_scored_data(self, scored: Mapping[str, Any]) -> None:
     """Warns where the data to score on is not what the run was scored on.
@@ -146,33 +219,29 @@ class RunFolder:
     values = self.read_json("config.json")
     if values is None:
       raise config_lib.UserError(
-        f"{self.path} is no run folder: it has no config.json. Set --workdir."
+        f"{files.shown(self.path)} is no run folder: it has no config.json. Set --workdir."
       )
-    return config_lib.resolve(values)
+    try:
+      return config_lib.resolve(values)
+    except config_lib.UserError as error:
+      raise config_lib.UserError(
+        f"{files.shown(self.join('config.json'))}: {error} Mend it in that file, or bring"
+        " the file back from a copy."
+      ) from error
 
   def read_json(self, name: str) -> dict[str, Any] | None:
-    """A JSON file's content, or None if it is not there."""
-    if not os.path.exists(self.join(name)):
-      return None
-    with open(self.join(name)) as file:
-      try:
-        return json.load(file)
-      except ValueError as error:
-        raise config_lib.UserError(
-          f"{self.join(name)} is no JSON file ({error})."
-        ) from error
+    """What a file of _STORED holds, or None if it is not there.
+
+    Raises:
+      config.UserError: it is damaged.
+    """
+    return stored.read(self.join(name), *_STORED[name])
 
   def write_json(self, name: str, values: Mapping[str, Any]) -> None:
     self.write_text(name, json.dumps(strict(values), indent=2) + "\n")
 
   def write_text(self, name: str, text: str) -> None:
-    """Replaces a file in one move: a reader or a kill finds the old or the new one."""
-    partial = self.join(f"{name}.partial")
-    with open(partial, "w") as file:
-      file.write(text)
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(partial, self.join(name))
+    stored.write_text(self.join(name), text)
 
 
 def strict(value: Any) -> Any:
@@ -192,9 +261,29 @@ def refuse_pattern(path: str, flag: str) -> None:
   found = next((character for character in "[]\\" if character in path), None)
   if found:
     raise config_lib.UserError(
-      f"{path} has '{found}' in it, with which TensorFlow reads no checkpoint. Set {flag}"
-      " to a folder without (rename it, or one above it)."
+      f"{files.shown(path)} has '{found}' in it, with which TensorFlow reads no checkpoint."
+      f" Set {flag} to a folder without (rename it, or one above it)."
     )
+
+
+def _refuse_length(path: str) -> None:
+  """Raises config.UserError for a path below which a run's files could have no names."""
+  names = [os.fsencode(name) for name in path.split(os.sep)]
+  longest, total = max(map(len, names)), len(os.fsencode(path))
+  if any("\udc80" <= character <= "\udcff" for character in path):
+    found = "has bytes that are no UTF-8, in which TensorFlow takes every path"
+  elif longest > _LONGEST_NAME:
+    found = f"has a name of {longest} bytes; expected {_LONGEST_NAME} at most"
+  elif len(names) > _MOST_LEVELS:
+    found = f"is {len(names)} levels deep; expected {_MOST_LEVELS} at most"
+  elif total > _LONGEST_PATH:
+    found = f"has {total} bytes; expected {_LONGEST_PATH} at most"
+  else:
+    return
+  shown = files.shown(path)
+  if len(shown) > 100:
+    shown = f"{shown[:60]}...{shown[-40:]}"
+  raise config_lib.UserError(f"The run folder's path {shown} {found}. Set --workdir.")
 
 
 def _foreign_files(path: str) -> list[str]:
@@ -225,8 +314,8 @@ def _refuse_differences(
     )
 
 
-def _check_writable(path: str) -> None:
-  """Makes and removes a folder where the run folder is, or will be."""
+def check_writable(path: str) -> None:
+  """Raises config.UserError where no run folder can be written; leaves no file behind."""
   existing = path
   while not os.path.lexists(existing):
     existing = os.path.dirname(existing)
@@ -235,8 +324,8 @@ def _check_writable(path: str) -> None:
     os.rmdir(tempfile.mkdtemp(prefix=_PROBE, dir=existing))
   except OSError as error:
     raise config_lib.UserError(
-      f"Cannot write to {path}: {existing} does not take a folder ({error.strerror}). Set"
-      " --workdir to a folder that can be written."
+      f"Cannot write to {files.shown(path)}: {files.shown(existing)} does not take a folder"
+      f" ({error.strerror}). Set --workdir to a folder that can be written."
     ) from error
 
 
@@ -268,7 +357,8 @@ def _warn_of_other_bits(before: Mapping[str, Any], now: Mapping[str, Any]) -> No
 
 def _computes_on(session: Mapping[str, Any]) -> tuple[str, str]:
   """What decides how a session rounds, in words."""
-  return ", ".join(session["devices"]), f"TensorFlow {session['packages']['tensorflow']}"
+  version = session["packages"].get("tensorflow")
+  return ", ".join(session["devices"]), f"TensorFlow {version}"
 
 
 def _packages() -> dict[str, str]:

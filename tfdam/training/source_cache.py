@@ -26,7 +26,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfdam import config as config_lib
-from tfdam import runtime
+from tfdam import files, runtime
 from tfdam.training import checkpoints, players
 
 # What trains: a change in any of these files is another training.
@@ -129,12 +129,18 @@ def shared(cache: str | None, name: str, stage_folder: str) -> Iterator[None]:
 
 def _take(cached: str, stage_folder: str) -> None:
   """Copies a cached network into a run, or removes it if it is damaged."""
-  damage = checkpoints.find_damage(cached)
-  if damage:
-    logging.warning("%s is not whole (%s): training again.", cached, damage)
-    shutil.rmtree(cached)
+  try:
+    damage = checkpoints.find_damage(cached)
+    if not damage and not checkpoints.is_finished(cached):
+      damage = "its training had not ended"
+    if damage:
+      logging.warning("%s is not whole (%s): training again.", cached, damage)
+      shutil.rmtree(cached)
+      return
+    info = checkpoints.read_info(cached)
+  except OSError as error:  # another user's
+    logging.warning("%s is not used (%s): training again.", cached, error.strerror)
     return
-  info = checkpoints.read_info(cached)
   logging.info("source_only: taken from %s.", cached)
   # This run has not spent the other one's time; what it knows of its own is the key.
   changes = {"run_seconds": 0.0, "shared": os.path.basename(cached)}
@@ -157,6 +163,7 @@ def _usable(cache: str) -> bool:
 @contextlib.contextmanager
 def _locked(path: str, name: str) -> Iterator[None]:
   """Holds the key's lock; the kernel frees it when a process dies."""
+  files.check_regular(path)
   with contextlib.ExitStack() as stack:
     try:
       file = stack.enter_context(open(path, "w"))
@@ -186,8 +193,7 @@ def _copy(source: str, target: str, changes: Mapping[str, Any] | None = None) ->
     shutil.rmtree(stale, ignore_errors=True)
   partial = f"{target}.{os.getpid()}.partial"
   try:
-    shutil.copytree(source, partial)
-    checkpoints.change_info(partial, changes or {})
+    checkpoints.copy(source, partial, changes or {})
     os.rename(partial, target)
   except OSError:
     shutil.rmtree(partial, ignore_errors=True)

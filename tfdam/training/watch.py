@@ -19,6 +19,9 @@ from tfdam import config as config_lib
 from tfdam.training import records
 
 _PHASE = "watch"
+# What a line of it says: of each tap, the target's and the source's; then of the labels.
+_DEAD = ("dead_channels", "source_dead_channels")
+_DISTANCE, _CLASSES = "watch/marginal_distance", "watch/classes_predicted"
 # Locations of each tap that a histogram is made of: a whole map of every image would not
 # fit into memory for street scenes.
 _LOCATIONS = 2_000
@@ -98,7 +101,14 @@ class Watch:
     Read from the lines in metrics.jsonl: a run that was resumed has each alarm once.
     """
     looks = self.record.read(self.stage, _PHASE)
-    return find_alarms(looks, self._channels, self.options)
+    needed = [
+      *(f"watch/{tap}/{name}" for tap in self._channels for name in _DEAD),
+      _DISTANCE,
+      _CLASSES,
+    ]
+    # A line may be damaged in what it says, or of a version that looked at other things.
+    whole = [look for look in looks if all(_is_number(look.get(name)) for name in needed)]
+    return find_alarms(whole, self._channels, self.options)
 
   @functools.cached_property
   def _channels(self) -> dict[str, int]:
@@ -116,13 +126,13 @@ class Watch:
     source, prior = self._source, self.prior
     numbers: dict[str, float] = {}
     for tap, dead in target.dead_channels.items():
-      numbers[f"watch/{tap}/dead_channels"] = dead
-      numbers[f"watch/{tap}/source_dead_channels"] = source.dead_channels[tap]
+      for name, value in zip(_DEAD, (dead, source.dead_channels[tap])):
+        numbers[f"watch/{tap}/{name}"] = value
     marginal = target.predictions / target.predictions.sum()
     if prior is None:
       prior = source.predictions / source.predictions.sum()
-    numbers["watch/marginal_distance"] = float(np.abs(marginal - prior).sum() / 2)
-    numbers["watch/classes_predicted"] = int(np.count_nonzero(target.predictions))
+    numbers[_DISTANCE] = float(np.abs(marginal - prior).sum() / 2)
+    numbers[_CLASSES] = int(np.count_nonzero(target.predictions))
     return numbers
 
 
@@ -182,23 +192,26 @@ def _complaints(look, first, channels, options: config_lib.Loop) -> dict[str, st
   """{what is past its bound: the sentence that says so}."""
   complaints = {}
   for tap, num_channels in channels.items():
-    names = ("dead_channels", "source_dead_channels")
-    dead, source_dead = (look[f"watch/{tap}/{name}"] for name in names)
+    dead, source_dead = (look[f"watch/{tap}/{name}"] for name in _DEAD)
     if dead - source_dead > options.alarm_dead_share * num_channels:
       complaints[tap] = (
         f"{dead} of {num_channels} channels of {tap} are dead on target images, and"
         f" {source_dead} of the source network's on source images (loop.alarm_dead_share"
         f" {options.alarm_dead_share:g})."
       )
-  distance = look["watch/marginal_distance"]
+  distance = look[_DISTANCE]
   if distance > options.alarm_marginal:
     complaints["marginal"] = (
-      f"Predicted labels (classes seen: {look['watch/classes_predicted']}) are"
+      f"Predicted labels (classes seen: {look[_CLASSES]}) are"
       f" {distance:.2f} from the source's in total variation,"
-      f" {first['watch/marginal_distance']:.2f} at step {first['step']}"
+      f" {first[_DISTANCE]:.2f} at step {first['step']}"
       f" (loop.alarm_marginal {options.alarm_marginal:g})."
     )
   return complaints
+
+
+def _is_number(value: Any) -> bool:
+  return isinstance(value, (int, float))
 
 
 def _some(locations: tf.Tensor, limit: int) -> tf.Tensor:
