@@ -37,7 +37,7 @@ def start(
   }
   for variable in ("BUILD_WORKING_DIRECTORY", "TFDAM_STACK"):
     environment.pop(variable, None)
-  if module in ("tfdam.train", "tests.killed") and root:
+  if module in ("tfdam.train", "tests.killed", "tests.bad_disk") and root:
     flags = (_DIGITS, *flags)  # a later --config wins
   flags = (f"--workdir={workdir}", *flags) if workdir else flags
   return subprocess.Popen(

@@ -6,6 +6,8 @@ import os
 
 from PIL import Image, ImageDraw, ImageFont
 
+from tfdam import files, stored
+
 INK = (32, 32, 32)
 FAINT = (118, 118, 118)
 PAPER = (255, 255, 255)
@@ -21,7 +23,7 @@ class Writing:
 
   def width(self, text: str) -> int:
     """Pixels that `text` takes."""
-    return round(self.picture.textlength(text, self.font))
+    return round(self.picture.textlength(files.shown(text), self.font))
 
   def fitted(self, text: str, width: int) -> str:
     """`text`, cut with an ellipsis if it is wider than `width` pixels."""
@@ -34,13 +36,12 @@ class Writing:
 
   def at(self, x: float, y: float, text: str, fill=INK, anchor: str = "lm") -> None:
     """Writes at a point; anchor as Pillow names it: l, m or r, then t, m or b."""
-    self.picture.text((x, y), text, fill=fill, font=self.font, anchor=anchor)
+    self.picture.text((x, y), files.shown(text), fill=fill, font=self.font, anchor=anchor)
 
 
 def save(picture: Image.Image, path: str) -> None:
   """Writes a PNG in one move, as run_folder does; makes its folder."""
   os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-  partial = f"{path}.partial"
-  # Not optimised: five times as long for a file 1 % smaller.
-  picture.save(partial, "PNG")
-  os.replace(partial, path)
+  with stored.replacing(path) as partial:
+    # Not optimised: five times as long for a file 1 % smaller.
+    picture.save(partial, "PNG")

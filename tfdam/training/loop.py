@@ -80,7 +80,7 @@ def run(
     SystemExit: 128 + the signal's number, after SIGTERM or SIGINT and a checkpoint.
   """
   total = sum(phase.num_steps for phase in phases)
-  info = checkpoints.restore() or {}
+  info: Any = checkpoints.restore() or {}
   done, clock = info.get("step", 0), _Clock(info.get("steps", 0), info.get("seconds", 0.0))
   if info:
     logging.info("%s: resumed at step %d of %d.", stage, done, total)
@@ -154,20 +154,22 @@ def compile_steps(step: Step, strategy: tf.distribute.Strategy):
   """
   names = tuple(step.metric_names)
 
-  # AutoGraph serves the loop below alone: steps branch on nothing but Python's values, and
-  # rewriting their source takes longer than tracing them.
-  @tf.autograph.experimental.do_not_convert
   def one_step(batch):
     metrics = step(batch)
     # One vector: across workers, each reduction costs a round trip.
     return tf.stack([metrics[name] for name in names])
 
-  @tf.function
+  # Without AutoGraph: to rewrite the source of steps takes longer than to trace them, and
+  # needs room for temporary files.
+  @tf.function(autograph=False)
   def many_steps(iterator, count):
-    totals = tf.zeros([len(names)])
-    for _ in tf.range(count):
+    def one_more(done, totals):
       metrics = strategy.run(one_step, args=(next(iterator),))
-      totals += strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics, axis=None)
+      mean = strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics, axis=None)
+      return done + 1, totals + mean
+
+    start = (tf.constant(0), tf.zeros([len(names)]))
+    _, totals = tf.while_loop(lambda done, _: done < count, one_more, start)
     return dict(zip(names, tf.unstack(totals / tf.cast(count, tf.float32))))
 
   return many_steps

@@ -6,15 +6,17 @@ where the newest whole checkpoint stands.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 from absl import logging
 
 from tfdam import config as config_lib
-from tfdam import runtime, stack
+from tfdam import files, runtime, stack
 from tfdam.data import feeds, pairs
 from tfdam.data import scenes as scenes_lib
 from tfdam.training import (
@@ -139,8 +141,22 @@ class Run:
     Raises:
       config.UserError: a file turns out to be damaged, or a loss becomes infinite.
     """
-    with feeds.failures_explained():
+    with feeds.failures_explained(), self._loss_of_room_explained():
       return self._execute()
+
+  @contextlib.contextmanager
+  def _loss_of_room_explained(self) -> Iterator[None]:
+    """Says of a full disk, or of rights that are gone, what the run has by now."""
+    try:
+      yield
+    except (OSError, tf.errors.OpError) as error:
+      problem = files.problem(error)
+      if problem is None:
+        raise
+      saved = workers.saved(self.folder.shared_path)
+      raise config_lib.UserError(
+        f"{problem} {saved}; then the same command goes on."
+      ) from error
 
   def _execute(self) -> dict[str, Any]:
     self._log_start()
@@ -272,7 +288,8 @@ class Run:
     # Nothing on a worker beside the chief, if an earlier session scored this stage.
     scores = results["stages"].get(stage, {})
     headline = report.HEADLINE[self.task]
-    found = {s: of[headline] for s, of in scores.items() if of[headline] is not None}
+    every = {split: of.get(headline) for split, of in scores.items()}
+    found = {split: value for split, value in every.items() if value is not None}
     if found and not self.records.has(stage, _EVALUATION):
       values = {f"metric/{split}_{headline}": value for split, value in found.items()}
       self.records.write(stage, step, values, _EVALUATION)

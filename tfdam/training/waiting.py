@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdam import config as config_lib
+from tfdam import files
 from tfdam.models import sites as sites_lib
 
 _MIB = 2**20
@@ -83,12 +84,15 @@ class WaitingStates:
       arrays = {name: tf.cast(value, tf.float32).numpy() for name, value in state.items()}
       np.savez(self._path(i), **arrays)
     except OSError as error:
-      free = shutil.disk_usage(os.path.dirname(self._path(i))).free // _MIB
+      place, free = "a temporary folder", ""
+      if self._folder is not None:
+        place = files.shown(self._folder.name)
+        free = f"; {shutil.disk_usage(self._folder.name).free // _MIB} MiB free"
       raise config_lib.UserError(
         f"The activations that wait at a site do not fit into match.memory_mb"
-        f" ({self._limit_mb} MiB) nor into {self._path(i)} ({error.strerror}; {free}"
-        " MiB free). Lower --config.match.max_images, raise --config.match.memory_mb, or"
-        " set TMPDIR to a larger folder."
+        f" ({self._limit_mb} MiB) nor into {place} ({error.strerror or error}{free}). Lower"
+        " --config.match.max_images, raise --config.match.memory_mb, or set TMPDIR to a"
+        " larger folder."
       ) from error
     self._dtypes[i] = {name: value.dtype for name, value in state.items()}
 

@@ -256,7 +256,7 @@ def loss_explained(
       raise
     raise WorkerLost(
       f"{_lost_worker(str(error), team)} no longer answers; its own log may say why."
-      f" {_saved(folder.shared_path)}: start all workers again with the same command to"
+      f" {saved(folder.shared_path)}: start all workers again with the same command to"
       " resume."
     ) from error
 
@@ -276,7 +276,7 @@ def _lost_worker(message: str, team: cluster_lib.Cluster) -> str:
   return "Another worker"
 
 
-def _saved(path: str) -> str:
+def saved(path: str) -> str:
   """What the run folder holds of the run."""
   folder = os.path.join(path, "checkpoints")
   stages = os.listdir(folder) if os.path.isdir(folder) else []
