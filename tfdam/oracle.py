@@ -16,7 +16,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from tfdam import config as config_lib
-from tfdam import data, runtime
+from tfdam import data, files, runtime
 from tfdam.data import examples as examples_lib
 from tfdam.data import scenes as scenes_lib
 from tfdam.metrics import oracle
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
   title = f"Label-distribution oracle, {options.source} to {options.target}, %"
   report.console().print(_table(title, names, counts, found, is_segmentation))
   for note in _notes(parts):
-    print(f"Note: {note}")
+    print(f"Note: {files.shown(note)}")
 
 
 def _label_counts(
@@ -91,7 +91,7 @@ def _table(
   is_segmentation: bool,
 ) -> rich.table.Table:
   """A row a class, then what they make together."""
-  table = rich.table.Table(title=title)
+  table = rich.table.Table(title=files.shown(title))
   table.add_column("class")
   bounds = {"recall at most": found.recall_per_class}
   means = [("pixel accuracy" if is_segmentation else "accuracy", found.pixel_accuracy)]
@@ -103,7 +103,9 @@ def _table(
     table.add_column(column, justify="right")
   shares = [count / count.sum() for count in counts]
   for row in zip(names, *shares, *bounds.values()):
-    table.add_row(row[0], *("-" if v is None else f"{100 * v:.2f}" for v in row[1:]))
+    table.add_row(
+      files.shown(row[0]), *("-" if v is None else f"{100 * v:.2f}" for v in row[1:])
+    )
   table.add_section()
   for name, value in means:
     # Below the first column of bounds, which is IoU's where there is one.

@@ -12,12 +12,15 @@ import rich.progress
 import rich.table
 from absl import logging
 
+from tfdam import files
+
 _SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextlib.contextmanager
 def bar(title: str, done: int, total: int, unit: str = "steps"):
   """Yields an object with `begin(done)`, at the first step, and `update(done, metrics)`."""
+  title = files.shown(title)
   # Whoever is asked for warnings alone draws no bar: one of several workers does.
   if sys.stderr.isatty() and logging.get_verbosity() >= logging.INFO:
     console = rich.console.Console(stderr=True)
@@ -35,12 +38,16 @@ def _columns() -> list[rich.progress.ProgressColumn]:
     return rich.table.Column(no_wrap=True, min_width=min_width, ratio=ratio)
 
   return [
-    rich.progress.TextColumn("{task.description}", table_column=column()),
+    rich.progress.TextColumn("{task.description}", markup=False, table_column=column()),
     rich.progress.BarColumn(bar_width=12),
     rich.progress.MofNCompleteColumn(table_column=column(min_width=11)),
-    rich.progress.TextColumn("{task.fields[rate]}", table_column=column(min_width=12)),
+    rich.progress.TextColumn(
+      "{task.fields[rate]}", markup=False, table_column=column(min_width=12)
+    ),
     rich.progress.TimeRemainingColumn(table_column=column(min_width=7)),
-    rich.progress.TextColumn("{task.fields[losses]}", table_column=column(ratio=1)),
+    rich.progress.TextColumn(
+      "{task.fields[losses]}", markup=False, table_column=column(ratio=1)
+    ),
   ]
 
 
