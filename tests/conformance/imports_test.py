@@ -12,6 +12,8 @@ _BELOW = {
   "tfdam/config.py": set(),
   "tfdam/files.py": {"tfdam.config"},
   "tfdam/memory.py": {"tfdam.config"},
+  "tfdam/claims.py": {"tfdam.config", "tfdam.memory"},
+  "tfdam/hdf5.py": {"tfdam.claims", "tfdam.files"},
   "tfdam/stored.py": {"tfdam.config", "tfdam.files"},
   "tfdam/__init__.py": {"tfdam.stack"},
   "tfdam/stack.py": set(),
@@ -20,8 +22,11 @@ _BELOW = {
     "tfdam.config", "tfdam.files", "tfdam.memory", "tfdam.cluster", "tfdam.stack"
   },
   "tfdam/addons.py": {"tfdam.config", "tfdam.stack"},
-  "tfdam/data": {"tfdam.config", "tfdam.files", "tfdam.memory", "tfdam.data"},
-  "tfdam/models": {"tfdam.config", "tfdam.models"},
+  "tfdam/data": {
+    "tfdam.config", "tfdam.claims", "tfdam.files", "tfdam.hdf5", "tfdam.memory",
+    "tfdam.data",
+  },
+  "tfdam/models": {"tfdam.config", "tfdam.hdf5", "tfdam.models"},
   "tfdam/matching": {"tfdam.matching"},
   "tfdam/metrics": {"tfdam.metrics"},
   "tfdam/training": {

@@ -3,6 +3,7 @@
 import os
 from unittest import mock
 
+import h5py
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
@@ -169,3 +170,12 @@ class VGG16WeightsTest(tf.test.TestCase):
       with self.assertRaisesRegex(config_lib.UserError, "vgg.h5 cannot be .*signature not"):
         vgg16_weights.read(path)
     vgg16.assert_called_once_with(weights=path)
+
+  def test_a_file_that_claims_more_than_it_can_hold_is_not_handed_to_keras(self):
+    path = os.path.join(self.create_tempdir().full_path, "vgg.h5")
+    with h5py.File(path, "w") as file:
+      file.create_dataset("fc1/kernel:0", (10**12,), "f4")
+    with mock.patch.object(tf.keras.applications, "VGG16") as vgg16:
+      with self.assertRaisesRegex(config_lib.UserError, "vgg.h5 claims 4,000,000,000,000"):
+        vgg16_weights.read(path)
+    vgg16.assert_not_called()

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.io
 
-from tfdam import files
-from tfdam.data import claims, examples
+from tfdam import claims, files
+from tfdam.data import examples
 
 # What whosmat calls arrays of numbers; others may claim without limit, or hold objects.
 _NUMBERS = frozenset(

@@ -8,9 +8,10 @@ import struct
 
 import numpy as np
 
+from tfdam import claims
 from tfdam import config as config_lib
-from tfdam.data import claims, places
 from tfdam.data import examples as examples_lib
+from tfdam.data import places
 
 _PREFIX = {"train": "train", "test": "t10k"}
 _WHERE = "https://storage.googleapis.com/cvdf-datasets/mnist/"

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tfdam import claims, files, memory
 from tfdam import config as config_lib
-from tfdam import files, memory
-from tfdam.data import claims, places
 from tfdam.data import examples as examples_lib
+from tfdam.data import places
 
 INFO = examples_lib.Info(
   title="npz",

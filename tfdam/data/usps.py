@@ -11,8 +11,9 @@ import os
 import numpy as np
 
 from tfdam import config as config_lib
+from tfdam import hdf5
 from tfdam.data import examples as examples_lib
-from tfdam.data import hdf5, places
+from tfdam.data import places
 
 # MD5 of the decoded images, the same from both formats.
 _OFFICIAL = {

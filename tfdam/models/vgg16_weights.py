@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdam import config as config_lib
+from tfdam import hdf5
 
 # What tf.keras.applications.VGG16 calls FCN8s' layers.
 _NAMES = {
@@ -35,13 +36,17 @@ def read(weights: str) -> dict[str, list[np.ndarray]]:
   Raises:
     config.UserError: no such file, one of another network, or no way to fetch them.
   """
-  if weights != "imagenet" and not os.path.isfile(weights):
+  if weights != "imagenet" and not os.path.lexists(weights):
     raise config_lib.UserError(
       f"model.weights is '{weights}', but there is no such file. Set --config.model.weights"
       " to one, to imagenet, or to ''."
     )
   try:
+    if weights != "imagenet":
+      hdf5.check(weights)
     network = tf.keras.applications.VGG16(weights=weights)
+  except config_lib.UserError:
+    raise
   # Keras and h5py raise all of these; fetching raises a bare Exception.
   except Exception as error:
     raise config_lib.UserError(

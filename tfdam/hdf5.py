@@ -1,8 +1,8 @@
 """Arrays of HDF5 files, read once what they claim has been checked.
 
 The format can do more than hold an array: lead to other files (external links, external
-storage, virtual data sets), hold Python's objects, unpack by plugins. Files of data sets do
-none of it, so it is refused.
+storage, virtual data sets), hold Python's objects, unpack by plugins. Files of data sets
+and of weights do none of it, so it is refused.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import zlib
 import h5py
 import numpy as np
 
-from tfdam import files
-from tfdam.data import claims
+from tfdam import claims, files
 
 _GZIP, _SHUFFLE, _CHECKSUM, _LZF = 1, 2, 3, 32000
 _SAFE_FILTERS = {_GZIP, _SHUFFLE, _CHECKSUM, _LZF}
@@ -29,14 +28,37 @@ def read(path: str, names: list[str]) -> list[np.ndarray]:
     config.UserError: `path` is no file, or an array claims more than it can hold.
     Exception: what h5py raises, by what is damaged or missing.
   """
-  with files.open_regular(path) as file:
-    size = file.seek(0, 2)
+  size = _size(path)
   with h5py.File(path, "r") as file:
-    return [_read(path, file, name, size) for name in names]
+    return [_checked(path, name, _dataset(file, name), size)[()] for name in names]
 
 
-def _read(path: str, file: h5py.File, name: str, size: int) -> np.ndarray:
-  dataset = _dataset(file, name)
+def check(path: str) -> None:
+  """Checks all that a file holds, if it is HDF5, for others who read it.
+
+  Raises:
+    as `read` does.
+  """
+  size = _size(path)
+  if not h5py.is_hdf5(path):
+    return
+  with h5py.File(path, "r") as file:
+    names: list[str] = []
+    file.visit_links(names.append)
+    for name in names:
+      if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} leads elsewhere")
+      if isinstance(file[name], h5py.Dataset):
+        _checked(path, name, _dataset(file, name), size)
+
+
+def _size(path: str) -> int:
+  with files.open_regular(path) as file:
+    return file.seek(0, 2)
+
+
+def _checked(path: str, name: str, dataset: h5py.Dataset, size: int) -> h5py.Dataset:
+  """`dataset` itself, if what it claims fits into a file of `size` bytes."""
   claimed = math.prod(dataset.shape) * dataset.dtype.itemsize
   creation = dataset.id.get_create_plist()
   filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
@@ -51,7 +73,7 @@ def _read(path: str, file: h5py.File, name: str, size: int) -> np.ndarray:
       raise ValueError(f"{name} has {claimed:,} bytes, in chunks of {chunk:,}")
     if _GZIP in filters:
       _check_chunks(dataset, chunk, size, 1 << filters.index(_GZIP))
-  return dataset[()]
+  return dataset
 
 
 def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
