@@ -67,7 +67,13 @@ def facts(**changes):
     libraries={},
     gpus=(),
     gpu_error="",
-    bazel={"program": "/bin/bazel", "version": "7.4.1", "named": "", "can_install": True},
+    bazel={
+      "program": "/bin/bazel",
+      "version": "7.4.1",
+      "error": "",
+      "named": "",
+      "can_install": True,
+    },
     data_root="/somewhere/data",
     data_sets={},
     data_error="",
@@ -371,6 +377,12 @@ def test_onednn_is_told_as_tensorflow_has_it(says, state):
   ("changes", "state", "found"),
   [
     ({}, rows_lib.OK, "bazel, version 7.4.1"),
+    ({"version": "4.2.3+ds-11"}, rows_lib.OK, "bazel, version 4.2.3"),
+    ({"version": ""}, rows_lib.OK, "version not known"),
+    ({"version": "3.7.2"}, rows_lib.BROKEN, "version 3.7.2"),
+    ({"version": "8.0.0rc1"}, rows_lib.BROKEN, "version 8.0.0rc1"),
+    ({"version": "9.0.0"}, rows_lib.BROKEN, "version 9.0.0"),
+    ({"version": "", "error": "exit status 36"}, rows_lib.BROKEN, "does not start: exit"),
     ({"program": ""}, rows_lib.OFF, "installs Debian's"),
     ({"program": "", "can_install": False}, rows_lib.MISSING, "none"),
     ({"program": "", "named": "nowhere"}, rows_lib.BROKEN, "TFDAM_BAZEL=nowhere"),
@@ -409,11 +421,31 @@ def test_bazel_is_looked_for_in_bazelws_order_and_bazelisk_is_not_started(progra
 
 
 def test_bazel_comes_from_tfdam_bazel_if_set(programs, monkeypatch):
-  programs(bazel="echo bazel 6.5.0", mine="echo bazel 5.0.0")
+  folder = programs(bazel="echo bazel 6.5.0", mine="echo bazel 5.0.0")
   monkeypatch.setenv("TFDAM_BAZEL", "mine")
   assert looks.bazel()["version"] == "5.0.0"
+  (folder / "a b").mkdir()
+  (folder / "mine").rename(folder / "a b" / "mine")
+  monkeypatch.setenv("BUILD_WORKING_DIRECTORY", str(folder))
+  for named in ("a b/mine", str(folder / "a b" / "mine")):
+    monkeypatch.setenv("TFDAM_BAZEL", named)
+    assert looks.bazel()["version"] == "5.0.0"
   monkeypatch.setenv("TFDAM_BAZEL", "nowhere")
   assert (looks.bazel()["program"], looks.bazel()["named"]) == ("", "nowhere")
+
+
+@pytest.mark.parametrize(
+  ("does", "error"),
+  [
+    ("exit 36", "exit status 36"),
+    ("echo 'FATAL: no home' >&2; exit 36", "FATAL: no home"),
+    ("kill -9 $$", "exit status -9"),
+  ],
+)
+def test_a_bazel_that_does_not_start_has_no_version(programs, does, error):
+  programs(bazel=does)
+  found = looks.bazel()
+  assert (found["version"], found["error"]) == ("", error)
 
 
 def test_debians_bazel_is_asked_for_in_its_package(programs):

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import subprocess
@@ -288,6 +289,23 @@ def test_bazelw_hands_bazel_the_environment_and_every_argument(machine):
   # What needs no environment makes none.
   machine.set("TFDAM_STACK", "nonsense")
   assert bazelw("--batch", "info", "output_base").stdout == "|--batch info output_base\n"
+
+
+def test_bazelw_takes_a_bazel_below_a_folder_with_a_space(machine):
+  (machine.bin / "a b").mkdir()
+  machine.program("a b/bazel", 'echo "it was handed $@"')
+  machine.set("TFDAM_BAZEL", str(machine.bin / "a b" / "bazel"))
+  assert bazelw("info").stdout == "it was handed info\n"
+
+
+def test_without_a_home_it_says_which_variable_to_set(machine, monkeypatch):
+  machine.python("python3", "3.13.5")
+  monkeypatch.delenv("TFDAM_CACHE")
+  monkeypatch.delenv("HOME")
+  monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # KeyError, as of nobody
+  monkeypatch.chdir(machine.bin)
+  assert "Set HOME, or TFDAM_CACHE to a folder" in machine.refused()
+  assert not (machine.bin / "~").exists()
 
 
 def test_bazelw_stops_at_what_a_user_can_mend_in_one_line(machine):

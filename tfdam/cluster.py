@@ -51,6 +51,11 @@ class Cluster:
     return f"{self.tasks[index]} ({self.addresses[index]})"
 
   @property
+  def hosts(self) -> tuple[str, ...]:
+    """The addresses without their ports, and without an IPv6 number's brackets."""
+    return tuple(address.rpartition(":")[0].strip("[]") for address in self.addresses)
+
+  @property
   def is_chief(self) -> bool:
     """Whether this process writes the run folder: the chief, or worker 0 without one."""
     return self.index == 0

@@ -24,13 +24,29 @@ from tfdam import files, memory, stack
 
 # What entry points with --config take when none is set.
 DEFAULT_CONFIG = "configs/streets.py"
+# Its hosts gRPC asks without a proxy; unset, no_proxy's.
+_NO_PROXY = "no_grpc_proxy"
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def resolve_path(path: str) -> str:
-  """Makes a user's path absolute: `bazel run` starts the program in another folder."""
+  """Makes a user's path absolute: `bazel run` starts the program in another folder.
+
+  Raises:
+    config.UserError: it begins with ~, and there is no home folder.
+  """
+  if path.split(os.sep)[0] == "~" and not _has_home():
+    raise config_lib.UserError(
+      f"'{path}' is in the home folder, and there is none: HOME is not set, and the system"
+      " has no entry of this user. Set HOME, or give a path without ~ (TFDAM_CACHE is the"
+      " cache's)."
+    )
   base = os.environ.get("BUILD_WORKING_DIRECTORY", os.getcwd())
   return os.path.normpath(os.path.join(base, os.path.expanduser(path)))
+
+
+def _has_home() -> bool:
+  return os.path.expanduser("~") not in ("~", os.devnull)
 
 
 def data_root(options: config_lib.Data) -> str:
@@ -128,6 +144,9 @@ def set_environment() -> None:
   os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
   # ONNX Runtime 1.31 would keep a device's number in its cache and report to its makers.
   os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+  if not _has_home():
+    # Keras would make a folder called ~ here. Below a device nothing can be made.
+    os.environ["HOME"] = os.devnull
 
 
 def start(options: config_lib.Runtime, seed: int):
@@ -194,6 +213,9 @@ def _join(tf, team: cluster_lib.Cluster):
     logging.set_verbosity(logging.WARNING)  # the chief says the same
   tf.get_logger().setLevel("WARNING")  # one line for every collective operation it traces
   print(f"{team}: waiting for {', '.join(team.addresses)}", file=sys.stderr)
+  # gRPC would ask the environment's proxy for the others, and wait for ever.
+  direct = os.environ.get(_NO_PROXY) or os.environ.get("no_proxy")
+  os.environ[_NO_PROXY] = ",".join(filter(None, (direct, *team.hosts)))
   # TensorFlow waits in C++, where Python's handler would never run.
   before = signal.signal(signal.SIGINT, signal.SIG_DFL)
   try:

@@ -117,6 +117,11 @@ def stacks_of(version, chosen=""):
 def root():
   """The folder of all environments."""
   cache = os.path.expanduser(os.environ.get("TFDAM_CACHE") or "~/.cache/tfdam")
+  if cache.split(os.sep)[0] == "~":
+    raise SetupError(
+      f"{cache} is in the home folder, and there is none: HOME is not set, and the system"
+      " has no entry of this user. Set HOME, or TFDAM_CACHE to a folder for environments."
+    )
   # Bazel starts programs elsewhere.
   base = os.environ.get("BUILD_WORKING_DIRECTORY", os.getcwd())
   return os.path.join(base, cache, "environments")

@@ -37,8 +37,9 @@ class Facts:
     libraries: {name: "system", "wheel" or "", where it cannot be loaded}.
     gpus: what nvidia-smi lists, "name, driver, memory" each.
     gpu_error: why it lists nothing; "" where there is no nvidia-smi.
-    bazel: "program" that ./bazelw takes, its "version", "named" by TFDAM_BAZEL (each ""
-      where there is none), and whether bazelw "can_install" one.
+    bazel: "program" that ./bazelw takes, its "version", the "error" it ends in instead,
+      "named" by TFDAM_BAZEL (each "" where there is none), and whether bazelw
+      "can_install" one.
     data_root: the folder of data sets, there or not.
     data_sets: {name: (what is missing or "", where to get it)} of those whose folder is
       there; None without a root.
@@ -75,7 +76,7 @@ def gather() -> Facts:
   libraries = (DRIVER_LIBRARY, *tensorflow_libraries(found), *onnxruntime_libraries(found))
   loaded = probes.run("libraries", *libraries, timeout_s=_PROBE_TIMEOUT_S)["libraries"]
   gpus, gpu_error = looks.gpus()
-  root, cache = runtime.data_root(config_lib.Data()), runtime.cache_root()
+  root = runtime.data_root(config_lib.Data())
   data_sets, data_error = looks.data_sets(root)
   cluster, cluster_error = looks.cluster()
   return Facts(
@@ -97,7 +98,7 @@ def gather() -> Facts:
     data_error=data_error,
     folders={
       "runs": looks.folder(runtime.resolve_path("runs")),
-      "cache": {**looks.folder(cache), "size": looks.size(cache)},
+      "cache": looks.cache(),
     },
     cluster=cluster,
     cluster_error=cluster_error,

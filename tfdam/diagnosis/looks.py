@@ -112,26 +112,32 @@ def gpus() -> tuple[tuple[str, ...], str]:
 def bazel() -> dict[str, Any]:
   """What ./bazelw would do, which looks in the same order."""
   named = os.environ.get("TFDAM_BAZEL", "")
-  names = named.split() or ("bazelisk", "bazel", "bazel-bootstrap")
+  # With a folder it is looked for from where the user stands, as by a shell.
+  place = runtime.resolve_path(named) if os.sep in named else named
+  names = [place] if named else ["bazelisk", "bazel", "bazel-bootstrap"]
   program = next(filter(None, map(shutil.which, names)), "")
   is_root = hasattr(os, "geteuid") and os.geteuid() == 0
   can_install = shutil.which("apt-get") and (is_root or shutil.which("sudo"))
+  version, error = _bazel_version(program) if program else ("", "")
   return {
     "program": program,
-    "version": _bazel_version(program) if program else "",
+    "version": version,
+    "error": error,
     "named": named,
     "can_install": bool(can_install),
   }
 
 
-def _bazel_version(program: str) -> str:
+def _bazel_version(program: str) -> tuple[str, str]:
+  """What a Bazel says its version is, and why it does not start."""
   if os.path.basename(program).startswith("bazelisk"):
-    return "that of .bazeliskrc"  # asked for it, it might download it
+    # Asked for it, it might download it.
+    return os.environ.get("USE_BAZEL_VERSION") or "that of .bazeliskrc", ""
   output, error = _ask([program, "--version"])
-  version = output.partition(" ")[2] or error
+  version = output.partition(" ")[2]
   if version == "no_version":  # Debian's build does not know its own
-    version, error = _ask(["dpkg-query", "-W", "-f", "${Version}", "bazel-bootstrap"])
-  return version or "not known"
+    version, _ = _ask(["dpkg-query", "-W", "-f", "${Version}", "bazel-bootstrap"])
+  return version, error
 
 
 def _ask(command: Sequence[str]) -> tuple[str, str]:
@@ -198,6 +204,15 @@ def folder(path: str) -> dict[str, Any]:
     "writable": os.access(there, os.W_OK | os.X_OK),
     "free": shutil.disk_usage(there).free,
   }
+
+
+def cache() -> dict[str, Any]:
+  """The folder of what runs share, and its size."""
+  try:
+    path = runtime.cache_root()
+  except config_lib.UserError:  # there is no home folder
+    return {"path": "~/.cache/tfdam", "writable": False, "free": 0, "size": 0}
+  return {**folder(path), "size": size(path)}
 
 
 def size(path: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from tfdam.diagnosis import rows as rows_lib
 
 # FCN8s with Adam's two moments is 1.6 GB a checkpoint, of which a stage keeps two.
 _ENOUGH_DISK = 5e9
+# Of Bazel's versions: before 4 its rules are others, from 8 on it has none for Python.
+_BAZELS = range(4, 8)
+_BAZEL = "set TFDAM_BAZEL to a Bazel 4 to 7, or install bazelisk"
 
 
 def rows(facts: facts_lib.Facts) -> list[rows_lib.Row]:
@@ -26,8 +30,7 @@ def rows(facts: facts_lib.Facts) -> list[rows_lib.Row]:
 def _bazel(bazel: Mapping[str, Any]) -> rows_lib.Row:
   subject = "./bazelw takes"
   if bazel["program"]:
-    found = f"{os.path.basename(bazel['program'])}, version {bazel['version']}"
-    return rows_lib.Row("Bazel", subject, rows_lib.OK, found)
+    return _bazel_that_is_there(bazel)
   if bazel["named"]:
     found = f"TFDAM_BAZEL={bazel['named']}, which is no program"
     remedy = "Unset TFDAM_BAZEL, or name a Bazel 4 to 7."
@@ -37,6 +40,19 @@ def _bazel(bazel: Mapping[str, Any]) -> rows_lib.Row:
     return rows_lib.Row("Bazel", subject, rows_lib.OFF, found)
   remedy = "Install bazelisk, or do without: docs/installation.md."
   return rows_lib.Row("Bazel", subject, rows_lib.MISSING, "none", remedy)
+
+
+def _bazel_that_is_there(bazel: Mapping[str, Any]) -> rows_lib.Row:
+  program = os.path.basename(bazel["program"])
+  found = f"{program}, version {bazel['version'] or 'not known'}"
+  state, remedy = rows_lib.OK, ""
+  number = re.match(r"\d+", bazel["version"])
+  if bazel["error"]:
+    found = f"{program} does not start: {bazel['error']}"
+    state, remedy = rows_lib.BROKEN, f"Mend it, or {_BAZEL}."
+  elif number and int(number[0]) not in _BAZELS:
+    state, remedy = rows_lib.BROKEN, f"tfdam's rules are not for it: {_BAZEL}."
+  return rows_lib.Row("Bazel", "./bazelw takes", state, found, remedy)
 
 
 def _data(facts: facts_lib.Facts) -> list[rows_lib.Row]:

@@ -46,7 +46,11 @@ def folder(options: config_lib.Source) -> str | None:
   """The cache's folder; None if the run shares nothing."""
   if options.cache == "off" or not options.steps or options.init_checkpoint:
     return None
-  return os.path.join(runtime.cache_root(options.cache), "source")
+  try:
+    return os.path.join(runtime.cache_root(options.cache), "source")
+  except config_lib.UserError as error:
+    logging.warning("No source networks are shared: %s", error)
+    return None
 
 
 def key(

@@ -1,0 +1,65 @@
+"""Where a program stands: no home folder, a proxy, a reader that has left."""
+
+import os
+import pwd
+import subprocess
+import sys
+
+import pytest
+
+from tfdam import config as config_lib
+from tfdam import runtime
+from tfdam.diagnosis import looks
+from tfdam.training import source_cache
+
+_NOBODY = """
+import pwd
+def of_nobody(number):
+  raise KeyError(number)
+pwd.getpwuid = of_nobody
+"""
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+  monkeypatch.delenv("HOME")
+  monkeypatch.delenv("TFDAM_CACHE", raising=False)
+  monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # KeyError
+
+
+def test_without_a_home_no_folder_of_its_sign_is_made(tmp_path):
+  (tmp_path / "site").mkdir()
+  (tmp_path / "site" / "sitecustomize.py").write_text(_NOBODY)
+  (tmp_path / "here").mkdir()
+  program = """
+from tfdam import runtime
+def main(_):
+  import tensorflow as tf
+  print(tf.keras.backend.floatx())  # as Keras starts, it makes a folder at home
+runtime.run(main)
+"""
+  environment = {**os.environ, "PYTHONPATH": f"{tmp_path / 'site'}:{runtime.PROJECT}"}
+  del environment["HOME"]
+  done = subprocess.run(
+    [sys.executable, "-c", program], cwd=tmp_path / "here", env=environment,
+    capture_output=True, text=True, check=False,
+  )  # fmt: skip
+  assert (done.returncode, done.stdout) == (0, "float32\n"), done.stderr
+  assert not list((tmp_path / "here").iterdir())
+
+
+def test_without_a_home_a_path_below_it_names_the_variable(homeless, monkeypatch):
+  for path in ("~", "~/x"):
+    with pytest.raises(config_lib.UserError, match="Set HOME, or give a path without ~"):
+      runtime.resolve_path(path)
+  assert runtime.resolve_path("/x/~") == "/x/~"
+  monkeypatch.setenv("HOME", os.devnull)  # as set_environment leaves it
+  with pytest.raises(config_lib.UserError, match="TFDAM_CACHE"):
+    runtime.cache_root()
+
+
+def test_without_a_home_a_run_shares_nothing_and_the_doctor_says_so(homeless, monkeypatch):
+  assert source_cache.folder(config_lib.Source(steps=1)) is None
+  assert not looks.cache()["writable"]
+  monkeypatch.setenv("TFDAM_CACHE", "/x")
+  assert source_cache.folder(config_lib.Source(steps=1)) == "/x/source"
