@@ -48,8 +48,6 @@ def start(workdir, root, tf_config, *flags):
   environment = {
     **os.environ, "PYTHONPATH": runtime.PROJECT, "TFDAM_DATA": root,
     "TFDAM_CACHE": f"{workdir}.cache",
-    # None of the others is asked for there.
-    "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9",
   }  # fmt: skip
   environment.pop("TF_CONFIG", None)
   if tf_config:

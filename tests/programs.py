@@ -1,6 +1,8 @@
 """Starts the project's programs as a user does, each in a process of its own; waits."""
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -75,3 +77,12 @@ def wait_for_lines(process, workdir, count):
   while lines_written(workdir) < count and process.poll() is None:
     assert time.monotonic() < deadline, "the run does not get on"
     time.sleep(0.005)
+
+
+def free_addresses(count):
+  """ "127.0.0.1:port" of so many ports that nothing listens on."""
+  with contextlib.ExitStack() as held:
+    sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+    for probe in sockets:
+      probe.bind(("127.0.0.1", 0))
+    return [f"127.0.0.1:{probe.getsockname()[1]}" for probe in sockets]

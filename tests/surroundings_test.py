@@ -1,5 +1,6 @@
 """Where a program stands: no home folder, a proxy, a reader that has left."""
 
+import json
 import os
 import pwd
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 import pytest
 
+from tests import programs
 from tfdam import config as config_lib
 from tfdam import runtime
 from tfdam.diagnosis import looks
@@ -46,6 +48,34 @@ runtime.run(main)
   )  # fmt: skip
   assert (done.returncode, done.stdout) == (0, "float32\n"), done.stderr
   assert not list((tmp_path / "here").iterdir())
+
+
+def test_workers_meet_past_a_proxy_that_is_not_there():
+  program = """
+from tfdam import config, runtime
+strategy = runtime.start(config.Runtime(), 0)
+print(strategy.num_replicas_in_sync)
+"""
+  workers = []
+  for index, addresses in enumerate([programs.free_addresses(2)] * 2):
+    task = {"type": "worker", "index": index}
+    environment = {
+      **os.environ, "PYTHONPATH": runtime.PROJECT,
+      "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9",
+      "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task}),
+    }  # fmt: skip
+    environment.pop("no_proxy", None)
+    workers.append(
+      subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True
+      )
+    )
+  try:
+    for worker in workers:
+      assert worker.communicate(timeout=programs.TIMEOUT_S)[0] == "2\n"
+  finally:
+    for worker in workers:
+      worker.kill()
 
 
 def test_without_a_home_a_path_below_it_names_the_variable(homeless, monkeypatch):

@@ -23,8 +23,9 @@ _ADVICE = {
   "adapted": "Lower --config.adapt.target_learning_rate and"
   " --config.adapt.discriminator_learning_rate, or raise --config.adapt.drift_weight.",
 }
-# A call that takes so many times as long as those before it computes no more: it waits.
-_SLOWER = 3.0
+# A call that takes so many times as long as those before it, and so many seconds, computes
+# no more: it waits for other workers.
+_SLOWER, _LONG_S = 3.0, 10.0
 
 Logits = Callable[[tf.Tensor], tf.Tensor]
 
@@ -117,7 +118,7 @@ def run(
         count = min(options.log_every, phase_end - done, to_checkpoint)
         if watch:
           count = min(count, options.watch_every - done % options.watch_every)
-        supervisor.allow(_SLOWER * clock.expected(count))
+        supervisor.allow(max(_LONG_S, _SLOWER * clock.expected(count)))
         means = {
           name: float(value)
           for name, value in many_steps(iterator, tf.constant(count)).items()

@@ -58,7 +58,7 @@ def start(who: str) -> None:
   if child:
     status = _watch(child, read, who)
     shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(status)
+    _end(status)
   signal.set_wakeup_fd(wakeup)
   for number, handler in former.items():
     signal.signal(number, handler)
@@ -82,7 +82,7 @@ def allow(seconds: float) -> None:
 
 
 def _watch(child: int, signals: int, who: str) -> int:
-  """Waits for a child's end; returns the exit status that a shell would show.
+  """Waits for a child's end; returns the exit status, negative for what killed it.
 
   Args:
     signals: what the numbers of signals are read from.
@@ -91,7 +91,8 @@ def _watch(child: int, signals: int, who: str) -> int:
   while True:
     ended, status = os.waitpid(child, os.WNOHANG)
     if ended:
-      return _exit_status(status, first)
+      code = os.waitstatus_to_exitcode(status)
+      return 128 + first if first and code in (-first, _OTHERS_GONE) else code
     seconds_left = None
     if first:
       granted, begun = struct.unpack("dd", _terms[:])
@@ -112,15 +113,13 @@ def _watch(child: int, signals: int, who: str) -> int:
             first, since = signal.Signals(number), time.monotonic()
 
 
-def _exit_status(status: int, first: signal.Signals | None) -> int:
-  """Args:
-  status: as waitpid gives it.
-  first: the signal that was passed on.
-  """
-  if os.WIFSIGNALED(status):
-    return 128 + os.WTERMSIG(status)
-  code = os.WEXITSTATUS(status)
-  return 128 + first if first and code == _OTHERS_GONE else code
+def _end(status: int) -> None:
+  """Ends this process as its child ended."""
+  if status < 0:
+    with contextlib.suppress(OSError):  # SIGKILL takes no handler
+      signal.signal(-status, signal.SIG_DFL)
+    os.kill(os.getpid(), -status)
+  os._exit(abs(status) + 128 if status < 0 else status)
 
 
 def _die_with(parent: int) -> None:

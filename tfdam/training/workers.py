@@ -37,6 +37,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)  # SIGTERM goes before
 _SECONDS_FOR_A_FILE = 60.0
 # Writing gigabytes to one takes its time, too.
 _SECONDS_TO_SAVE = 60.0
+_SECONDS_FOR_OTHERS = 10.0
 
 
 class WorkerLost(config_lib.UserError):
@@ -144,7 +145,7 @@ class Checkpoints(checkpoints_lib.Checkpoints):
     """Writes one checkpoint; no worker goes on before the chief's is whole."""
     supervisor.allow(_SECONDS_TO_SAVE)
     super().save(step, info)
-    supervisor.allow(0)
+    supervisor.allow(_SECONDS_FOR_OTHERS)
     barrier(self._strategy)
 
   def newest(self) -> str | None:
