@@ -1159,8 +1159,11 @@ def _write(
   overlay = _overlay(picture.convert("RGB"), np.asarray(ids), segmenter, alpha)
   try:
     os.makedirs(out, exist_ok=True)
-    ids.save(os.path.join(out, f"{stem}-labels.png"))
-    overlay.save(os.path.join(out, f"{stem}-overlay.png"))
+    for image, what in ((ids, "labels"), (overlay, "overlay")):
+      path = os.path.join(out, f"{stem}-{what}.png")
+      if os.path.exists(path):
+        _check_regular(path)  # a pipe would wait for a reader
+      image.save(path)
   except OSError as error:
     raise ModelError(f"Cannot write to {out}: {error}. Set --out.") from error
 

@@ -863,6 +863,14 @@ def test_a_target_that_cannot_be_written_is_named(run, tmp_path, capsys):
   assert f"Cannot write to {tmp_path / 'out'}" in capsys.readouterr().err
 
 
+def test_a_pipe_in_the_place_of_a_picture_is_refused(run, tmp_path, capsys):
+  save(tmp_path / "a.png", Toy().images()[0])
+  (tmp_path / "out").mkdir()
+  os.mkfifo(tmp_path / "out" / "a-overlay.png")
+  assert label(run, tmp_path / "a.png", tmp_path / "out") == 2
+  assert f"{tmp_path / 'out' / 'a-overlay.png'} is a folder, a" in capsys.readouterr().err
+
+
 def test_progress_shows_on_a_terminal_after_five_seconds(monkeypatch, capsys):
   clock = iter([0.0, 4.0, 6.0, 6.1, 7.0])
   monkeypatch.setattr(client_onnx.time, "monotonic", lambda: next(clock))
