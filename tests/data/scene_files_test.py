@@ -9,6 +9,7 @@ from PIL import Image
 
 from tests import street_folders
 from tfdam import config as config_lib
+from tfdam import memory
 from tfdam.data import camvid, image_files, scene_files
 
 OPTIONS = config_lib.Data(classes="road,sky", num_classes=0, height=48, width=64)
@@ -121,6 +122,15 @@ def test_digests_change_with_names_sizes_and_content(folder):
   for kind in ("train", "trainannot"):
     os.rename(f"{folder}/{kind}/0001TP_000001.png", f"{folder}/{kind}/0001TP_000001x.png")
   assert set(load(folder).digests.values()).isdisjoint(first.values())
+
+
+def test_no_more_threads_decode_than_memory_holds_images(monkeypatch):
+  for memory_gib, expected in ((0, 8), (1, 1), (4, 3), (1000, 8)):
+    monkeypatch.setattr(memory, "available", lambda size=memory_gib: size << 30)
+    with scene_files.decoders(8) as pool:
+      assert pool._max_workers == expected
+  with scene_files.decoders() as pool:
+    assert pool._max_workers > 4
 
 
 def test_digests_do_not_read_whole_sets(tmp_path, monkeypatch):

@@ -128,6 +128,17 @@ def test_what_is_no_folder_is_never_taken_for_no_labels(
     data.DATASETS[name].has_labels(str(tmp_path / name), "train")
 
 
+@pytest.mark.parametrize("kind", ["pipe", "broken link", "file"])
+def test_what_is_no_folder_of_labels_is_named_by_scenes_too(tmp_path, kind):
+  folder = pathlib.Path(street_folders.write_own(tmp_path))
+  path = folder / "labels" / "val"
+  path.rename(tmp_path / "elsewhere")
+  assert not data.DATASETS["scenes"].has_labels(str(folder), "test")
+  KINDS.get(kind, pathlib.Path.touch)(path)
+  with pytest.raises(config_lib.UserError, match="labels/val is .*; expected a folder"):
+    data.DATASETS["scenes"].has_labels(str(folder), "test")
+
+
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder"])
 @pytest.mark.parametrize("part", ["train", "trainannot"])
 @pytest.mark.parametrize("skip", [False, True])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 
 import numpy as np
@@ -27,7 +26,7 @@ def left_out(split: scenes.Scenes, what: str) -> scenes.Scenes:
   Raises:
     config.UserError: too many are damaged.
   """
-  with concurrent.futures.ThreadPoolExecutor() as pool:
+  with scene_files.decoders() as pool:
     errors = pool.map(lambda i: _damage(split, i), range(len(split)))
     found = list(scene_files.with_patience(errors, f"reading {what}", len(split)))
   damaged = [i for i, error in enumerate(found) if error is not None]

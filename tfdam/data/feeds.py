@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
@@ -12,8 +11,8 @@ import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
+from tfdam.data import scene_files, transforms
 from tfdam.data import scenes as scenes_lib
-from tfdam.data import transforms
 
 Split = scenes_lib.Split
 # indices int64 [B] -> {"image": float32 [B, height, width, C] in [0, 1], "label": int64 [B]
@@ -74,10 +73,10 @@ def _from_scenes(split: scenes_lib.Scenes, options, labels: bool) -> Feed:
     return split.read_image(i), label
 
   def batch(indices):
-    # Pillow decodes without Python's lock. A pool for each batch, which costs 1 ms, because
-    # TensorFlow never lets go of a Python function: nothing would end a feed's own.
+    # A pool for each batch, which costs 1 ms, because TensorFlow never lets go of a Python
+    # function: nothing would end a feed's own.
     try:
-      with concurrent.futures.ThreadPoolExecutor(thread_name_prefix="scenes") as pool:
+      with scene_files.decoders() as pool:
         images, label_maps = zip(*pool.map(pair, indices.tolist()))
     except Exception as error:
       mark = f"<reader's error {next(_numbers)}>"

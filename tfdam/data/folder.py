@@ -5,7 +5,6 @@ An unlabelled split holds its images directly: train/*.png.
 
 from __future__ import annotations
 
-import concurrent.futures
 import hashlib
 import math
 import os
@@ -172,7 +171,7 @@ def _decode_all(
 ) -> tuple[list[np.ndarray], list[int], int]:
   """Decodes in threads: images, their positions in `paths`, and how many were skipped."""
   images, kept, skipped = [], [], 0
-  with concurrent.futures.ThreadPoolExecutor() as pool:
+  with scene_files.decoders() as pool:
     decoded = rich.progress.track(
       pool.map(lambda path: _decode(path, options), paths),
       f"decoding {files_lib.markup(base)}",

@@ -79,7 +79,11 @@ class Finder:
     self._names: dict[str, dict[str, str]] = {}
 
   def __call__(self, path: str) -> str:
-    """`path` as the disk has it; as it is, as far as there is none."""
+    """`path` as the disk has it; as it is, as far as there is none.
+
+    Raises:
+      config.UserError: a folder on the way may not be listed, or is none.
+    """
     if is_there(path):
       return path
     folder, name = os.path.split(path)
@@ -90,6 +94,6 @@ class Finder:
 
   def _listed(self, folder: str) -> dict[str, str]:
     if folder not in self._names:
-      names = files.list_folder(folder) if files.is_folder(folder) else []
+      names = files.list_folder(folder) if is_folder(folder) else []
       self._names[folder] = {key(name): name for name in reversed(names)}
     return self._names[folder]

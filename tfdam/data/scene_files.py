@@ -16,13 +16,15 @@ import rich.console
 import rich.progress
 
 from tfdam import config as config_lib
-from tfdam import files
+from tfdam import files, memory
 from tfdam.data import examples, image_files, places, scenes, sub_folders
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 # Files of a split whose content goes into its checksum.
 _DIGESTED_FILES = 64
 _BLOCK = 1 << 20
+# Bytes that decoding takes for each pixel, as an image of Pillow's and as an array.
+_DECODED = 10
 # A bar is shown for checks that take longer than this.
 _PATIENCE_SECONDS = 5.0
 
@@ -108,6 +110,20 @@ def load(
     digests=_digests(split),
     notes=notes,
   )
+
+
+def decoders(usual: int = 0) -> concurrent.futures.ThreadPoolExecutor:
+  """Threads to decode files in, as Pillow does without Python's lock.
+
+  No more than can decode images of the largest size at once, in half of the memory.
+
+  Args:
+    usual: how many where memory suffices; 0: as many as Python would take.
+  """
+  usual = usual or min(32, (os.cpu_count() or 1) + 4)
+  half = memory.available() // 2  # 0: not known
+  fitting = max(1, half // (image_files.MAX_PIXELS * _DECODED)) if half else usual
+  return concurrent.futures.ThreadPoolExecutor(min(usual, fitting), "scenes")
 
 
 def list_images(
@@ -244,7 +260,7 @@ def _check_headers(
   resized = {}
   labels: Iterable[str | None] = itertools.repeat(None)
   # A few threads: opening waits for the disk, which may be a network's.
-  with concurrent.futures.ThreadPoolExecutor(8) as pool:
+  with decoders(8) as pool:
     checked = pool.map(_checked, split.images, split.labels or labels)
     progress = with_patience(checked, f"checking {split.folder}", len(split.images))
     try:
