@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import http.client
 import importlib.util
 import io
+import ipaddress
 import json
 import os
 import socket
+import stat
 import struct
 import sys
 import urllib.error
@@ -73,9 +76,10 @@ class RestClient:
     """
     _check_asked(timeout_s, version, name)
     try:
-      scheme = urllib.parse.urlsplit(url).scheme
+      parts = urllib.parse.urlsplit(url)
+      scheme, host = parts.scheme, parts.hostname or ""
     except ValueError:  # half an IPv6 address
-      scheme = ""
+      scheme = host = ""
     if scheme not in ("http", "https"):
       raise ServingError(
         f"'{url}' is no URL of a server; expected one such as http://localhost:8501."
@@ -84,6 +88,9 @@ class RestClient:
     if version is not None:
       self._asked += f"/versions/{version}"
     self._timeout_s = timeout_s
+    # None: those of the environment (http_proxy, no_proxy).
+    proxies = urllib.request.ProxyHandler({} if _is_here(host) else None)
+    self._opener = urllib.request.build_opener(proxies)
 
   def predict(self, images: Images) -> dict[str, np.ndarray]:
     """Labels images.
@@ -137,7 +144,7 @@ class RestClient:
   def _ask(self, url: str, body: bytes | None = None) -> dict[str, Any]:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
-      with urllib.request.urlopen(request, timeout=self._timeout_s) as response:
+      with self._opener.open(request, timeout=self._timeout_s) as response:
         answer = response.read()
     except urllib.error.HTTPError as error:
       try:
@@ -157,7 +164,7 @@ class RestClient:
       found = json.loads(answer)
       if isinstance(found, dict):
         return found
-    except ValueError:
+    except (ValueError, RecursionError):
       pass
     raise ServingError(
       f"{url} answers {answer[:60]!r}, which is no JSON object of TF Serving. Is --url the"
@@ -197,8 +204,10 @@ class GrpcClient:
         " install -e .[serving]`, or use REST: --url=http://localhost:8501."
       ) from error
     # Label maps of large batches pass gRPC's limit of 4 MiB.
-    unlimited = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
-    channel = grpc.insecure_channel(address, options=unlimited)
+    options = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
+    if _is_here(address.rpartition(":")[0].strip("[]")):
+      options.append(("grpc.enable_http_proxy", 0))
+    channel = grpc.insecure_channel(address, options=options)
     self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     self._models = model_service_pb2_grpc.ModelServiceStub(channel)
     self._channel = channel
@@ -253,6 +262,14 @@ class GrpcClient:
       if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         raise _too_slow(asked, self._timeout_s) from error
       raise _refused(asked, f"gRPC status {code.name}", details) from error
+
+
+def _is_here(host: str) -> bool:
+  """Whether a host is this machine, of whose servers a proxy of the network knows none."""
+  try:
+    return ipaddress.ip_address(host).is_loopback
+  except ValueError:
+    return f".{host.lower().rstrip('.')}".endswith(".localhost")
 
 
 def _check_asked(timeout_s: float, version: int | None, *texts: str) -> None:
@@ -327,7 +344,7 @@ def _said(body: bytes) -> str:
   """The message in a server's answer to what it refuses."""
   try:
     return str(json.loads(body)["error"])
-  except (KeyError, TypeError, ValueError):
+  except (KeyError, TypeError, ValueError, RecursionError):
     return body[:200].decode(errors="replace").strip() or "nothing"
 
 
@@ -366,14 +383,37 @@ def _unreachable(asked: str, reason: str, kind: str, port: int) -> ServingError:
 def main(argv: Sequence[str] | None = None) -> int:
   """Labels pictures; returns the exit status."""
   options = _parse(argv)
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):  # of ASCII, perhaps, which not all names are
+      stream.reconfigure(errors="backslashreplace")
   try:
     _label(options)
-  except (ServingError, OSError) as error:
-    print(f"Error: {error}", file=sys.stderr)
+    sys.stdout.flush()
+  except ServingError as error:
+    print(f"Error: {_printable(str(error))}", file=sys.stderr)
     return 2
   except KeyboardInterrupt:
     return 130  # as shells have it: 128 and SIGINT's number
+  except OSError as error:  # of standard output
+    # Python would try once more at its end.
+    with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+      os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+      return 141  # its reader has gone: 128 and SIGPIPE's number
+    print(f"Error: {_printable(str(error))}", file=sys.stderr)
+    return 2
   return 0
+
+
+def _printable(text: str) -> str:
+  """Any text as one line: bytes that are no UTF-8, and control characters, escaped."""
+  return "".join(
+    character if character.isprintable()
+    # A byte of a name, in Python's form; or what printing would obey.
+    else f"\\x{ord(character) - 0xDC00:02x}" if "\udc80" <= character <= "\udcff"
+    else character.encode("unicode_escape", "surrogatepass").decode()
+    for character in text
+  )  # fmt: skip
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -411,8 +451,7 @@ def _label(options: argparse.Namespace) -> None:
     client = GrpcClient(options.grpc, *where)
   num_written = 0
   for path, name, stem in zip(files, names, stems):
-    with open(path, "rb") as file:
-      outputs = client.predict(file.read())
+    outputs = client.predict(_read(path))
     if _LABELS not in outputs:
       raise ServingError(
         f"Model '{options.name}' gives {', '.join(outputs)}; expected 'labels', as models"
@@ -424,11 +463,27 @@ def _label(options: argparse.Namespace) -> None:
       _write(labels, path, out, stem if stems.count(stem) == 1 else name)
       num_written += 1
     else:
-      # Names of files need not be UTF-8, which is what can be printed.
-      shown = name.encode(errors="surrogateescape").decode(errors="replace")
-      print(f"{shown}: {labels}")
+      print(f"{_printable(name)}: {labels}")
   if num_written:
-    print(f"{num_written} label pictures: {out}")
+    print(f"{num_written} label pictures: {_printable(out)}")
+
+
+def _read(path: str) -> bytes:
+  try:
+    _check_regular(path)
+    with open(path, "rb") as file:
+      return file.read()
+  except OSError as error:
+    raise ServingError(f"{path} cannot be read: {error.strerror}. Set --image.") from error
+
+
+def _check_regular(path: str) -> None:
+  """To read from a pipe or a device may last for ever."""
+  if not stat.S_ISREG(os.stat(path).st_mode):
+    raise ServingError(
+      f"{path} is a folder, a pipe, a socket or a device; expected a file. Put a file in"
+      " its place."
+    )
 
 
 def _write(labels: np.ndarray, path: str, out: str, stem: str) -> None:
@@ -591,23 +646,35 @@ def _of_exif(exif: bytes) -> int:
 
 
 def _files(path: str) -> list[str]:
-  if os.path.isfile(path):
-    return [path]
-  names = sorted(os.listdir(path)) if os.path.isdir(path) else []
-  # Hidden ones, such as macOS' "._a.png", are no images.
-  names = [name for name in names if not name.startswith(".")]
+  """The image files that a path names, sorted by name."""
+  try:
+    if not os.path.isdir(path):
+      _check_regular(path)
+      return [path]
+    # Hidden ones, such as macOS' "._a.png", are no images.
+    names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+  except FileNotFoundError as error:
+    raise ServingError(f"There is no image or folder {path}. Set --image.") from error
+  except (OSError, ValueError) as error:  # ValueError: of a NUL
+    reason = getattr(error, "strerror", None) or error
+    raise ServingError(f"{path} cannot be read: {reason}. Set --image.") from error
   files = [os.path.join(path, name) for name in names if name.lower().endswith(_ENDINGS)]
   if not files:
     raise ServingError(
-      f"{path} is no image and no folder of images ({' '.join(_ENDINGS)}). Set --image."
+      f"{path} is a folder without images ({' '.join(_ENDINGS)}). Set --image."
     )
+  for file in files:
+    _check_regular(file)
   return files
 
 
 def _resolve(path: str) -> str:
   """Makes a user's path absolute: `bazel run` starts the program in another folder."""
-  base = os.environ.get("BUILD_WORKING_DIRECTORY", os.getcwd())
-  return os.path.normpath(os.path.join(base, os.path.expanduser(path)))
+  base = os.environ.get("BUILD_WORKING_DIRECTORY") or os.getcwd()
+  expanded = os.path.expanduser(path)
+  if expanded.split(os.sep)[0] == "~":
+    raise ServingError(f"{path}: there is no home folder (HOME). Give the path without ~.")
+  return os.path.normpath(os.path.join(base, expanded))
 
 
 if __name__ == "__main__":

@@ -50,6 +50,25 @@ runtime.run(main)
   assert not list((tmp_path / "here").iterdir())
 
 
+def test_a_reader_that_has_left_ends_a_table_as_any_output():
+  program = """
+from tfdam import runtime
+from tfdam.training import report
+def main(_):
+  report.console().print("a table")
+  print("and a line")
+runtime.run(main)
+"""
+  read, write = os.pipe()
+  os.close(read)
+  done = subprocess.run(
+    [sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, check=False,
+    env={**os.environ, "PYTHONPATH": runtime.PROJECT},
+  )  # fmt: skip
+  os.close(write)
+  assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_workers_meet_past_a_proxy_that_is_not_there():
   program = """
 from tfdam import config, runtime

@@ -166,9 +166,12 @@ class GrpcServingDouble(
 
 
 @pytest.fixture(autouse=True)
-def _direct(monkeypatch):
-  monkeypatch.setenv("no_proxy", "*")
-  monkeypatch.setenv("no_grpc_proxy", "*")
+def _proxy(monkeypatch):
+  """A proxy stands in the environment, and knows nothing of servers on this machine."""
+  for variable in ("no_proxy", "NO_PROXY", "no_grpc_proxy", "grpc_proxy"):
+    monkeypatch.delenv(variable, raising=False)
+  for variable in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
 
 
 @pytest.fixture
@@ -421,6 +424,65 @@ def test_the_command_writes_label_pictures_of_a_folder(double, tmp_path, capsys)
   assert f"2 label pictures: {out}" in capsys.readouterr().out
 
 
+def test_a_server_elsewhere_is_asked_for_through_the_proxy():
+  message = refused(client_serving.RestClient("http://192.0.2.1:1", "toy").status)
+  assert "Connection refused" in message  # by the proxy: nobody answers from there
+
+
+@pytest.mark.parametrize(
+  ("host", "here"),
+  [("localhost", True), ("LOCALHOST.", True), ("a.localhost", True), ("127.1.2.3", True),
+   ("::1", True), ("10.0.0.1", False), ("notlocalhost", False), ("", False)],
+)  # fmt: skip
+def test_this_machine_has_several_names(host, here):
+  assert client_serving._is_here(host) is here
+
+
+def test_a_reader_that_has_left_ends_the_command_quietly(rest, tmp_path):
+  for name in "abc":
+    (tmp_path / f"{name}.png").write_bytes(encoded(image()))
+  rest.answer = {"outputs": [7]}
+  read, write = os.pipe()
+  os.close(read)
+  done = subprocess.run(
+    [sys.executable, client_serving.__file__, place(rest), "--name=toy",
+     f"--image={tmp_path}"],
+    stdout=write, stderr=subprocess.PIPE, timeout=600, check=False,
+  )  # fmt: skip
+  os.close(write)
+  assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_every_name_is_printed_wherever_it_goes(rest, tmp_path):
+  name = os.fsencode(tmp_path) + b"/caf\xe9\n\xc3\xa9.png"
+  with open(name, "wb") as file:
+    file.write(encoded(image()))
+  rest.answer = {"outputs": [7]}
+  done = subprocess.run(
+    [sys.executable, client_serving.__file__, place(rest), "--name=toy",
+     f"--image={tmp_path}"],
+    env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, timeout=600,
+    check=False,
+  )  # fmt: skip
+  assert (done.returncode, done.stderr) == (0, b"")
+  assert done.stdout == b"caf\\xe9\\n\\xe9.png: 7\n"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_no_file_is_not_waited_for(rest, tmp_path, capsys, whole):
+  pipe = tmp_path / "a.png"
+  os.mkfifo(pipe)
+  chosen = tmp_path if whole else pipe
+  assert client_serving.main([place(rest), "--name=toy", f"--image={chosen}"]) == 2
+  assert f"Error: {pipe} is a folder, a pipe" in capsys.readouterr().err
+
+
+def test_a_path_below_no_home_is_refused(rest, monkeypatch, capsys):
+  monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+  assert client_serving.main([place(rest), "--name=toy", "--image=~/a.png"]) == 2
+  assert "there is no home folder (HOME)" in capsys.readouterr().err
+
+
 def test_an_interrupted_command_ends_without_a_traceback(rest, monkeypatch):
   def interrupted(options):
     raise KeyboardInterrupt
@@ -484,7 +546,7 @@ def test_the_command_prints_the_label_of_a_classification(rest, tmp_path, capsys
 
 @pytest.mark.parametrize(("name", "files", "said"), [
   ("other", ["a.png"], NOT_FOUND),
-  ("toy", [], "is no image and no folder of images"),
+  ("toy", [], "is a folder without images"),
 ])  # fmt: skip
 def test_the_command_ends_with_status_2_and_a_bare_message(
   double, tmp_path, capsys, name, files, said

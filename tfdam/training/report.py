@@ -145,9 +145,15 @@ def shown_path(path: str) -> str:
   return os.path.relpath(path, here) if path.startswith(here + os.sep) else path
 
 
+class _Console(rich.console.Console):
+  def on_broken_pipe(self) -> None:
+    """Leaves it to runtime.run, as for all that is printed; rich would end with 1."""
+    raise  # noqa: PLE0704: called where the error is handled
+
+
 def console() -> rich.console.Console:
   """Where tables are printed."""
   # A fixed width away from a terminal, where rich would assume 80 columns and wrap.
   width = None if sys.stdout.isatty() else 120
   # Names are the user's: "[m8]" and ":car:" in them mean themselves.
-  return rich.console.Console(width=width, highlight=False, markup=False, emoji=False)
+  return _Console(width=width, highlight=False, markup=False, emoji=False)
