@@ -148,7 +148,7 @@ def shown_path(path: str) -> str:
 class _Console(rich.console.Console):
   def on_broken_pipe(self) -> None:
     """Leaves it to runtime.run, as for all that is printed; rich would end with 1."""
-    raise  # noqa: PLE0704: called where the error is handled
+    raise
 
 
 def console() -> rich.console.Console:
