@@ -44,7 +44,7 @@ def test_a_batch_beyond_memory_names_its_flag_and_both_sizes(field):
 
 @pytest.mark.parametrize("field", ["match.batch_size", "loop.eval_batch_size"])
 def test_no_batch_has_more_images_than_there_are(field):
-  memory.check(config(**LARGE, **{**LITTLE, field: 2**20}), 341)
+  memory.check(config(**LARGE, **{**LITTLE, field: 65_536}), 341)
 
 
 def test_workers_share_training_batches():

@@ -44,8 +44,9 @@ def nearest(name: str, names: Iterable[str]) -> str:
 _MAX_STEPS = 1_000_000_000
 # No data set has as many images.
 MAX_IMAGES = 1_000_000_000
-# Of a batch: a million digits are 3 GiB. What a machine cannot hold, memory.py says.
-_MAX_BATCH = 1 << 20
+# The largest batches known to train (LAMB, You et al. 2020). What this machine cannot hold,
+# memory.py says.
+_MAX_BATCH = 65_536
 # 16 TiB.
 _MAX_MB = 1 << 24
 _MAX_PIXELS = 8192

@@ -11,6 +11,7 @@ from tests.damaged_inputs import bounds, cases, data_cases, materials, places
 _WORK = (
   "data.height", "data.width", "model.depth", "model.width", "source.steps", "adapt.steps",
   "adapt.warmup_steps", "runtime.num_replicas", "data.num_classes",
+  "source.global_batch_size", "adapt.global_batch_size",
 )  # fmt: skip
 
 
