@@ -209,7 +209,8 @@ def _path(error: BaseException) -> str:
     name = error.filename2 or error.filename
     return os.fsdecode(name) if isinstance(name, (str, bytes)) else ""
   # "{{function_node ...}} /run/checkpoints/x; No space left on device [Op:SaveV2]"
-  found = re.search(r"(/[^;]*); ", str(error))
+  # Devices have slashes, too: "..._device_/job:localhost/replica:0".
+  found = re.search(r"(?:^|\s)(/[^;]*); ", str(error))
   return found.group(1) if found else ""
 
 
