@@ -82,7 +82,7 @@ def test_a_numbering_is_recognised_and_said(tmp_path, ids, version, road):
   classes = "road,sidewalk,building,sign,vehicle=vehicle+car"
   scenes = carla.load(folder, "train", True, config_lib.Data(classes=classes))
   (note,) = scenes.notes
-  assert f"since version {version}, recognised from 2 labels (road is {road};" in note
+  assert f"ids of version {version}, recognised from 2 labels (road is {road};" in note
   assert "data.carla_version" in note
   _, drawn = street_folders.scene(400, 60, 80)
   label = scenes.read_label(0)
@@ -147,7 +147,7 @@ def test_a_label_that_is_skipped_takes_no_part(tmp_path):
 def test_real_frames_hold_the_classes_and_no_bonnet():
   folder = f"{synthetic.real_data('carla')}/carla"
   scenes = carla.load(folder, "train", True, OPTIONS)
-  assert "since version 0.8, recognised from 32 labels" in scenes.notes[0]
+  assert "ids of version 0.8, recognised from 32 labels" in scenes.notes[0]
   assert len(scenes) == 50
   counts = scenes.label_counts(len(NAMES), max_images=10)
   assert (counts > 0).all()

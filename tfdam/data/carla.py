@@ -150,7 +150,7 @@ def _recognised(paths: Sequence[str], skip: bool) -> tuple[str, str]:
     )
   version = "0.9.14" if is_new else "0.9.10" if counts[13:23].any() else "0.8"
   return version, (
-    f"{INFO.title}: ids as since version {version}, recognised from {num_read} labels"
+    f"{INFO.title}: ids of version {version}, recognised from {num_read} labels"
     f" (road is {1 if is_new else 7}; --config.data.carla_version sets it)"
   )
 
