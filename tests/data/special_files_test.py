@@ -11,7 +11,7 @@ import scipy.io
 
 from tests import street_folders, synthetic
 from tfdam import config as config_lib
-from tfdam import data
+from tfdam import data, files
 
 
 def _socket(path):
@@ -243,3 +243,18 @@ def test_what_may_not_be_looked_at_is_not_taken_for_missing(tmp_path, monkeypatc
   refuse(monkeypatch, "lstat", "zip.test.gz")
   with pytest.raises(config_lib.UserError, match="zip.test.gz.*Permission denied"):
     data.DATASETS["usps"].has_labels(str(tmp_path / "usps"), "test")
+
+
+@pytest.mark.parametrize(("write", "name", "split", "file"), FILES)
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+  tmp_path, monkeypatch, write, name, split, file
+):
+  write(tmp_path)
+  refuse(monkeypatch, "open", file)
+  with pytest.raises((config_lib.UserError, PermissionError)) as caught:
+    data.load(name, split, True, OPTIONS, str(tmp_path))
+  said = files.problem(caught.value) or str(caught.value)  # as commands say it
+  assert file in said
+  assert "Permission denied" in said
+  assert "damaged" not in said
+  assert "Get it" not in said

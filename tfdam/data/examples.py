@@ -158,7 +158,7 @@ def opened(path: str, where: str) -> Iterator[BinaryIO]:
       f"{path} is truncated or no gzip file ({error}). Get it again from {where}."
     ) from error
   except OSError as error:
-    raise config_lib.UserError(f"{path} cannot be read ({error.strerror}).") from error
+    raise config_lib.UserError(files.problem(error) or f"{path}: {error}.") from error
 
 
 def check(examples: Examples, where: str, num_classes: int) -> Examples:

@@ -154,7 +154,7 @@ def _of_split(images: list[str], path: str, split: str) -> list[str]:
   try:
     field = _SPLIT_FIELDS[split]
     numbers = matlab.read(path, [field])[0][field].ravel().astype(int)
-  except config_lib.UserError:
+  except (config_lib.UserError, PermissionError):
     raise
   # SciPy raises ValueError, TypeError, KeyError, OSError and others.
   except Exception as error:

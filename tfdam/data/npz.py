@@ -112,7 +112,7 @@ def _read(path: str, wanted: tuple[str, ...]) -> dict[str, Any]:
         name: _array(path, archive, info, size) if name in wanted else None
         for name, info in members.items()
       }
-  except config_lib.UserError:
+  except (config_lib.UserError, PermissionError):
     raise
   # NumPy and zipfile raise ValueError, OSError, BadZipFile, EOFError, zlib.error and
   # others.

@@ -56,7 +56,7 @@ def load(
     content, digest = matlab.read(path, ["X", "y"] if labels else ["X"])
     images = content["X"]
     label_array = content["y"].reshape(-1).astype(np.int64) if labels else None
-  except config_lib.UserError:
+  except (config_lib.UserError, PermissionError):
     raise
   # scipy raises many types for a damaged file, OSError, TypeError and zlib's among them.
   except Exception as error:

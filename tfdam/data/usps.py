@@ -156,7 +156,7 @@ def _read_h5(path: str, split: str, labels: bool) -> tuple[np.ndarray, np.ndarra
     arrays = hdf5.read(path, names)
     values = np.asarray(arrays[0], np.float32)
     label_array = np.asarray(arrays[1], np.int64) if labels else None
-  except config_lib.UserError:
+  except (config_lib.UserError, PermissionError):
     raise
   # h5py raises OSError, KeyError, ValueError and others, by what is damaged or missing.
   except Exception as error:

@@ -45,7 +45,7 @@ def read(weights: str) -> dict[str, list[np.ndarray]]:
     if weights != "imagenet":
       hdf5.check(weights)
     network = tf.keras.applications.VGG16(weights=weights)
-  except config_lib.UserError:
+  except (config_lib.UserError, PermissionError):
     raise
   # Keras and h5py raise all of these; fetching raises a bare Exception.
   except Exception as error:
