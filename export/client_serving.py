@@ -448,6 +448,9 @@ def _label(options: argparse.Namespace) -> None:
   else:
     # Its C++ log would open with three errors about CUDA factories that mean nothing.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if os.path.expanduser("~") == "~":
+      # Without a home folder Keras would make one called ~ here; below a device it cannot.
+      os.environ["HOME"] = os.devnull
     client = GrpcClient(options.grpc, *where)
   num_written = 0
   for path, name, stem in zip(files, names, stems):
