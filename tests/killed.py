@@ -1,7 +1,8 @@
-"""`python -m tests.killed LINES --workdir=DIR FLAG...`: tfdam.train until a kill.
+"""`python -m tests.killed LINES[:SIGNAL] --workdir=DIR FLAG...`: train until a signal.
 
 It comes with line LINES of DIR/metrics.jsonl, from the program itself: one from outside
-would come before or after, as the machine has time.
+would come before or after, as the machine has time. Without SIGNAL it is SIGKILL, to the
+process that was started.
 """
 
 import os
@@ -13,19 +14,35 @@ from tfdam import runtime, train
 
 
 def main() -> None:
-  lines = int(sys.argv.pop(1))
-  runtime.set_environment()  # before TensorFlow is imported, as every entry point does
-  from tfdam.training import records
+  lines, _, name = sys.argv.pop(1).partition(":")
+  start = runtime.start
 
-  write = records.Records.write
+  def start_and_wait_for_the_line(*arguments):
+    strategy = start(*arguments)
+    from tfdam.training import records  # late, as train.py does
 
-  def write_or_die(self, *arguments, **options):
-    write(self, *arguments, **options)
-    if programs.lines_written(self.folder.shared_path) >= lines:
-      os.kill(os.getpid(), signal.SIGKILL)
+    write, sent = records.Records.write, []
 
-  records.Records.write = write_or_die
+    def write_or_die(self, *arguments, **options):
+      write(self, *arguments, **options)
+      if not sent and programs.lines_written(self.folder.shared_path) >= int(lines):
+        sent.append(True)
+        _send(name)
+
+    records.Records.write = write_or_die
+    return strategy
+
+  runtime.start = start_and_wait_for_the_line
   train.run()
+
+
+def _send(name: str) -> None:
+  if name:
+    os.kill(os.getpid(), signal.Signals[name])
+    return
+  # One of several workers is the child of what was started, and dies with it.
+  os.kill(os.getppid() if "TF_CONFIG" in os.environ else os.getpid(), signal.SIGKILL)
+  signal.pause()
 
 
 if __name__ == "__main__":

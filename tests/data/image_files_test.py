@@ -1,7 +1,6 @@
 """What is decoded, converted and refused; and how it is said."""
 
 import struct
-import time
 import tracemalloc
 import warnings
 import zlib
@@ -155,11 +154,9 @@ def test_a_claim_of_too_many_pixels_is_refused_before_memory_is_asked_for(
 ):
   path = huge(tmp_path / "bomb.png", side)
   tracemalloc.start()
-  start = time.monotonic()
   with pytest.raises(image_files.BadImage, match=r"bomb\.png claims more pixels"):
     read(path)
-  # Headers take a millisecond, and kilobytes; a decoder would need 240 MB and more.
-  assert time.monotonic() - start < 1.0
+  # Headers take kilobytes; a decoder would need 240 MB and more.
   assert tracemalloc.get_traced_memory()[1] < 10e6
   tracemalloc.stop()
 
