@@ -431,7 +431,7 @@ def test_a_damaged_manifest_is_refused(run, content):
   b"[" * 100_000, b'{"format": 1, "onnx": ' + b"[" * 100_000, b"\xff{}", b"\0" * 100,
   b" " * (1 << 25), b'{"format": 1' + b"0" * 5000 + b"}", b'{"format": true}',
   b'\xef\xbb\xbf{"format": 1}',
-])  # fmt: skip
+], ids=range(8))  # fmt: skip
 def test_a_manifest_of_odd_bytes_is_damaged_in_one_line(run, content):
   (run / "export" / "export.json").write_bytes(content)
   message = refused(run)
