@@ -132,8 +132,8 @@ def job(subject: Subject, folder: pathlib.Path, data: pathlib.Path) -> server.Jo
 def of_file(
   subject: Subject,
   place: str,
-  needed: bool = True,
-  checked: bool = False,
+  gone: Expected = Expected.REFUSED,
+  changed: Expected = Expected.ANY,
   seeds: int = 2,
   kinds: tuple[str, ...] = tuple(mutations.MUTATIONS),
   swapped_with: str = "",
@@ -142,18 +142,16 @@ def of_file(
 
   Args:
     place: below the case's folder.
-    needed: whether the command cannot do without it.
-    checked: whether a checksum covers every byte.
+    gone: what may come of it where it is not there, or something else is.
+    changed: what may come of it where some of its bytes are others.
     seeds: how often each mutation of bytes is drawn.
     kinds: of mutations of bytes.
     swapped_with: another input, whose content it gets.
   """
   short = place.replace("/", ":")
-  gone = Expected.REFUSED if needed else Expected.ANY
   for name, replace in places.REPLACEMENTS.items():
     yield subject.case(f"{short}/{name}", put(place, replace), gone, place)
   yield subject.case(f"{short}/a_link", put(place, places.a_link), Expected.SAME)
-  changed = Expected.REFUSED_OR_SAME if checked else Expected.ANY
   for name in kinds:
     for seed in range(seeds):
       damage = rewritten(place, mutations.MUTATIONS[name])

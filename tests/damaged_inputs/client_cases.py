@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.damaged_inputs import cases, data_cases, materials, places, server
+from tests.damaged_inputs import cases, data_cases, materials, mutations, places, server
 
 
 def all_cases(made: materials.Materials) -> Iterator[cases.Case]:
@@ -49,7 +49,9 @@ def _exports(made: materials.Materials) -> Iterator[cases.Case]:
     )
     entry = manifest["onnx"]["float32"]
     for file in (entry["file"], entry["golden"]):
-      yield from cases.of_file(subject, f"export/{file}", checked=True)
+      yield from cases.of_file(
+        subject, f"export/{file}", changed=cases.Expected.REFUSED_OR_SAME
+      )
       yield from _believed(subject, f"export/{file}", file)
     for folder in ("export", "export/onnx"):
       yield from cases.of_folder(subject, folder)
@@ -57,7 +59,7 @@ def _exports(made: materials.Materials) -> Iterator[cases.Case]:
 
 def _believed(subject: cases.Subject, place: str, file: str) -> Iterator[cases.Case]:
   """Damage that the manifest's checksum was made after."""
-  for kind, mutate in cases.mutations.MUTATIONS.items():
+  for kind, mutate in mutations.MUTATIONS.items():
 
     def damage(folder: pathlib.Path, rng, mutate=mutate) -> None:
       content = mutate((folder / place).read_bytes(), rng)
@@ -75,7 +77,7 @@ def _believed(subject: cases.Subject, place: str, file: str) -> Iterator[cases.C
 def _pictures(made: materials.Materials) -> Iterator[cases.Case]:
   subject = _client(made, "digits", name="client-pictures")
   for name in materials.FORMATS:
-    yield from cases.of_file(subject, f"pictures/{name}", needed=False, seeds=1)
+    yield from cases.of_file(subject, f"pictures/{name}", gone=cases.Expected.ANY, seeds=1)
   yield from cases.of_folder(subject, "pictures")
   yield from data_cases.chunks(subject, "pictures/rgb.png")
   for name, odd in places.NAMES.items():

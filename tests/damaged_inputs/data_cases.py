@@ -166,7 +166,7 @@ def _pictures(made: materials.Materials) -> Iterator[cases.Case]:
   )
   first = f"data/shapes/train/{materials.CLASSES[0]}"
   for name in materials.FORMATS:
-    yield from cases.of_file(folder, f"{first}/{name}", needed=False, seeds=1)
+    yield from cases.of_file(folder, f"{first}/{name}", gone=cases.Expected.ANY, seeds=1)
   for place in ("data/shapes", "data/shapes/train", first, "data/shapes/test"):
     yield from cases.of_folder(folder, place)
   yield from chunks(folder, f"{first}/rgb.png")
@@ -225,7 +225,7 @@ def _scenes(made: materials.Materials) -> Iterator[cases.Case]:
     subject = _oracle(made, name, source, target, config)
     files = [materials.paths_of(made.data, ".", pattern)[0] for pattern in patterns]
     for file in files:
-      yield from cases.of_file(subject, f"data/{file}", needed=False, seeds=1)
+      yield from cases.of_file(subject, f"data/{file}", gone=cases.Expected.ANY, seeds=1)
     for folder in {str(pathlib.Path(file).parent) for file in files}:
       yield from cases.of_folder(subject, f"data/{folder}")
     yield from cases.of_folder(subject, f"data/{name}", ("unlistable", "fifo", "empty"))
@@ -259,7 +259,7 @@ def _own_scenes(made: materials.Materials) -> Iterator[cases.Case]:
   label = materials.paths_of(made.data, "own", "labels/val/*/*")[0]
   for file in (image, label):
     yield from cases.of_file(
-      own, f"data/own/{file}", needed=False, swapped_with=f"data/own/{label}"
+      own, f"data/own/{file}", gone=cases.Expected.ANY, swapped_with=f"data/own/{label}"
     )
   for folder in ("", "/images", "/images/val", "/labels", f"/{pathlib.Path(image).parent}"):
     yield from cases.of_folder(own, f"data/own{folder}")

@@ -31,7 +31,7 @@ _SHORT = {
   "loop.log_every": 2, "loop.checkpoint_every": 2, "loop.watch_every": 0,
   "loop.num_panels": 0, "loop.eval_batch_size": 8, "source.cache": "off",
 }  # fmt: skip
-DIGITS = {**_SHORT, "name": "digits"}
+DIGITS = {**_SHORT, "name": "digits", "source.cache": ""}
 # A label set's names are the 19 of Cityscapes in both sets below.
 SCENES = {
   **_SHORT, "name": "scenes", "data.source": "scenes:drawn", "data.target": "scenes:own",
@@ -52,13 +52,14 @@ FORMATS = (
 
 
 class Materials:
-  """Folders below `root`: `data` and `runs`."""
+  """Folders below `root`: data sets, runs, and the source network that runs share."""
 
   def __init__(self, root: pathlib.Path):
     self.root = root
     self.data = root / "data"
     self.runs = root / "runs"
     self.configs = root / "configs"
+    self.cache = root / "cache"
 
   def make(self, servers: Sequence[server.Server]) -> None:
     """Draws the data sets; trains and exports a network of each kind, at once."""
@@ -97,7 +98,9 @@ class Materials:
     folder = self.root / "making" / module / arguments[-1].replace("/", "_")[-20:]
     for name in ("home", "tmp"):
       (folder / name).mkdir(parents=True, exist_ok=True)
-    environment = server.environment(str(folder), TFDAM_DATA=str(self.data))
+    environment = server.environment(
+      str(folder), TFDAM_DATA=str(self.data), TFDAM_CACHE=str(self.cache)
+    )
     done = runner.run(server.Job(module, arguments, str(folder), environment))
     if done.status:
       raise RuntimeError(

@@ -8,9 +8,10 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from tests.damaged_inputs import cases, config_cases, materials, places, server
+from tests.damaged_inputs import cases, config_cases, materials, mutations, places, server
 
 _RUN = "run"
+_SAME = cases.Expected.REFUSED_OR_SAME
 
 
 def all_cases(made: materials.Materials) -> Iterator[cases.Case]:
@@ -19,6 +20,8 @@ def all_cases(made: materials.Materials) -> Iterator[cases.Case]:
   yield from _exported(made)
   yield from _scenes(made)
   yield from _started_from(made)
+  yield from _shared(made)
+  yield from _weights(made)
   yield from _places(made)
 
 
@@ -51,10 +54,10 @@ def _evaluated(made: materials.Materials) -> Iterator[cases.Case]:
   run = made.runs / "digits"
   yield from cases.of_file(subject, "run/config.json", seeds=1)
   yield from cases.of_json(subject, "run/config.json", _json(run / "config.json"), values=1)
-  yield from cases.of_file(subject, "run/run.json", needed=False, seeds=1)
+  yield from cases.of_file(subject, "run/run.json", gone=cases.Expected.ANY, seeds=1)
   yield from cases.of_json(subject, "run/run.json", _json(run / "run.json"), values=1)
   for file in _checkpoint(run, "adapted"):
-    yield from cases.of_file(subject, f"run/{file}", needed=False, seeds=1)
+    yield from cases.of_file(subject, f"run/{file}", gone=cases.Expected.ANY, seeds=1)
     if file.endswith(".json"):
       yield from cases.of_json(subject, f"run/{file}", _json(run / file), values=3)
   for folder in ("run", "run/checkpoints", "run/checkpoints/adapted",
@@ -85,43 +88,40 @@ def _resumed(made: materials.Materials) -> Iterator[cases.Case]:
     result=results,
   )  # fmt: skip
   run = made.runs / "digits_begun"
-  for file in ("config.json", "run.json", "results.json", "metrics.jsonl", "gaussian.json"):
-    if not (run / file).exists():
-      continue
-    expected_to_be_there = file == "config.json"
-    yield from cases.of_file(
-      subject, f"run/{file}", needed=False, seeds=1, kinds=("cut", "flip_many", "zero")
-    )
-    if file.endswith(".json") and not expected_to_be_there:
-      yield from cases.of_json(subject, f"run/{file}", _json(run / file), values=1)
-  yield from cases.of_json(subject, "run/config.json", _json(run / "config.json"), values=1)
-  yield from _lines(subject, "run/metrics.jsonl")
-  for file in (
-    *_checkpoint(run, "adapted"),
-    *_checkpoint(run, "source_only"),
-    *_checkpoint(run, "gaussian"),
-  ):
-    yield from cases.of_file(
-      subject, f"run/{file}", needed=False, seeds=1, kinds=("cut", "flip")
-    )
+  yield from _read_back(subject, run)
+  # Whatever becomes of a checkpoint: the run ends with the same bits, or says why not.
+  for stage in ("source_only", "gaussian", "adapted"):
+    for file in _checkpoint(run, stage):
+      yield from cases.of_file(
+        subject, f"run/{file}", _SAME, _SAME, seeds=1, kinds=("cut", "flip")
+      )
   info = next(f for f in _checkpoint(run, "adapted") if f.endswith(".json"))
-  yield from cases.of_json(subject, f"run/{info}", _json(run / info), values=2)
+  yield from cases.of_json(subject, f"run/{info}", _json(run / info))
+  yield from _lines(subject, "run/metrics.jsonl")
   for file in materials.paths_of(made.runs, "digits_begun", "summaries/*/*")[:2]:
     yield from cases.of_file(
-      subject, f"run/{file}", needed=False, seeds=1, kinds=("cut", "flip", "insert")
+      subject, f"run/{file}", _SAME, _SAME, seeds=1, kinds=("cut", "flip", "insert")
     )
   for folder in ("run", "run/summaries", "run/checkpoints", "run/checkpoints/adapted"):
     yield from cases.of_folder(subject, folder)
-  for place in (
-    "run/.lock",
-    "run/pictures",
-    "run/results.json.partial",
-    "run/run.json.partial",
-  ):
+  for place in (".lock", "pictures", "results.json.partial", "run.json.partial"):
     for kind in ("directory", "fifo", "unix_socket", "link_to_itself", "link_to_nothing"):
-      yield subject.case(
-        f"{place.replace('/', ':')}/{kind}", cases.put(place, places.REPLACEMENTS[kind])
-      )
+      damage = cases.put(f"run/{place}", places.REPLACEMENTS[kind])
+      yield subject.case(f"run:{place}/{kind}", damage)
+
+
+def _read_back(subject: cases.Subject, run: pathlib.Path) -> Iterator[cases.Case]:
+  """What a run that goes on reads of the text that it wrote."""
+  for file in ("config.json", "run.json", "results.json", "metrics.jsonl"):
+    yield from cases.of_file(
+      subject,
+      f"run/{file}",
+      cases.Expected.ANY,
+      seeds=1,
+      kinds=("cut", "flip_many", "zero"),
+    )
+    if file.endswith(".json"):
+      yield from cases.of_json(subject, f"run/{file}", _json(run / file), values=1)
 
 
 def _lines(subject: cases.Subject, place: str) -> Iterator[cases.Case]:
@@ -154,11 +154,13 @@ def _exported(made: materials.Materials) -> Iterator[cases.Case]:
   yield from cases.of_json(subject, "run/results.json", _some_results(run), values=1)
   yield from cases.of_file(subject, "run/config.json", seeds=1, kinds=some)
   for file in _checkpoint(run, "adapted"):
-    yield from cases.of_file(subject, f"run/{file}", needed=False, seeds=1, kinds=some)
+    yield from cases.of_file(
+      subject, f"run/{file}", gone=cases.Expected.ANY, seeds=1, kinds=some
+    )
   for file in ("export.json", "onnx/model.onnx", "onnx/golden.npz", ".lock"):
     if (run / "export" / file).exists():
       yield from cases.of_file(
-        subject, f"run/export/{file}", needed=False, seeds=1, kinds=("cut",)
+        subject, f"run/export/{file}", gone=cases.Expected.ANY, seeds=1, kinds=("cut",)
       )
   yield from cases.of_json(
     subject, "run/export/export.json", _json(run / "export" / "export.json"), values=1
@@ -184,7 +186,7 @@ def _scenes(made: materials.Materials) -> Iterator[cases.Case]:
   )
   for pattern in ("images/val/*/*", "labels/val/*/*"):
     file = materials.paths_of(made.data, "own", pattern)[0]
-    yield from cases.of_file(subject, f"data/own/{file}", needed=False, seeds=1)
+    yield from cases.of_file(subject, f"data/own/{file}", gone=cases.Expected.ANY, seeds=1)
 
 
 def _started_from(made: materials.Materials) -> Iterator[cases.Case]:
@@ -200,10 +202,44 @@ def _started_from(made: materials.Materials) -> Iterator[cases.Case]:
   subject = dataclasses.replace(subject, arguments=(*subject.arguments, *flags))
   for file in _checkpoint(made.runs / "digits", "source_only"):
     yield from cases.of_file(
-      subject, f"from/{file}", needed=False, seeds=1, kinds=("cut", "flip")
+      subject, f"from/{file}", gone=cases.Expected.ANY, seeds=1, kinds=("cut", "flip")
     )
   for kind in places.FOLDERS:
     yield subject.case(f"from/{kind}", cases.put("from", places.FOLDERS[kind]))
+
+
+def _shared(made: materials.Materials) -> Iterator[cases.Case]:
+  """A run that takes its source network from the cache, or trains it again."""
+  subject = config_cases.training(
+    made, "cache", inputs={"cache": made.cache}, writes=("cache/",), result=results
+  )
+  (network,) = (path for path in (made.cache / "source").iterdir() if path.is_dir())
+  for file in sorted(network.iterdir()):
+    place = f"cache/source/{network.name}/{file.name}"
+    yield from cases.of_file(subject, place, _SAME, _SAME, seeds=1, kinds=("cut", "flip"))
+    if file.suffix == ".json":
+      yield from cases.of_json(subject, place, _json(file), values=1)
+  for folder in ("cache", "cache/source", f"cache/source/{network.name}"):
+    yield from cases.of_folder(subject, folder)
+  for kind in ("directory", "fifo", "unix_socket", "link_to_itself", "unreadable"):
+    lock = f"cache/source/{network.name}.lock"
+    yield subject.case(f"lock/{kind}", cases.put(lock, places.REPLACEMENTS[kind]), _SAME)
+
+
+def _weights(made: materials.Materials) -> Iterator[cases.Case]:
+  """Weights of VGG16 that are none."""
+  subject = cases.Subject(
+    "weights", "tfdam.train",
+    (f"--config={made.configs}/scenes.py", "--workdir={case}/run",
+    "--config.model.name=fcn8s",
+     "--config.adapt.taps=pool3", "--config.model.weights={case}/weights.h5"),
+    inputs={"weights.h5": made.data / "h5" / "usps" / "usps.h5"}, slow=True, works=False,
+  )  # fmt: skip
+  refused = cases.Expected.REFUSED
+  for kind, replace in places.REPLACEMENTS.items():
+    yield subject.case(kind, cases.put("weights.h5", replace), refused, "weights.h5")
+  for kind, mutate in mutations.MUTATIONS.items():
+    yield subject.case(kind, cases.rewritten("weights.h5", mutate), refused, "weights.h5")
 
 
 def _places(made: materials.Materials) -> Iterator[cases.Case]:
