@@ -48,7 +48,9 @@ _TAIL = 1500
 
 def main() -> int:
   options = _parse()
-  folder = pathlib.Path(options.folder or tempfile.mkdtemp(prefix="damaged-"))
+  folder = pathlib.Path(
+    options.folder or tempfile.mkdtemp("", "damaged-", os.environ.get("TEST_TMPDIR"))
+  )
   servers = [server.Server() for _ in range(options.workers)]
   try:
     made = materials.Materials(folder / "made")
