@@ -77,8 +77,7 @@ BEHAVIOURS: dict[str, Callable[[_Handler], None]] = {
   "headers": lambda h: h.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 999 + b"\r\n"),
   "redirects": lambda h: _redirect(h, h.path),
   "redirected_to_file": lambda h: _redirect(h, "file:///etc/passwd"),
-  "redirected_nowhere": lambda h: _redirect(h, "http://[::1"),
-  "chunked": _chunked,
+  "redirected_nowhere": lambda h: _redirect(h, "http://[::1"), "chunked": _chunked,
   "html": lambda h: h._answer(200, b"<html><body>Sign in</body></html>"),
   "empty": lambda h: h._answer(200, b""),
 }  # fmt: skip

@@ -37,26 +37,22 @@ class Subject:
     module: as in `python -m`.
     arguments: of the command; {case} is the case's folder, {data} that of the data sets.
     inputs: {place below the case's folder: folder or file that is copied there}.
-    links: the same, linked instead: what no case damages.
     environment: changes to it, with {case} and {data}.
     writes: parts of paths below the case's folder that the command may change.
     result: of the command, from the case's folder and its outcome, to be compared.
     statuses: what its documentation allows beside 0 and 2.
     slow: whether it computes for seconds where an input turns out to be good.
-    works: whether the intact input gives status 0; a server that is not there does not.
   """
 
   name: str
   module: str
   arguments: tuple[str, ...]
   inputs: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
-  links: Mapping[str, pathlib.Path] = dataclasses.field(default_factory=dict)
   environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
   writes: tuple[str, ...] = ()
   result: Callable[[pathlib.Path, server.Outcome], Any] = nothing
   statuses: tuple[int, ...] = ()
   slow: bool = False
-  works: bool = True
 
   def case(
     self,
@@ -107,9 +103,6 @@ def build(subject: Subject, folder: pathlib.Path) -> None:
       shutil.copytree(source, folder / place, symlinks=True)
     else:
       shutil.copy(source, folder / place)
-  for place, source in subject.links.items():
-    (folder / place).parent.mkdir(parents=True, exist_ok=True)
-    (folder / place).symlink_to(source)
 
 
 def job(subject: Subject, folder: pathlib.Path, data: pathlib.Path) -> server.Job:
@@ -187,7 +180,9 @@ def of_json(
   short = place.replace("/", ":")
   for path in documents.paths(document):
     shown = documents.shown(path)
-    drawn = random.Random(f"{place} {shown}").sample(sorted(documents.OTHER_VALUES), values)
+    drawn = random.Random(f"{subject.name} {place} {shown}").sample(
+      sorted(documents.OTHER_VALUES), values
+    )
     for name in drawn:
       content = documents.changed(document, path, documents.OTHER_VALUES[name])
       yield subject.case(f"{short}/{shown}/{name}", written(place, content), place=place)

@@ -125,16 +125,13 @@ def _flags(made: materials.Materials) -> Iterator[cases.Case]:
   subject = _client(made, "scenes", name="client-flags")
   flags = (
     "--alpha=nan", "--alpha=-1", "--alpha=2", "--alpha=text", "--threads=-1",
-    "--threads=1025",
-    "--threads=99999999999999999999", "--threads=1.5", "--provider=cuda",
-    "--provider=tensorrt",
-    "--provider=no", "--precision=int8", "--precision=no", "--precision=", "--model=",
-    "--image=",
-    "--image={case}/gone", "--model=/dev/null", "--model=/dev/zero", "--image=/dev/zero",
-    "--image=/dev/null", "--image=/proc/self/mem", "--out={case}/pictures", "--nothing",
+    "--threads=1025", "--threads=99999999999999999999", "--threads=1.5", "--provider=cuda",
+    "--provider=tensorrt", "--provider=no", "--precision=int8", "--precision=no",
+    "--precision=", "--model=", "--image=", "--image={case}/gone", "--model=/dev/null",
+    "--model=/dev/zero", "--image=/dev/zero", "--image=/dev/null", "--image=/proc/self/mem",
+    "--out={case}/pictures", "--nothing",
   )  # fmt: skip
   for flag in flags:
     yield subject.case(
-      flag.replace("/", ":"), cases.no_damage,
-      arguments=(*subject.arguments, flag),
+      flag.replace("/", ":"), cases.no_damage, arguments=(*subject.arguments, flag),
     )  # fmt: skip

@@ -38,8 +38,8 @@ def _files(made: materials.Materials) -> Iterator[cases.Case]:
     "raises": f"{body}raise KeyError('mine')\n", "exits": f"{body}raise SystemExit(0)\n",
     "recurses": f"{body}return get_config()\n", "no_function": "x = 1\n",
     "no_import": "import nothing_of_that_name\n",
-    "surrogate": f"{body}raise ValueError('\\ud800')\n", "syntax": "def\n",
-    "nul": "\0", "tabs": "def f():\n\tx\n        y\n", "encoding": "# coding: nothing\n",
+    "surrogate": f"{body}raise ValueError('\\ud800')\n", "syntax": "def\n", "nul": "\0",
+    "tabs": "def f():\n\tx\n        y\n", "encoding": "# coding: nothing\n",
   }  # fmt: skip
   for name, text in programs.items():
     damage = cases.written("mine.py", text.encode(errors="surrogatepass"))
@@ -111,12 +111,10 @@ def _clusters(made: materials.Materials) -> Iterator[cases.Case]:
   addresses = (
     '["grpc://127.0.0.1:1", "127.0.0.1:2"]', '["http://a:1", "b:2"]', '["a:99999", "b:2"]',
     '["a:0", "b:2"]', '["a: 1", "b:2"]', '[" a:1", "b:2"]', '["a b:1", "b:2"]',
-    '["a:-1", "b:2"]',
-    '["a", "b"]', '[":1", ":2"]', '["a:1", "a:1"]', '["a:\\u0661", "b:2"]',
-    '["a:1\\n", "b:2"]',
-    '["a:1;b:2", "c:3"]', '["a,b:1", "c:3"]', '[7, 8]', "[null]", "[[]]", "{}", '"a:1"',
-    "7",
-    '["a:1", {"b": 2}]', '["[::1:1", "b:2"]', '["\\ud800:1", "b:2"]', '["a:1e3", "b:2"]',
+    '["a:-1", "b:2"]', '["a", "b"]', '[":1", ":2"]', '["a:1", "a:1"]',
+    '["a:\\u0661", "b:2"]', '["a:1\\n", "b:2"]', '["a:1;b:2", "c:3"]', '["a,b:1", "c:3"]',
+    '[7, 8]', "[null]", "[[]]", "{}", '"a:1"', "7", '["a:1", {"b": 2}]',
+    '["[::1:1", "b:2"]', '["\\ud800:1", "b:2"]', '["a:1e3", "b:2"]',
   )  # fmt: skip
   tasks = (
     "{}", "7", "[]", '{"type": "worker"}', '{"type": "worker", "index": 2}',
@@ -126,17 +124,9 @@ def _clusters(made: materials.Materials) -> Iterator[cases.Case]:
     '{"type": "chief", "index": 0}',
   )  # fmt: skip
   texts = [
-    "{",
-    "[]",
-    "7",
-    "null",
-    '"text"',
-    "{}",
-    "[" * 100_000,
-    '{"cluster": 7}',
-    "NaN",
+    "{", "[]", "7", "null", '"text"', "{}", "[" * 100_000, '{"cluster": 7}', "NaN",
     "\ud800",
-  ]
+  ]  # fmt: skip
   texts += [worker.format(one, first) for one in addresses]
   texts += [worker.format('["a:1", "b:2"]', one) for one in tasks]
   for number, text in enumerate(texts):

@@ -45,9 +45,8 @@ CLASSES = ("circle", "square", "star")
 # Of pictures, by the decoder that reads them.
 FORMATS = (
   "rgb.png", "grey.png", "grey16.png", "rgb16.png", "palette.png", "alpha.png",
-  "turned.png",
-  "rgb.jpg", "progressive.jpg", "turned.jpg", "grey.jpg", "rgb.webp", "rgb.bmp", "rgb.tif",
-  "packed.tif", "still.gif", "moving.gif",
+  "turned.png", "rgb.jpg", "progressive.jpg", "turned.jpg", "grey.jpg", "rgb.webp",
+  "rgb.bmp", "rgb.tif", "packed.tif", "still.gif", "moving.gif",
 )  # fmt: skip
 
 

@@ -144,14 +144,14 @@ FOLDERS: dict[str, Replacement] = {
 # Names that a file system takes and programs stumble over.
 NAMES: dict[str, str] = {
   "space": "a b", "umlaut": "Z\u00fcrich", "decomposed": "Zu\u0308rich",
-  "emoji": "\U0001f697",
-  "no_utf8": os.fsdecode(b"caf\xe9"), "newline": "a\nb", "escape": "a\x1b[31mb",
-  "tab": "a\tb", "quote": "a'b\"c", "backslash": "a\\b", "brackets": "[bold]a[red]",
-  "bracket": "a[b", "star": "a*b", "question": "a?b", "braces": "{split}", "dash": "-a",
-  "flag": "--help", "dollar": "$HOME", "tilde": "~", "percent": "%s%n", "colon": "a:b",
-  "comma": "a,b", "equals": "a=b", "plus": "a+b", "hash": "#a", "dot": ".a",
-  "long": "a" * 200, "longest": "a" * 255, "number": "10", "right_to_left": "\u202eabc",
-  "surrogate_bytes": os.fsdecode(b"\xed\xa0\x80"), "only_space": " ", "nul_like": "a\\0b",
+  "emoji": "\U0001f697", "no_utf8": os.fsdecode(b"caf\xe9"), "newline": "a\nb",
+  "escape": "a\x1b[31mb", "tab": "a\tb", "quote": "a'b\"c", "backslash": "a\\b",
+  "brackets": "[bold]a[red]", "bracket": "a[b", "star": "a*b", "question": "a?b",
+  "braces": "{split}", "dash": "-a", "flag": "--help", "dollar": "$HOME", "tilde": "~",
+  "percent": "%s%n", "colon": "a:b", "comma": "a,b", "equals": "a=b", "plus": "a+b",
+  "hash": "#a", "dot": ".a", "long": "a" * 200, "longest": "a" * 255, "number": "10",
+  "right_to_left": "\u202eabc", "surrogate_bytes": os.fsdecode(b"\xed\xa0\x80"),
+  "only_space": " ", "nul_like": "a\\0b",
 }  # fmt: skip
 
 

@@ -95,8 +95,7 @@ class Server:
     environment["OPENBLAS_NUM_THREADS"] = "1"
     process = subprocess.Popen(
       [sys.executable, "-m", __name__, *limits], cwd=runtime.PROJECT, env=environment,
-      text=True,
-      stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+      text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdin
     assert process.stdout
