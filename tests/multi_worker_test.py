@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -76,14 +75,6 @@ def wait(process):
   return process.wait(timeout=_TIMEOUT_S)
 
 
-def free_addresses():
-  with contextlib.ExitStack() as held:
-    sockets = [held.enter_context(socket.socket()) for _ in range(2)]
-    for probe in sockets:
-      probe.bind(("127.0.0.1", 0))
-    return [f"127.0.0.1:{probe.getsockname()[1]}" for probe in sockets]
-
-
 def child_of(process):
   """The process that trains, below the one that was started."""
   with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
@@ -98,7 +89,7 @@ def two_workers(workdir, root, *flags, of_second=(), killed=("", "")):
     of_second: flags that the second worker alone is given.
     killed: of each; see `start`.
   """
-  cluster = {"worker": free_addresses()}
+  cluster = {"worker": programs.free_addresses(2)}
   tasks = [{"type": "worker", "index": index} for index in range(2)]
   started = [
     start(workdir, root, {"cluster": cluster, "task": task}, *flags, *own, killed=word)
@@ -234,7 +225,7 @@ def test_a_worker_that_waits_for_one_that_never_comes_leaves_on_a_signal(
   root, tmp_path, number, status
 ):
   task = {"type": "worker", "index": 0}
-  cluster = {"worker": free_addresses()}
+  cluster = {"worker": programs.free_addresses(2)}
   worker = start(tmp_path / "run", root, {"cluster": cluster, "task": task})
   try:
     while "waiting for" not in said(worker) and worker.poll() is None:
