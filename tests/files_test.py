@@ -157,7 +157,7 @@ def test_problems_of_disks_and_rights_are_told_from_others():
 
 def test_tensorflows_devices_are_taken_for_no_path():
   said = (
-    "{{function_node __wrapped__SaveV2_device_/job:localhost/replica:0/task:0/device:CPU:0}}"
+    "{{function_node SaveV2_device_/job:localhost/replica:0/task:0/device:CPU:0}}"
     " /my runs/a/state; No space left on device [Op:SaveV2]"
   )
   problem = files.problem(tf.errors.ResourceExhaustedError(None, None, said))

@@ -13,7 +13,7 @@ _LOSSES = "target 0.0733 alignment 0.661 drift 0.144 discriminator 0.963 D(block
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
-@pytest.mark.parametrize("title", ["adapted", "scoring ONNX Runtime, int8"])
+@pytest.mark.parametrize("title", ["adapted", "scoring ONNX Runtime, int8", "[/b][red]"])
 def test_a_narrow_terminal_shows_steps_and_rate_and_what_fits_of_the_losses(width, title):
   written = io.StringIO()
   console = rich.console.Console(width=width, force_terminal=True, file=written)

@@ -60,6 +60,22 @@ def test_brackets_and_colons_in_names_are_letters(capsys):
   assert cells(capsys.readouterr().out)[0] == ["", "bolt [m8]", "[/car] :car:"]
 
 
+def test_any_name_is_printed_in_its_line(capsys):
+  names = ["caf\udce9", "two\nlines"]
+  report.print_stages(_DIGITS, "a\udcff to b\x1b[2J", [f"{names[0]}: no images"])
+  report.print_classes(_DIGITS, "test", names)
+  output = capsys.readouterr().out
+  output.encode()
+  for shown in (r"a\xff to b\x1b[2J", r"Note: caf\xe9: no images", r"two\nlines"):
+    assert shown in output
+
+
+def test_what_results_json_lacks_or_has_beside_is_no_hindrance(capsys):
+  stages = {"later": {"test": {}}, "adapted": {"test": {"accuracy": None}}}
+  report.print_stages(stages, "a title")
+  assert cells(capsys.readouterr().out)[1:] == [["later", "-"], ["adapted", "-"]]
+
+
 def test_a_segmentation_has_a_column_for_each_score(streets, capsys):
   """By hand: IoU 1/2 and 2/3, recall 1/2 and 1, 3 of 4 right."""
   report.print_stages(streets, "streets", ["a note"], task="segmentation")
