@@ -154,8 +154,9 @@ class RestClient:
       raise _refused(url, f"HTTP status {error.code}", _said(body)) from error
     except _TIMEOUTS as error:
       raise _too_slow(url, self._timeout_s) from error
-    # UnicodeError: of a host name with an empty part.
-    except (OSError, http.client.HTTPException, UnicodeError) as error:
+    # ValueError: of a host name with an empty part, or where a redirection leads; MemoryError:
+    # of a part that claims more bytes than there can be.
+    except (OSError, http.client.HTTPException, ValueError, MemoryError) as error:
       reason = getattr(error, "reason", error)
       if isinstance(reason, _TIMEOUTS):
         raise _too_slow(url, self._timeout_s) from error
@@ -443,7 +444,7 @@ def _label(options: argparse.Namespace) -> None:
   stems = [os.path.splitext(name)[0] for name in names]
   client: RestClient | GrpcClient
   where = (options.name, options.version, options.timeout_s)
-  if options.url:
+  if options.url is not None:
     client = RestClient(options.url, *where)
   else:
     # Its C++ log would open with three errors about CUDA factories that mean nothing.

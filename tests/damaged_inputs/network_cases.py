@@ -82,7 +82,8 @@ def _serving(made: materials.Materials, url: str) -> Iterator[cases.Case]:
     for kind in places.REPLACEMENTS:
       damage = cases.put(f"pictures/{name}", places.REPLACEMENTS[kind])
       # What a file holds, the server says.
-      expected = cases.Expected.ANY if kind == "of_another_type" else cases.Expected.REFUSED
+      is_file = kind in ("of_another_type", "empty")
+      expected = cases.Expected.ANY if is_file else cases.Expected.REFUSED
       yield subject.case(f"picture/{name}/{kind}", damage, expected, arguments=arguments)
   folder = (*subject.arguments[:2], "--image={case}/pictures", subject.arguments[3])
   for kind in places.FOLDERS:

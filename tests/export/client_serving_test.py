@@ -30,6 +30,7 @@ from tensorflow_serving.apis import (
 )
 
 from export import client_serving
+from tests.damaged_inputs import bad_server
 
 NOT_FOUND = "Servable not found for request: Latest(other)"
 
@@ -388,6 +389,13 @@ def test_a_host_name_with_an_empty_part_is_named():
   assert "http://a..b:1" in refused(unknown.predict, image())
 
 
+@pytest.mark.parametrize("kind", ["redirected_nowhere", "chunked"])
+def test_answers_that_python_cannot_read_are_told(kind):
+  """A redirection to half an address; a part that claims 2^48 bytes."""
+  url = f"{bad_server.start()}/{kind}"
+  assert url in refused(client_serving.RestClient(url, "toy").predict, image())
+
+
 def test_the_grpc_port_under_url_is_answered_with_the_ports(rpc):
   rest_client = client_serving.RestClient(f"http://{rpc.address}", "toy", timeout_s=5)
   assert "8501" in refused(rest_client.predict, image())
@@ -525,6 +533,7 @@ def test_labels_of_a_turned_picture_have_the_size_that_is_seen(rest, tmp_path):
   [
     ("--timeout_s=-1", "--timeout_s is -1"),
     ("--url=http://[::1", "no URL"),
+    ("--url=", "'' is no URL"),
     ("--name=caf\udce9", r"'caf\udce9' is no text in UTF-8"),
   ],
 )
