@@ -154,8 +154,8 @@ class RestClient:
       raise _refused(url, f"HTTP status {error.code}", _said(body)) from error
     except _TIMEOUTS as error:
       raise _too_slow(url, self._timeout_s) from error
-    # ValueError: of a host name with an empty part, or where a redirection leads; MemoryError:
-    # of a part that claims more bytes than there can be.
+    # ValueError: of a host name with an empty part, or of where a redirection leads;
+    # MemoryError: of a part that claims more bytes than there can be.
     except (OSError, http.client.HTTPException, ValueError, MemoryError) as error:
       reason = getattr(error, "reason", error)
       if isinstance(reason, _TIMEOUTS):
