@@ -91,7 +91,8 @@ class Data:
   width: int = _field(28, low=8, high=_MAX_PIXELS)
   channels: int = _field(1, choices=(1, 3))
   # Number of classes; labels are 0 .. num_classes - 1. 0: as many as `classes` names.
-  num_classes: int = _field(10, low=0, high=65535)
+  # Scores count pairs of classes: those of 10,000 are 0.8 GB.
+  num_classes: int = _field(10, low=0, high=10_000)
   # Segmentation: the classes that both domains share, in the order of their labels, each
   # with its names in the data sets if they differ: "sky,road=road+road line,car=car+truck".
   # What is not named is ignored in training and in scores.
