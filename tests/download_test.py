@@ -237,6 +237,7 @@ def test_a_name_that_cannot_be_downloaded_is_answered_with_those_that_can(names,
 @pytest.mark.parametrize(("arguments", "said"), [
   (["mnist", "ups"], "Error: 'ups' is no data set"),
   (["mnist", "--mirror=mirror.example"], "expected a URL that starts with http"),
+  (["mnist", "--mirror=http://[::1/"], "expected a URL that starts with http"),
 ])  # fmt: skip
 def test_the_command_ends_with_status_2_and_a_bare_message(tmp_path, arguments, said):
   code, output = start(*arguments, f"--data_root={tmp_path / 'data'}")

@@ -27,7 +27,7 @@ _TIMEOUT_S = 60.0
 def main(argv: list[str]) -> None:
   names = argv[1:]
   downloads.check_names(names)
-  if _MIRROR.value and urllib.parse.urlsplit(_MIRROR.value).scheme not in ("http", "https"):
+  if _MIRROR.value and not _is_url(_MIRROR.value):
     raise config_lib.UserError(
       f"--mirror is '{_MIRROR.value}'; expected a URL that starts with http:// or https://."
     )
@@ -36,6 +36,13 @@ def main(argv: list[str]) -> None:
   for name in names:
     for line in downloads.fetch(name, root, _MIRROR.value):
       print(line, flush=True)
+
+
+def _is_url(text: str) -> bool:
+  try:
+    return urllib.parse.urlsplit(text).scheme in ("http", "https")
+  except ValueError:  # half of an IPv6 address
+    return False
 
 
 def run() -> None:
