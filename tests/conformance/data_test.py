@@ -13,8 +13,8 @@ from tfdam import config as config_lib
 from tfdam import data
 
 _HELPERS = {
-  "bad_images", "claims", "downloads", "examples", "feeds", "hdf5", "image_files",
-  "labels", "matlab", "metadata", "pairs", "places", "scene_files", "scene_spec", "scenes",
+  "bad_images", "downloads", "examples", "feeds", "image_files", "image_globs", "labels",
+  "matlab", "metadata", "pairs", "places", "scene_files", "scene_spec", "scenes",
   "sub_folders", "subsets", "transforms",
 }  # fmt: skip
 
