@@ -155,7 +155,8 @@ def _odd_arrays() -> dict[str, dict[str, np.ndarray]]:
     "labels_too_many": {"images": images, "labels": np.arange(40) % 10},
     "negative_label": {"images": images, "labels": labels - 1},
     "large_label": {"images": images, "labels": labels + 2**40},
-    "unsigned_label": {"images": images, "labels": (labels + 2**63).astype(np.uint64)},
+    "unsigned_label": {"images": images,
+    "labels": labels.astype(np.uint64) + np.uint64(2**63)},
   }  # fmt: skip
 
 
