@@ -153,11 +153,26 @@ def test_digests_do_not_read_whole_sets(tmp_path, monkeypatch):
 def test_a_bar_is_shown_on_a_terminal_once_it_takes_long(monkeypatch, capsys):
   monkeypatch.setattr(scene_files, "_PATIENCE_SECONDS", -1.0)
   monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-  assert list(scene_files.with_patience(range(3), "checking here", 3)) == [0, 1, 2]
+  with scene_files.with_patience(range(3), "checking here", 3) as items:
+    assert list(items) == [0, 1, 2]
   assert "checking here" in capsys.readouterr().err
   monkeypatch.setattr(scene_files, "_PATIENCE_SECONDS", 60.0)
-  assert list(scene_files.with_patience(range(3), "checking here", 3)) == [0, 1, 2]
+  with scene_files.with_patience(range(3), "checking here", 3) as items:
+    assert list(items) == [0, 1, 2]
   assert not capsys.readouterr().err
+
+
+def test_an_error_takes_the_bar_away(monkeypatch, capsys):
+  """It keeps all that it was raised in, as long as it is kept itself."""
+  monkeypatch.setattr(scene_files, "_PATIENCE_SECONDS", -1.0)
+  monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+  with pytest.raises(KeyError) as caught:
+    with scene_files.with_patience(range(3), "checking here", 3) as items:
+      raise KeyError(next(items))
+  assert caught.value.args == (0,)
+  said = capsys.readouterr().err
+  hidden, shown = "\x1b[?25l", "\x1b[?25h"
+  assert said.count(hidden) == said.count(shown) == 1
 
 
 def test_images_in_a_folder_for_each_camera_are_told_with_what_reads_them(folder):

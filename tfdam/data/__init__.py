@@ -302,8 +302,10 @@ def _check_any_counts(split: scenes.Scenes, what: str, options: config_lib.Data)
   if read_label is None:
     return
   count = ((read_label(i) != scenes.IGNORED).any() for i in range(len(split)))
-  if any(scene_files.with_patience(count, f"looking for labels of {what}", len(split))):
-    return
+  looking = f"looking for labels of {what}"
+  with scene_files.with_patience(count, looking, len(split)) as are_there:
+    if any(are_there):
+      return
   raise config_lib.UserError(
     f"All {len(split):,} labels of {what} ignore every pixel: none has one of data.classes"
     f" ({options.classes}). Are they placeholders, as those of Cityscapes' test set are, or"

@@ -28,7 +28,8 @@ def left_out(split: scenes.Scenes, what: str) -> scenes.Scenes:
   """
   with scene_files.decoders() as pool:
     errors = pool.map(lambda i: _damage(split, i), range(len(split)))
-    found = list(scene_files.with_patience(errors, f"reading {what}", len(split)))
+    with scene_files.with_patience(errors, f"reading {what}", len(split)) as patient:
+      found = list(patient)
   damaged = [i for i, error in enumerate(found) if error is not None]
   if not damaged:
     return split

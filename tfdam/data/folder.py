@@ -8,11 +8,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import sys
 
 import numpy as np
-import rich.console
-import rich.progress
 from absl import logging
 from PIL import Image
 
@@ -172,20 +169,15 @@ def _decode_all(
   """Decodes in threads: images, their positions in `paths`, and how many were skipped."""
   images, kept, skipped = [], [], 0
   with scene_files.decoders() as pool:
-    decoded = rich.progress.track(
-      pool.map(lambda path: _decode(path, options), paths),
-      f"decoding {files_lib.markup(base)}",
-      len(paths),
-      console=rich.console.Console(stderr=True),
-      disable=not sys.stderr.isatty(),
-    )
-    for i, image in enumerate(decoded):
-      if isinstance(image, image_files.BadImage):
-        skipped += 1
-        _skip_or_raise(paths[i], image, skipped, len(paths), options.on_bad_image)
-      else:
-        images.append(image)
-        kept.append(i)
+    decoded = pool.map(lambda path: _decode(path, options), paths)
+    with scene_files.with_patience(decoded, f"decoding {base}", len(paths)) as patient:
+      for i, image in enumerate(patient):
+        if isinstance(image, image_files.BadImage):
+          skipped += 1
+          _skip_or_raise(paths[i], image, skipped, len(paths), options.on_bad_image)
+        else:
+          images.append(image)
+          kept.append(i)
   return images, kept, skipped
 
 

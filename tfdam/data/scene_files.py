@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 import numpy as np
 import rich.console
@@ -262,22 +263,23 @@ def _check_headers(
   # A few threads: opening waits for the disk, which may be a network's.
   with decoders(8) as pool:
     checked = pool.map(_checked, split.images, split.labels or labels)
-    progress = with_patience(checked, f"checking {split.folder}", len(split.images))
+    what = f"checking {split.folder}"
     try:
-      for i, (image, label, error) in enumerate(progress):
-        if error is not None and not skip:
-          raise error
-        if image is None or label is None:
-          continue
-        if image.turned:
-          raise config_lib.UserError(
-            f"{split.images[i]} is turned by its EXIF orientation, and a label has none:"
-            " they might not fit. Turn its pixels (jpegtran, or Pillow's"
-            " ImageOps.exif_transpose) and drop the tag."
-          )
-        if (image.height, image.width) != (label.height, label.width):
-          _check_shape(split, i, image, label, shape_tolerance)
-          resized[i] = (image.height, image.width)
+      with with_patience(checked, what, len(split.images)) as patient:
+        for i, (image, label, error) in enumerate(patient):
+          if error is not None and not skip:
+            raise error
+          if image is None or label is None:
+            continue
+          if image.turned:
+            raise config_lib.UserError(
+              f"{split.images[i]} is turned by its EXIF orientation, and a label has none:"
+              " they might not fit. Turn its pixels (jpegtran, or Pillow's"
+              " ImageOps.exif_transpose) and drop the tag."
+            )
+          if (image.height, image.width) != (label.height, label.width):
+            _check_shape(split, i, image, label, shape_tolerance)
+            resized[i] = (image.height, image.width)
     finally:
       pool.shutdown(wait=False, cancel_futures=True)
   return resized
@@ -316,8 +318,16 @@ def _nearest(label: np.ndarray, height: int, width: int) -> np.ndarray:
   return label[rows.astype(int)[:, np.newaxis], columns.astype(int)]
 
 
-def with_patience(items: Iterable, what: str, total: int) -> Iterator:
-  """Passes items on; with a bar on a terminal once it has taken some seconds."""
+def with_patience(items: Iterable, what: str, total: int) -> contextlib.closing:
+  """Passes items on; with a bar on a terminal once it has taken some seconds.
+
+  A context: an error keeps what it was raised in until the program's end, where Python 3.13
+  would stop a bar's thread before the bar could.
+  """
+  return contextlib.closing(_patient(items, what, total))
+
+
+def _patient(items: Iterable, what: str, total: int) -> Generator:
   start, done, bar = time.monotonic(), 0, None
   try:
     for item in items:
