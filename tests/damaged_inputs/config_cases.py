@@ -36,7 +36,7 @@ def _files(made: materials.Materials) -> Iterator[cases.Case]:
   programs = {
     **{f"returns {value}": f"{body}return {value}\n" for value in returns},
     "raises": f"{body}raise KeyError('mine')\n", "exits": f"{body}raise SystemExit(0)\n",
-    "recurses": f"{body}return get_config()\n", "no_function": "x = 1\n",
+    "recurses": f"{body}return get_config(options)\n", "no_function": "x = 1\n",
     "no_import": "import nothing_of_that_name\n",
     "surrogate": f"{body}raise ValueError('\\ud800')\n", "syntax": "def\n", "nul": "\0",
     "tabs": "def f():\n\tx\n        y\n", "encoding": "# coding: nothing\n",
