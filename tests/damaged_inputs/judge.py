@@ -92,7 +92,9 @@ def _unclear(outcome: server.Outcome, place: str) -> list[str]:
     return [f"has {len(errors)} lines that begin with 'Error:' or 'usage:'"]
   message = outcome.stderr[outcome.stderr.index(errors[0]) :].rstrip("\n")
   found = []
-  above = [f"/{folder}" for folder in pathlib.PurePath(place).parents if folder.name]
+  folders = [folder for folder in pathlib.PurePath(place).parents if folder.name]
+  # As a path, or, of a data set, as "scenes:own".
+  above = [f"{mark}{text}" for f in folders for mark, text in (("/", f), (":", f.name))]
   if not any(name in message for name in (os.path.basename(place), *above)):
     found.append(f"has an error that names neither {place} nor a folder above it")
   odd = {c for c in message if not c.isprintable() and c != "\n"}
