@@ -258,9 +258,9 @@ def _own_scenes(made: materials.Materials) -> Iterator[cases.Case]:
     yield listed.case(f"list/{name}", damage)
   image = materials.paths_of(made.data, "own", "images/val/*/*")[0]
   label = materials.paths_of(made.data, "own", "labels/val/*/*")[0]
-  for file in (image, label):
+  for file, other in ((image, label), (label, image)):
     yield from cases.of_file(
-      own, f"data/own/{file}", gone=cases.Expected.ANY, swapped_with=f"data/own/{label}"
+      own, f"data/own/{file}", cases.Expected.ANY, swapped_with=f"data/own/{other}"
     )
   for folder in ("", "/images", "/images/val", "/labels", f"/{pathlib.Path(image).parent}"):
     yield from cases.of_folder(own, f"data/own{folder}")
