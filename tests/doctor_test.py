@@ -642,7 +642,7 @@ def here(tmp_path_factory):
   path = home / "doctor.json"
   done = subprocess.run(
     [sys.executable, "-m", "tfdam.doctor", f"--report={path}"], cwd=home,
-    env=environment, capture_output=True, text=True, timeout=500,
+    env=environment, capture_output=True, text=True, timeout=600,
   )  # fmt: skip
   assert "Traceback" not in done.stderr
   assert str(home) not in done.stdout + path.read_text()

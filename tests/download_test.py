@@ -96,7 +96,7 @@ def start(*arguments):
   environment.pop("BUILD_WORKING_DIRECTORY", None)
   done = subprocess.run(
     [sys.executable, "-m", "tfdam.download", *map(str, arguments)],
-    env=environment, capture_output=True, text=True, timeout=300,
+    env=environment, capture_output=True, text=True, timeout=600,
   )  # fmt: skip
   return done.returncode, done.stdout + done.stderr
 

@@ -177,7 +177,7 @@ runtime.run(main)
 def _run(body, **options):
   return subprocess.run(
     [sys.executable, "-c", _PROGRAM.format(project=runtime.PROJECT, body=body)],
-    stderr=subprocess.PIPE, text=True, timeout=60, check=False, **options,
+    stderr=subprocess.PIPE, text=True, timeout=600, check=False, **options,
   )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def run(root, *flags):
   environment.pop("BUILD_WORKING_DIRECTORY", None)
   done = subprocess.run(
     [sys.executable, "-X", "importtime", "-m", "tfdam.oracle", _DIGITS, *flags],
-    env=environment, capture_output=True, text=True, timeout=300,
+    env=environment, capture_output=True, text=True, timeout=600,
   )  # fmt: skip
   assert "Traceback" not in done.stderr
   timed = [line for line in done.stderr.splitlines() if line.startswith("import time:")]

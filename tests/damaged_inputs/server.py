@@ -37,6 +37,7 @@ _PRELOADED = (
   "tfdam.diagnosis.facts", "PIL.ImageFont",
 )  # fmt: skip
 _POLL_SECONDS = 0.02
+_LONGEST_POLL_SECONDS = 1.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 # Reading and entering what one may not, which root may: no command needs it.
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
@@ -168,10 +169,10 @@ def _watched(child: int, max_seconds: float, max_mb: int) -> dict[str, Any]:
     if ended:
       break
     now, (is_working, worked) = time.monotonic(), _work(child)
-    # Other programs may keep it from the processor; to wait for something is its own doing.
-    spent += (
-      min(now - before, max(0.0, worked - worked_before)) if is_working else now - before
-    )
+    # Other programs may keep it from the processor; to wait for something is its own doing,
+    # but for the time in which this process stood still, too.
+    passed = min(now - before, _LONGEST_POLL_SECONDS)
+    spent += min(passed, max(0.0, worked - worked_before)) if is_working else passed
     before, worked_before = now, worked
     if spent > max_seconds:
       broken = HANGS

@@ -1049,7 +1049,7 @@ def test_copied_alone_it_labels_an_image_from_where_the_user_stands(run, tmp_pat
     "--image", "street.png", "--out=out",
   ]  # fmt: skip
   done = subprocess.run(
-    command, cwd="/", env=environment, capture_output=True, text=True, timeout=120
+    command, cwd="/", env=environment, capture_output=True, text=True, timeout=600
   )
   assert done.returncode == 0, done.stderr
   assert "1 image by toy on " in done.stdout
@@ -1063,7 +1063,7 @@ def test_the_command_ends_with_status_2_and_a_bare_message(run, tmp_path):
   done = subprocess.run(
     [sys.executable, client_onnx.__file__, f"--model={run}",
      f"--image={tmp_path / 'street.png'}"],
-    cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    cwd=tmp_path, capture_output=True, text=True, timeout=600,
   )  # fmt: skip
   assert done.returncode == 2
   assert done.stderr.startswith("Error: ")
@@ -1077,7 +1077,7 @@ def test_onnx_runtime_keeps_no_number_of_the_device(tmp_path):
   environment.pop("ORT_DISABLE_TELEMETRY", None)
   done = subprocess.run(
     [sys.executable, client_onnx.__file__, f"--model={tmp_path}", "--image=none.png"],
-    env=environment, capture_output=True, text=True, timeout=120,
+    env=environment, capture_output=True, text=True, timeout=600,
   )  # fmt: skip
   assert done.returncode == 2
   assert not list(tmp_path.rglob("*"))

@@ -589,7 +589,7 @@ def test_rest_needs_no_more_than_numpy(rest, tmp_path):
   folder = os.path.dirname(client_serving.__file__)
   done = subprocess.run(
     [sys.executable, "-c", program, folder, rest.url, str(tmp_path / "image.png")],
-    cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    cwd=tmp_path, capture_output=True, text=True, timeout=600,
   )  # fmt: skip
   assert done.stdout == f"{labels(image()).sum()} []\n", done.stderr
 

@@ -158,7 +158,7 @@ class SourceCacheTest(tf.test.TestCase, parameterized.TestCase):
       self.assertFalse(done.wait(timeout=0.5), "the second did not wait")
       order.append("first")
       checkpoints.Checkpoints(stages[0], {"v": variable}).save(4, {"total": 4})
-    thread.join(timeout=30)
+    thread.join(timeout=600)
     self.assertEqual(order, ["first", "second"])
     self.assertEqual(checkpoints.steps(stages[1]), [4])
 

@@ -87,7 +87,7 @@ def test_granted_time_is_not_cut(supervised):
     supervisor.allow(600)
     def save(number, frame):
       time.sleep(1)
-      print("saved", flush=True)
+      os.write(1, b"saved\\n")
       raise SystemExit(143)
     signal.signal(signal.SIGTERM, save)
     ready()
@@ -102,8 +102,11 @@ def test_granted_time_is_not_cut(supervised):
 def test_of_a_terminals_and_a_users_signal_each_comes_once(supervised):
   process, child = supervised(
     """
-    signal.signal(signal.SIGINT, lambda *_: print("heard", flush=True))
+    heard = []
+    signal.signal(signal.SIGINT, lambda *_: heard.append(os.write(1, b"heard\\n")))
     ready()
+    while not heard:
+      time.sleep(0.01)
     time.sleep(1)
     """
   )
