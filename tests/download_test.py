@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from tests import synthetic
+from tests import quiet_server, synthetic
 from tfdam import config as config_lib
 from tfdam import data, runtime
 from tfdam.data import downloads
@@ -40,7 +40,7 @@ class Server:
       def log_message(self, *_):
         pass
 
-    self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    self.http = quiet_server.QuietServer(("127.0.0.1", 0), Handler)
     self.url = f"http://127.0.0.1:{self.http.server_port}"
     threading.Thread(target=self.http.serve_forever, daemon=True).start()
 

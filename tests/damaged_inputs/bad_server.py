@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable
 
+from tests import quiet_server
 from tests.damaged_inputs import documents
 
 # What TF Serving's REST port answers for a network that labels digits.
@@ -85,6 +86,6 @@ BEHAVIOURS: dict[str, Callable[[_Handler], None]] = {
 
 def start() -> str:
   """Starts the server in a thread that ends with the process; returns its URL."""
-  server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+  server = quiet_server.QuietServer(("127.0.0.1", 0), _Handler)
   threading.Thread(target=server.serve_forever, daemon=True).start()
   return f"http://127.0.0.1:{server.server_port}"

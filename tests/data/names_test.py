@@ -9,7 +9,7 @@ import pytest
 from tests import street_folders
 from tfdam import config as config_lib
 from tfdam import data
-from tfdam.data import image_globs, places
+from tfdam.data import image_globs, places, scene_files
 
 # The same to every reader: letters and their marks in one character, and in two.
 NFC, NFD = (unicodedata.normalize(form, "Zürich é") for form in ("NFC", "NFD"))
@@ -112,6 +112,7 @@ def test_class_names_can_be_written_everywhere(tmp_path):
 def test_a_name_in_brackets_is_no_markup_of_a_progress_line(tmp_path, monkeypatch, capsys):
   own(tmp_path, "cat", "dog", name="[/own]")
   monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+  monkeypatch.setattr(scene_files, "_PATIENCE_SECONDS", -1.0)
   monkeypatch.setenv("COLUMNS", "500")
   options = config_lib.Data(num_classes=2, height=8, width=8)
   assert len(data.load("folder:[/own]", "train", True, options, str(tmp_path))) == 2

@@ -30,6 +30,7 @@ from tensorflow_serving.apis import (
 )
 
 from export import client_serving
+from tests import quiet_server
 from tests.damaged_inputs import bad_server
 
 NOT_FOUND = "Servable not found for request: Latest(other)"
@@ -87,7 +88,7 @@ class RestServingDouble:
       def log_message(self, *_):
         pass
 
-    self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    self.http = quiet_server.QuietServer(("127.0.0.1", 0), Handler)
     self.url = f"http://127.0.0.1:{self.http.server_port}"
     serve = self.http.serve_forever
     threading.Thread(target=serve, args=(0.02,), daemon=True).start()
