@@ -104,6 +104,7 @@ def test_class_names_can_be_written_everywhere(tmp_path):
   own(tmp_path, os.fsdecode(b"caf\xe9"), "two\nlines")
   names = data.DATASETS["folder"].class_names(str(tmp_path / "own"), "train")
   assert names == [r"caf\xe9", r"two\nlines"]
+  assert len("".join(names).encode()) > 0
   options = config_lib.Data(num_classes=2, height=8, width=8)
   assert len(data.load("folder:own", "train", True, options, str(tmp_path))) == 2
 
