@@ -88,7 +88,8 @@ def restore(
       f"{folder.path} holds no whole checkpoint of the end of stage {stage}. Let the run"
       " end, or set --stage."
     )
-  network = players.network(config, "network", stage)
+  with folder.config_explained():
+    network = players.network(config, "network", stage)
   checkpoints.restore_model(network, place, config.model.name)
   return network, checkpoints.read_info(place)["step"]
 

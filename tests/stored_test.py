@@ -36,6 +36,13 @@ def test_names_that_are_no_utf_8_are_read():
   assert parse({**WHOLE, "names": ["caf\udce9"]})["names"] == ["caf\udce9"]
 
 
+@pytest.mark.parametrize("digits", [400, 1000, 5000])
+def test_a_number_longer_than_any_float_is_damage(digits):
+  content = b'{"step": 0, "names": [], "rates": {"a": 1%s}}' % (b"0" * digits)
+  with pytest.raises(stored.DamagedError, match="digits"):
+    parse(content)
+
+
 def test_what_is_no_number_is_none_as_earlier_versions_wrote_it():
   content = b'{"step": 0, "names": [], "rates": {"a": NaN, "b": -Infinity, "c": 1e999}}'
   assert parse(content)["rates"] == {"a": None, "b": None, "c": None}

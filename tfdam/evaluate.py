@@ -61,7 +61,8 @@ def main(argv: list[str]) -> None:
       continue
     if not checkpoints.is_finished(place):
       logging.warning("%s stands at %s.", stage, checkpoints.progress(place))
-    network = players.network(config, "network", stage)
+    with folder.config_explained():
+      network = players.network(config, "network", stage)
     checkpoints.restore_model(network, place, config.model.name)
     with feeds.failures_explained():
       found[stage] = evaluation.score_splits(network, scored, config)

@@ -26,6 +26,8 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _T = TypeVar("_T")
 # Far above what any of these files holds.
 _MOST_BYTES = 2**28
+# More than any number that a float holds.
+_MOST_DIGITS = 300
 
 
 class DamagedError(ValueError):
@@ -61,7 +63,9 @@ def parse(content: bytes, kind: type[_T]) -> _T:
   """
   try:
     # msgspec's own parser refuses undecodable names, which ours write as lone surrogates.
-    found = json.loads(content.decode(), parse_constant=_number, parse_float=_number)
+    found = json.loads(
+      content.decode(), parse_constant=_number, parse_float=_number, parse_int=_whole
+    )
     msgspec.convert(found, kind)
   except (ValueError, RecursionError, msgspec.ValidationError) as error:
     raise DamagedError(str(error).replace(" - at `$", " at `")) from error
@@ -72,6 +76,13 @@ def _number(text: str) -> Number:
   """None for NaN and the like, which earlier versions wrote for it."""
   number = float(text)
   return number if math.isfinite(number) else None
+
+
+def _whole(text: str) -> int:
+  """A whole number that a float can hold as well, which msgspec takes for granted."""
+  if len(text) > _MOST_DIGITS:
+    raise ValueError(f"it has a number of {len(text):,} digits")
+  return int(text)
 
 
 def write_text(path: str, text: str) -> None:

@@ -263,3 +263,10 @@ def test_text_is_replaced_whole(tmp_path):
   folder.write_json("a.json", {"x": 2})
   assert json.loads((tmp_path / "a.json").read_text()) == {"x": 2}
   assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_what_a_network_says_of_the_config_names_the_file(tmp_path):
+  folder = run_folder.RunFolder(str(tmp_path))
+  with pytest.raises(config_lib.UserError, match=r"config\.json: model.width is 0.5"):
+    with folder.config_explained():
+      raise config_lib.UserError("model.width is 0.5, but lenet has no use for it.")

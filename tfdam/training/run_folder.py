@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TextIO, TypedDict
 
 from absl import logging
@@ -221,8 +221,14 @@ class RunFolder:
       raise config_lib.UserError(
         f"{files.shown(self.path)} is no run folder: it has no config.json. Set --workdir."
       )
-    try:
+    with self.config_explained():
       return config_lib.resolve(values)
+
+  @contextlib.contextmanager
+  def config_explained(self) -> Iterator[None]:
+    """Has errors in what config.json says name that file: no flag has set it."""
+    try:
+      yield
     except config_lib.UserError as error:
       raise config_lib.UserError(
         f"{files.shown(self.join('config.json'))}: {error} Mend it in that file, or bring"
