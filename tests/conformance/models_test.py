@@ -9,7 +9,7 @@ from absl.testing import parameterized
 
 from tests import networks, synthetic
 from tfdam import models
-from tfdam.models import sites as sites_lib
+from tfdam.matching import folding
 from tfdam.training import players
 
 _HELPERS = {"sites", "discriminators", "blocks", "conv_norm", "vgg16_weights"}
@@ -69,7 +69,7 @@ class ModelsTest(tf.test.TestCase, parameterized.TestCase):
     before = model(images)["logits"]
     for site in sites:
       channels = site.layer.weights[-1].shape[-1]
-      sites_lib.fold(site.layer, np.ones(channels), np.zeros(channels))
+      folding.fold(site.layer, np.ones(channels), np.zeros(channels))
     self.assertAllEqual(model(images)["logits"], before)
 
   @parameterized.parameters(*[(name,) for name in models.MODELS])
@@ -82,7 +82,7 @@ class ModelsTest(tf.test.TestCase, parameterized.TestCase):
       before = site.advance(state)
       channels = before["output"].shape[-1]
       alpha, beta = rng.uniform(0.5, 2.0, channels), rng.normal(size=channels)
-      sites_lib.fold(site.layer, alpha, beta)
+      folding.fold(site.layer, alpha, beta)
       after = site.advance(state)
       largest = float(tf.reduce_max(tf.abs(before["output"]))) + 1.0
       # float32 weights and sums, relative to the largest output.

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from concurrent import futures
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
+
+# Values of a block: in float64 they stay in a core's cache. Over whole maps, conversion and
+# three passes through memory took three times as long as the forward pass.
+_BLOCK = 1 << 16
 
 
 class Moments(NamedTuple):
@@ -32,6 +39,37 @@ def moments(activations: tf.Tensor) -> Moments:
   Args:
     activations: float [B, ..., channels].
   """
+  if "GPU" in getattr(activations, "device", ""):
+    return _moments_where_it_is(activations)
+  values = np.asarray(activations)
+  values = values.reshape(-1, values.shape[-1])
+  rows = max(1, _BLOCK // values.shape[-1])
+  blocks = [values[i : i + rows] for i in range(0, len(values), rows)]
+  if len(blocks) > 1:
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+      found = list(pool.map(_block_moments, blocks))
+  else:
+    found = [_block_moments(values)]
+  counts = np.array([len(block) for block in blocks], np.float64)[:, None]
+  means, squares = np.stack([f[0] for f in found]), np.stack([f[1] for f in found])
+  # The moments of the union (`merge`), of all blocks at once and in their order.
+  mean = (counts * means).sum(0) / len(values)
+  between = (counts * np.square(means - mean)).sum(0)
+  return Moments(
+    *(tf.constant(v, tf.float64) for v in (len(values), mean, squares.sum(0) + between))
+  )
+
+
+def _block_moments(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """(mean, sum of squared distances from it), float64 [channels] each."""
+  block = block.astype(np.float64)
+  mean = block.mean(0)
+  block -= mean
+  return mean, np.einsum("ij,ij->j", block, block)
+
+
+def _moments_where_it_is(activations: tf.Tensor) -> Moments:
+  """The same without a copy to the host."""
   samples = tf.cast(activations, tf.float64)
   samples = tf.reshape(samples, [-1, samples.shape[-1]])
   mean = tf.reduce_mean(samples, axis=0)

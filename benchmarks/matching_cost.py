@@ -1,0 +1,81 @@
+"""What Gaussian matching costs, in forward passes of the network.
+
+  python -m benchmarks.matching_cost [--network=ResNet50] [--images=64] [--rounds=3]
+
+Matches a network of keras.applications (random weights) over random images and times it in
+turn with forward passes over as many images: of both domains, as matching walks through the
+source's once and through the target's once.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags, logging
+
+from tfdam import config as config_lib
+from tfdam import network as network_lib
+from tfdam.training import gaussian_stage
+
+_NETWORK = flags.DEFINE_string("network", "ResNet50", "Of keras.applications.")
+_IMAGES = flags.DEFINE_integer("images", 64, "Images of each domain.", lower_bound=2)
+_BATCH = flags.DEFINE_integer("batch", 32, "Images a forward pass.", lower_bound=1)
+_SIZE = flags.DEFINE_integer("size", 128, "Height and width.", lower_bound=32)
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "Of all in turn.", lower_bound=1)
+
+
+def main(argv: list[str]) -> None:
+  del argv
+  logging.set_verbosity(logging.WARNING)
+  shape = (_SIZE.value, _SIZE.value, 3)
+  model = getattr(tf.keras.applications, _NETWORK.value)(weights=None, input_shape=shape)
+  network = network_lib.Network(model)
+  options = config_lib.Match(batch_size=_BATCH.value, memory_mb=8_192)
+  random = np.random.RandomState(0)
+  batches = [
+    [
+      tf.constant(scale * random.rand(_BATCH.value, *shape), tf.float32)
+      for _ in range(_IMAGES.value // _BATCH.value)
+    ]
+    for scale in (255.0, 128.0)
+  ]
+  compiled = tf.function(lambda images: model(images, training=False), autograph=False)
+  matched = network.clone("matched")
+  weights = network.get_weights()
+
+  def forward(call: Callable[[tf.Tensor], tf.Tensor]) -> None:
+    for domain in batches:
+      for images in domain:
+        call(images)
+
+  def match() -> None:
+    matched.set_weights(weights)  # what a copy of the network begins with
+    gaussian_stage.match(network, matched, batches[0], batches[1], options)
+
+  subjects = {
+    "forward, layer by layer": lambda: forward(lambda x: model(x, training=False)),
+    "forward, compiled": lambda: forward(compiled),
+    "matching": match,
+  }
+  seconds: dict[str, list[float]] = {name: [] for name in subjects}
+  for i in range(_ROUNDS.value + 1):
+    for name, run in subjects.items():
+      start = time.perf_counter()
+      run()
+      if i:  # the first round warms up
+        seconds[name].append(time.perf_counter() - start)
+  medians = {name: float(np.median(found)) for name, found in seconds.items()}
+  print(f"{_NETWORK.value}, {_SIZE.value}x{_SIZE.value}, {_IMAGES.value} images a domain")
+  print(f"{'both domains':26}{'ms':>10}{'layer by layer':>18}{'compiled':>12}")
+  for name, median in medians.items():
+    ratios = [median / medians[base] for base in list(subjects)[:2]]
+    print(f"{name:26}{1e3 * median:10.0f}{ratios[0]:18.2f}{ratios[1]:12.2f}")
+
+
+if __name__ == "__main__":
+  sys.argv[0] = "matching_cost"
+  app.run(main)
