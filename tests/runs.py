@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests import synthetic
 from tfdam import data, runtime
 from tfdam.data import scenes
-from tfdam.training import checkpoints, context, run_folder, stages
+from tfdam.training import checkpoints, context, network_file, run_folder, stages
 
 
 def class_folder(test_class):
@@ -23,7 +23,7 @@ def domains(config, root):
   load = data.load_training
   target = load("target", False, config.data, root, config.seed)
   return context.Domains(
-    load("source", True, config.data, root, config.seed),
+    load("source", config.needs_source_labels, config.data, root, config.seed),
     target,
     data.load_scored(config.data, root, config.seed, target),
   )
@@ -57,7 +57,7 @@ def execute(config, root, path, strategy=None):
   read = domains(config, root) if isinstance(root, str) else root
   run = stages.Run(config, read, folder, strategy or tf.distribute.get_strategy())
   run.prepare()
-  folder.claim(config, {}, [], [])
+  folder.claim(config, network_file.run_digests(config, folder), [], [])
   results = run.execute()
   folder._lock.close()
   return results

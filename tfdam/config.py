@@ -23,12 +23,12 @@ import ml_collections
 class UserError(Exception):
   """A mistake that the user can mend: says what came, what was expected, and what mends it.
 
-  No ValueError: ml_collections would wrap one that a configuration file raises in a
-  traceback.
-
   Attributes:
-    exit_status: of the program that it ends.
+    exit_status: of a command that it ends.
   """
+
+  # No ValueError: ml_collections would wrap one that a configuration file raises in a
+  # traceback.
 
   exit_status = 2
 
@@ -57,6 +57,10 @@ _MAX_WEIGHT = 1e6
 _MAX_RATE = 1e3
 # Of a discriminator; each one halves a map that patches are judged on.
 _MAX_LAYERS = 16
+# In `model.name`: the network is a file's, `model.path`.
+KERAS = "keras"
+# In `adapt.taps`: four of the network's, spread evenly over its depth.
+AUTO, NUM_AUTO = "auto", 4
 # Adam divides by the root of squared gradients plus epsilon: the smallest that float32
 # keeps apart from 0 beside them, and the largest beside which they count.
 _EPSILONS = {"low": 1e-30, "high": 1e3}
@@ -76,8 +80,90 @@ def _field(default, *, low=None, high=None, choices=None, affects_result=True):
   return dataclasses.field(default=default, metadata=metadata)
 
 
+# For errors; the standard's cuts text after 30 letters.
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 200
+
+
+def _check_value(
+  field: dataclasses.Field, value: Any, name: str, remedy: str | None = None
+) -> Any:
+  """Returns the value in its field's type (an int where a float is meant is one).
+
+  Args:
+    name: for errors.
+    remedy: the last sentence of errors; None: which flag to set.
+  """
+  if remedy is None:
+    remedy = f" Set --config.{name}."
+  wanted: Any = type(field.default)
+  if wanted is float and type(value) is int:
+    value = _as_float(value)
+  if wanted is tuple and isinstance(value, (list, tuple)):
+    value = tuple(value)
+    wrong_items = [item for item in value if type(item) is not int]
+    if not 0 < len(value) <= _MAX_LAYERS or wrong_items:
+      raise UserError(
+        f"{name} is {_shown(value)}; expected 1 to {_MAX_LAYERS} whole numbers.{remedy}"
+      )
+  if type(value) is not wanted:
+    raise UserError(
+      f"{name} is {_shown(value)} ({type(value).__name__}); expected {wanted.__name__}."
+      f"{remedy}"
+    )
+  choices, low, high = (field.metadata[key] for key in ("choices", "low", "high"))
+  if choices is not None and value not in choices:
+    hint = nearest(value, choices) if isinstance(value, str) else ""
+    raise UserError(
+      f"{name} is {_shown(value)}; expected one of {', '.join(map(str, choices))}."
+      f"{hint}{remedy}"
+    )
+  numbers = value if wanted is tuple else (value,)
+  for number in numbers:
+    if wanted is float and not math.isfinite(number):
+      raise UserError(f"{name} is {number}; expected a finite number.{remedy}")
+    for bound, words, beyond in ((low, "at least", -1), (high, "at most", 1)):
+      if bound is not None and beyond * number > beyond * bound:
+        raise UserError(f"{name} is {_shown(number)}; expected {words} {bound}.{remedy}")
+  return value
+
+
+def _as_float(number: int) -> float:
+  try:
+    return float(number)
+  except OverflowError:
+    return math.inf if number > 0 else -math.inf
+
+
+def _shown(value: Any) -> str:
+  """A value for an error: of a long or deep one the beginning."""
+  if type(value) is int and value.bit_length() > 64:
+    return f"a whole number of {value.bit_length()} bits"  # Python shows no longer ones
+  return _REPR.repr(value)
+
+
+def redefined(section: type, name: str, default: Any, **bounds) -> Any:
+  """A field of a section's subclass: as it is there, with another default.
+
+  Args:
+    bounds: `low`, `high` or `choices`, where those change as well.
+  """
+  field = next(field for field in dataclasses.fields(section) if field.name == name)
+  return dataclasses.field(default=default, metadata={**field.metadata, **bounds})
+
+
+class _Section:
+  """Options that check themselves, whoever builds them."""
+
+  def __post_init__(self):
+    for field in dataclasses.fields(self):  # type: ignore[arg-type]
+      name = f"{type(self).__name__}.{field.name}"
+      value = _check_value(field, getattr(self, field.name), name, "")
+      object.__setattr__(self, field.name, value)
+
+
 @dataclasses.dataclass(frozen=True)
-class Data:
+class Data(_Section):
   """Which domains, and how their images become tensors."""
 
   # Folder that holds one folder per data set; empty: $TFDAM_DATA, else data/ in the
@@ -125,10 +211,10 @@ class Data:
 
 
 @dataclasses.dataclass(frozen=True)
-class Model:
+class Model(_Section):
   """The network that is trained on the source and adapted to the target."""
 
-  # Name in tfdam.models.MODELS.
+  # Name in tfdam.models.MODELS; or "keras": a trained network of yours, from a file.
   name: str = _field("lenet")
   # Factors of the numbers of channels and of repeated blocks, where the network can be
   # scaled (erfnet, drn26, fcn8s: width; erfnet: depth), for small runs.
@@ -139,13 +225,35 @@ class Model:
   # Weights of VGG16 to start from (fcn8s): "imagenet" (Keras fetches them), or a file that
   # tf.keras.applications.VGG16 wrote; empty: random ones.
   weights: str = _field("")
+  # keras: the file or folder that Keras saved it in (.keras, .h5, a SavedModel). The run
+  # folder keeps a copy.
+  path: str = _field("", affects_result=False)
+  # keras: what the network expects of its images, (pixels * scale - mean) / deviation with
+  # pixels from 0 to 255: numbers such as "127.5" or "1/255"; of mean and deviation also one
+  # a channel, "0.485,0.456,0.406". All empty: its first layers scale the pixels themselves.
+  scale: str = _field("")
+  mean: str = _field("")
+  deviation: str = _field("")
+  # keras: the order of its images' channels, in which mean and deviation are given, too.
+  channel_order: str = _field("rgb", choices=("rgb", "bgr"))
+  # keras: what its output is. auto: logits, but for a softmax at the end, which is left
+  # out; probabilities: its logarithm is taken.
+  outputs: str = _field("auto", choices=("auto", "logits", "probabilities"))
+  # keras: whether its maps of scores are enlarged to the images' size, bilinearly, as
+  # training on labels wants them; scores and exports enlarge them in any case.
+  enlarge: bool = _field(False)
+
+  @property
+  def is_file(self) -> bool:
+    """Whether the network comes from a user's file."""
+    return self.name == KERAS
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class Source(_Section):
   """Supervised training on the labelled source domain."""
 
-  # Updates. 0 needs init_checkpoint.
+  # Updates. 0 needs init_checkpoint, or a network that is trained (model.name "keras").
   steps: int = _field(10_000, low=0, high=_MAX_STEPS)
   # Images a step, over all replicas.
   global_batch_size: int = _field(128, low=1, high=_MAX_BATCH)
@@ -174,7 +282,7 @@ class Source:
 
 
 @dataclasses.dataclass(frozen=True)
-class Match:
+class Match(_Section):
   """Gaussian i.i.d. matching (Eq. 2, Sec. 4.1)."""
 
   # False leaves the stage out.
@@ -204,7 +312,7 @@ class Match:
 
 
 @dataclasses.dataclass(frozen=True)
-class Adapt:
+class Adapt(_Section):
   """Adversarial matching with weight drift (Eq. 3, Sec. 4.2)."""
 
   # Updates of the target network; discriminator warm-ups come on top. 0 leaves the stage
@@ -214,7 +322,8 @@ class Adapt:
   global_batch_size: int = _field(128, low=1, high=_MAX_BATCH)
   # Where the target network starts: a copy of the source, or the Gaussian-matched network.
   init: str = _field("source", choices=("source", "matched"))
-  # Taps with the weight of their discriminator's losses, for both players.
+  # Taps with the weight of their discriminator's losses, for both players; "auto": four,
+  # spread evenly over the network's depth. Those of a "keras" network are its layers.
   taps: str = _field("fc3:0.1,fc4:1.0")
   # All discriminators from the start, or one more after each equal share of the steps, in
   # the order of `taps` (Sec. 5, "one GAN at a time").
@@ -275,6 +384,9 @@ class Adapt:
   discriminator_units: tuple[int, ...] = _field((500, 500), low=1, high=65_536)
   # Slope of its leaky ReLU for negative inputs; 0: ReLU.
   discriminator_slope: float = _field(0.0, low=0.0, high=1.0)
+  # Locations of each image's map that it judges at a step, on an even grid that moves from
+  # step to step; 0: all of them. What it costs then no longer grows with the map.
+  discriminator_locations: int = _field(0, low=0, high=_MAX_PIXELS**2)
   # Divide its kernels by their largest singular value (Miyato et al. 2018).
   spectral_norm: bool = _field(False)
   # The frozen source's taps are computed once instead of at every step if all of them fit
@@ -293,7 +405,7 @@ class Adapt:
 
 
 @dataclasses.dataclass(frozen=True)
-class Augment:
+class Augment(_Section):
   """Random changes of images: each a bound, drawn uniformly on both sides of 0."""
 
   # Degrees; fraction of the size; fraction (tangent of the angle); pixels of the input.
@@ -308,7 +420,7 @@ class Augment:
 
 
 @dataclasses.dataclass(frozen=True)
-class Loop:
+class Loop(_Section):
   """How often the loop looks up. Changes no result."""
 
   # Steps inside one tf.function call; a line of metrics after each.
@@ -338,7 +450,7 @@ class Loop:
 
 
 @dataclasses.dataclass(frozen=True)
-class Runtime:
+class Runtime(_Section):
   """Devices and arithmetic."""
 
   # auto: multi_worker if TF_CONFIG names several workers, else one device without a
@@ -374,6 +486,13 @@ class Config:
   loop: Loop = Loop()
   runtime: Runtime = Runtime()
 
+  @property
+  def needs_source_labels(self) -> bool:
+    """Whether the run reads labels of the source: all do that train their own network."""
+    adapt = self.adapt
+    by_terms = adapt.needs_source_labels or adapt.information_weight > 0
+    return not self.model.is_file or self.source.steps > 0 or (adapt.steps > 0 and by_terms)
+
 
 _SECTIONS = {
   "data": Data,
@@ -387,10 +506,16 @@ _SECTIONS = {
 }
 
 
+# What a network from a file alone has a use for, and what it has none for.
+_OF_FILES = (
+  "path", "scale", "mean", "deviation", "channel_order", "outputs", "enlarge"
+)  # fmt: skip
+_OF_BUILT_IN = ("width", "depth", "dropout", "weights")
 # What joint_mmd, which has no discriminators, has no use for.
 _OF_PLAYERS = (
   "warmup_steps", "gate_accuracy", "spectral_norm", "schedule", "information_weight",
   "batch_norm", "discriminator", "discriminator_units", "discriminator_slope",
+  "discriminator_locations",
   "source_label_weight", "self_training_weight",
 )  # fmt: skip
 # What scenes alone have a use for.
@@ -400,11 +525,9 @@ _OF_SCENES = (
   "source.class_weight_offset", "adapt.self_training_mix",
 )  # fmt: skip
 
-# For errors; the standard's cuts text after 30 letters.
-_REPR = reprlib.Repr()
-_REPR.maxstring = _REPR.maxother = 200
-
-_PER_MACHINE = ("data.root", "data.cache_mb", "source.cache", "match.memory_mb")
+_PER_MACHINE = (
+  "data.root", "data.cache_mb", "model.path", "source.cache", "match.memory_mb"
+)  # fmt: skip
 
 
 def default() -> ml_collections.ConfigDict:
@@ -555,6 +678,32 @@ def parse_classes(text: str) -> dict[str, tuple[str, ...]]:
   return classes
 
 
+def parse_numbers(text: str, name: str, most: int = 1) -> tuple[float, ...]:
+  """Parses "127.5", "1/255" or "0.485,0.456,0.406".
+
+  Args:
+    name: of the field, for errors.
+    most: numbers that there may be.
+
+  Raises:
+    UserError: no such numbers, or more than `most`.
+  """
+  numbers = []
+  for part in text.split(","):
+    over, slash, under = part.partition("/")
+    try:
+      numbers.append(float(over) / (float(under) if slash else 1.0))
+    except (ValueError, ZeroDivisionError):
+      numbers.append(math.nan)
+  if not all(map(math.isfinite, numbers)) or len(numbers) not in (1, most):
+    a_channel = f", or {most}, one a channel, with commas" if most > 1 else ""
+    raise UserError(
+      f"{name} is {_shown(text)}; expected a number, such as 127.5 or 1/255{a_channel}. Set"
+      f" --config.{name}."
+    )
+  return tuple(numbers)
+
+
 def parse_options(text: str | None, **groups: tuple[str, ...]) -> dict[str, str]:
   """Parses a configuration file's argument, such as "paper,adda" after the colon.
 
@@ -643,61 +792,12 @@ def _check_fields(section: type, values: Mapping[str, Any], prefix: str) -> dict
   }
 
 
-def _check_value(field: dataclasses.Field, value: Any, name: str) -> Any:
-  """Returns the value in its field's type (an int where a float is meant is one)."""
-  wanted: Any = type(field.default)
-  if wanted is float and type(value) is int:
-    value = _as_float(value)
-  if wanted is tuple and isinstance(value, (list, tuple)):
-    value = tuple(value)
-    wrong_items = [item for item in value if type(item) is not int]
-    if not 0 < len(value) <= _MAX_LAYERS or wrong_items:
-      raise UserError(
-        f"{name} is {_shown(value)}; expected 1 to {_MAX_LAYERS} whole numbers. Set"
-        f" --config.{name}."
-      )
-  if type(value) is not wanted:
-    raise UserError(
-      f"{name} is {_shown(value)} ({type(value).__name__}); expected {wanted.__name__}. Set"
-      f" --config.{name}."
-    )
-  choices, low, high = (field.metadata[key] for key in ("choices", "low", "high"))
-  if choices is not None and value not in choices:
-    hint = nearest(value, choices) if isinstance(value, str) else ""
-    raise UserError(
-      f"{name} is {_shown(value)}; expected one of {', '.join(map(str, choices))}.{hint}"
-      f" Set --config.{name}."
-    )
-  numbers = value if wanted is tuple else (value,)
-  for number in numbers:
-    if wanted is float and not math.isfinite(number):
-      raise UserError(f"{name} is {number}; expected a finite number. Set --config.{name}.")
-    for bound, words, beyond in ((low, "at least", -1), (high, "at most", 1)):
-      if bound is not None and beyond * number > beyond * bound:
-        raise UserError(
-          f"{name} is {_shown(number)}; expected {words} {bound}. Set --config.{name}."
-        )
-  return value
-
-
-def _as_float(number: int) -> float:
-  try:
-    return float(number)
-  except OverflowError:
-    return math.inf if number > 0 else -math.inf
-
-
-def _shown(value: Any) -> str:
-  """A value for an error: of a long or deep one the beginning."""
-  if type(value) is int and value.bit_length() > 64:
-    return f"a whole number of {value.bit_length()} bits"  # Python shows no longer ones
-  return _REPR.repr(value)
-
-
 def _check_together(config: Config) -> None:
   """What no field can say alone."""
   parse_taps(config.adapt.taps)
-  if config.source.steps == 0 and not config.source.init_checkpoint:
+  _check_model(config)
+  is_trained = config.source.init_checkpoint or config.model.is_file
+  if config.source.steps == 0 and not is_trained:
     raise UserError(
       "source.steps is 0 and source.init_checkpoint is empty: the source network would be"
       " random. Set --config.source.steps or --config.source.init_checkpoint."
@@ -721,8 +821,66 @@ def _check_together(config: Config) -> None:
     )
   _check_crop(config.data)
   _check_image_moments(config)
-  _check_players(config.adapt)
-  _check_label_terms(config.adapt)
+  check_adapt(config.adapt)
+
+
+def _check_model(config: Config) -> None:
+  """Refuses fields that the network has no use for, where its file is one of them."""
+  model = config.model
+  useless = _OF_BUILT_IN if model.is_file else _OF_FILES
+  for name in useless:
+    value, default = getattr(model, name), getattr(Model(), name)
+    if value == default:
+      continue
+    if model.is_file:
+      raise UserError(
+        f"model.{name} is {_shown(value)}, but the network is a file's (model.name"
+        f" '{KERAS}'), as large as it is and trained. Set --config.model.{name}={default}."
+      )
+    raise UserError(
+      f"model.{name} is {_shown(value)}, but model.name is {_shown(model.name)}, which has"
+      f" no use for it. Set --config.model.name={KERAS} for a network from a file, or"
+      f" --config.model.{name}={default}."
+    )
+  if model.is_file:
+    _check_file(config)
+
+
+def _check_file(config: Config) -> None:
+  """Refuses what a network from a file would contradict."""
+  model = config.model
+  if not model.path:
+    raise UserError(
+      f"model.name is '{KERAS}' and model.path is empty; expected a network that Keras"
+      " saved (.keras, .h5, or a SavedModel folder). Set --config.model.path."
+    )
+  for name in ("scale", "mean", "deviation"):
+    text = getattr(model, name)
+    most = 1 if name == "scale" else config.data.channels
+    numbers = parse_numbers(text, f"model.{name}", most) if text else ()
+    if name != "mean" and 0.0 in numbers:
+      raise UserError(
+        f"model.{name} is {_shown(text)}, which leaves nothing of an image; expected other"
+        f" numbers than 0. Set --config.model.{name}."
+      )
+  if config.runtime.precision != "float32":
+    raise UserError(
+      f"runtime.precision is '{config.runtime.precision}', but the layers of a network from"
+      " a file compute in the types that they were saved with. Set"
+      " --config.runtime.precision=float32."
+    )
+  if config.match.image_moments:
+    raise UserError(
+      f"match.image_moments is {config.match.image_moments}, but batch norms of a network"
+      " from a file are Keras' own, which normalise by moving moments alone. Set"
+      " --config.match.image_moments=0."
+    )
+
+
+def check_adapt(options: Adapt) -> None:
+  """Raises UserError for options of adaptation that contradict one another."""
+  _check_players(options)
+  _check_label_terms(options)
 
 
 def _check_crop(options: Data) -> None:

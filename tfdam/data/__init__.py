@@ -79,10 +79,13 @@ def locate(name: str, root: str):
   return DATASETS[kind], os.path.join(root, own or kind)
 
 
-def task(options: config_lib.Data, root: str) -> str:
+def task(options: config_lib.Data, root: str, source_labels: bool = True) -> str:
   """What a run does with images: "classification" or "segmentation".
 
   Images of your own without labels suit either.
+
+  Args:
+    source_labels: whether the run reads labels of the source.
 
   Raises:
     config.UserError: source and target are not for the same task, or no data sets.
@@ -90,8 +93,12 @@ def task(options: config_lib.Data, root: str) -> str:
   tasks = {}
   for name in (options.source, options.target):
     module, folder_path = locate(name, root)
-    is_own_target = module.INFO.own and name != options.source
-    if not is_own_target or _has_any_labels(module, folder_path):
+    decides = not module.INFO.own or (
+      source_labels or module.INFO.task == "segmentation"
+      if name == options.source
+      else _has_any_labels(module, folder_path)
+    )
+    if decides:
       tasks[name] = module.INFO.task
   if len(set(tasks.values())) > 1:
     listing = ", ".join(f"{name} is for {of_set}" for name, of_set in tasks.items())
@@ -100,12 +107,14 @@ def task(options: config_lib.Data, root: str) -> str:
       " --config.data.target."
     )
   target_task = locate(options.target, root)[0].INFO.task
-  if tasks[options.source] == "classification" and target_task == "segmentation":
+  if tasks.get(options.source) == "classification" and target_task == "segmentation":
     raise config_lib.UserError(
       f"{options.target} reads street scenes, but {options.source} is for classification;"
       " expected images as 'folder:NAME' or 'npz:NAME'. Set --config.data.target."
     )
-  return tasks[options.source]
+  # Of images alone, names of classes tell.
+  undecided = "segmentation" if options.classes else "classification"
+  return next(iter(tasks.values()), undecided)
 
 
 def _has_any_labels(module, folder_path: str) -> bool:
@@ -114,13 +123,25 @@ def _has_any_labels(module, folder_path: str) -> bool:
   )
 
 
+def check_source_labels(options: config_lib.Data, root: str) -> None:
+  """Raises config.UserError if a network from a file could not train on the source."""
+  module, folder_path = locate(options.source, root)
+  if not module.has_labels(folder_path, "train"):
+    raise config_lib.UserError(
+      f"{options.source} in {folder_path} has no training labels, which source.steps above"
+      " 0 and terms of adaptation (adapt.source_label_weight, information_weight,"
+      " 'joint_mmd') need. Set --config.source.steps=0 and leave these terms out, which"
+      " needs no labels; or give it some."
+    )
+
+
 def check_class_names(
   source: scenes.Split, scored: Mapping[str, scenes.Split | None], options: config_lib.Data
 ) -> list[str]:
   """Notes for readers of the results on classes that may not be the same.
 
   Args:
-    source: labelled.
+    source: without labels there is nothing to compare.
     scored: what `load_scored` returned.
 
   Raises:
@@ -128,7 +149,7 @@ def check_class_names(
       the names are the labels, and would not mean the same.
   """
   target = next((split for split in scored.values() if split), None)
-  if target is None:
+  if target is None or not source.has_labels:
     return []
   ours, theirs = source.class_names, target.class_names
   if not (ours and theirs):

@@ -63,9 +63,14 @@ def shared_classes(
     where: the data set's name for errors.
     known: names of its classes, for errors.
 
+  Returns:
+    Nothing where images are wanted without labels (num_classes is 0 as well).
+
   Raises:
     config.UserError: none are chosen, or more than a label map can hold.
   """
+  if not options.classes and not options.num_classes:
+    return {}
   if not options.classes:
     listing = f" {where} has: {_listing(known)}." if known else ""
     raise config_lib.UserError(

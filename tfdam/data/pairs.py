@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+import numpy as np
 import tensorflow as tf
 
 from tfdam import config as config_lib
@@ -43,13 +44,13 @@ def labelled_batches(
   read = feeds.feed(source, config.data, labels=True)
 
   def batch(step):
-    indices = _indices(step, options.global_batch_size, len(source), seed, "source", share)
-    found = _changed(read(indices), step, "source", options.augment, config, share)
+    chosen = indices(step, options.global_batch_size, len(source), seed, "source", share)
+    found = _changed(read(chosen), step, "source", options.augment, config, share)
     if num_noise:
       found["noise"] = _noise(options.global_batch_size, num_noise, step, seed, share)
     return found
 
-  return _by_step(batch, start)
+  return by_step(batch, start)
 
 
 def domain_batches(
@@ -86,8 +87,8 @@ def domain_batches(
     return _varied(images, step, f"vary {stream}", config, share)
 
   def batch(step):
-    from_source = _indices(step, size, len(source), seed, "adapt source", share)
-    from_target = _indices(step, size, len(target), seed, "adapt target", share)
+    from_source = indices(step, size, len(source), seed, "adapt source", share)
+    from_target = indices(step, size, len(target), seed, "adapt target", share)
     target_batch = changed(read_target(from_target), step, "adapt target")
     batches = {"target": target_batch["image"]}
     if source_taps is None:
@@ -107,7 +108,7 @@ def domain_batches(
       batches["pasted"] = _noise(size, config.data.num_classes, step, seed, share) < 0.5
     return batches
 
-  return _by_step(batch, start)
+  return by_step(batch, start)
 
 
 def ordered_batches(
@@ -119,28 +120,33 @@ def ordered_batches(
     Dataset of float32 [<=batch_size, height, width, C], in [0, 1].
   """
   read = feeds.feed(examples, options, labels=False)
-  indices = tf.data.Dataset.range(len(examples)).batch(batch_size)
-  images = _plain(lambda chosen: read(chosen)["image"])
-  return _untuned(indices.map(images).prefetch(1))
+  every = tf.data.Dataset.range(len(examples)).batch(batch_size)
+  images = plain(lambda chosen: read(chosen)["image"])
+  return untuned(every.map(images).prefetch(1))
 
 
 def subset(examples: feeds.Split, limit: int, seed: int) -> feeds.Split:
   """A seeded random choice of `limit` images without labels; all of them if limit is 0."""
   examples = examples.without_labels()
   if 0 < limit < len(examples):
-    positions = tf.range(limit, dtype=tf.int64)
-    chosen = _shuffled(positions, len(examples), seed, "subset").numpy()
-    examples = examples.take(chosen)
+    examples = examples.take(choice(len(examples), limit, seed))
   return examples
 
 
-def _by_step(batch, start: int) -> tf.data.Dataset:
+def choice(size: int, limit: int, seed: int) -> np.ndarray:
+  """`limit` of the indices 0 to size - 1, int64, each once: a seeded random choice."""
+  positions = tf.range(limit, dtype=tf.int64)
+  return _shuffled(positions, size, seed, "subset").numpy()
+
+
+def by_step(batch, start: int) -> tf.data.Dataset:
+  """Endless batches, each a function of its step, from step `start` on."""
   steps = tf.data.Dataset.range(start, tf.int64.max)
-  batches = steps.map(_plain(batch), num_parallel_calls=2, deterministic=True)
-  return _untuned(batches.prefetch(2))
+  batches = steps.map(plain(batch), num_parallel_calls=2, deterministic=True)
+  return untuned(batches.prefetch(2))
 
 
-def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
   """The data set without autotuning, which has nothing to tune here.
 
   In TensorFlow 2.15 its thread often sleeps on after it was cancelled, up to a minute, and
@@ -152,7 +158,8 @@ def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 
 # A batch branches on nothing but Python's values; AutoGraph would rewrite its source first.
-_plain = tf.autograph.experimental.do_not_convert
+# For functions that a data set maps over.
+plain = tf.autograph.experimental.do_not_convert
 
 
 def _changed(found, step, stream: str, augment: bool, config, share: Share):
@@ -194,7 +201,7 @@ def _noise(size: int, count: int, step: tf.Tensor, seed: int, share: Share) -> t
   return whole[share.index * part : (share.index + 1) * part]
 
 
-def _indices(
+def indices(
   step: tf.Tensor, batch_size: int, size: int, seed: int, stream: str, share: Share
 ) -> tf.Tensor:
   """Image indices of one batch: every epoch a permutation, batches run across its end."""

@@ -107,7 +107,7 @@ def load(
     names=split.images,
     read_image=lambda index: image_files.read_image(split.images[index]),
     read_label=None if split.labels is None else read_scene_label,
-    class_names=tuple(config_lib.parse_classes(options.classes)),
+    class_names=tuple(config_lib.parse_classes(options.classes) if options.classes else ()),
     digests=_digests(split),
     notes=notes,
   )
