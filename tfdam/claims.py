@@ -11,9 +11,14 @@ from tfdam import memory
 
 # Deflate makes at most so many bytes of one.
 DEFLATE = 1032
+# What to take where there is too little memory.
+IMAGES = "Take fewer or smaller images"
+NETWORK = "Take a smaller network"
 
 
-def check(path: str, what: str, claimed: int, stored: int, ratio: int = 1) -> None:
+def check(
+  path: str, what: str, claimed: int, stored: int, ratio: int = 1, remedy: str = IMAGES
+) -> None:
   """Checks what a file's header says that it holds.
 
   Args:
@@ -22,6 +27,7 @@ def check(path: str, what: str, claimed: int, stored: int, ratio: int = 1) -> No
     claimed: bytes, unpacked.
     stored: bytes that the file has for it.
     ratio: how many bytes one of these may be unpacked to.
+    remedy: what mends it where there is too little memory.
 
   Raises:
     config.UserError: the file cannot hold so much, or this machine.
@@ -32,10 +38,10 @@ def check(path: str, what: str, claimed: int, stored: int, ratio: int = 1) -> No
       f"{path} claims {claimed:,} bytes of {what}, but has {stored:,} for them{unpacked}."
       " It is truncated or damaged: get it again, or mend it."
     )
-  check_memory(path, what, claimed)
+  check_memory(path, what, claimed, remedy)
 
 
-def check_memory(path: str, what: str, size: int) -> None:
+def check_memory(path: str, what: str, size: int, remedy: str = IMAGES) -> None:
   """Raises config.UserError if `size` bytes are more than half of this machine's memory.
 
   Half, because TensorFlow keeps images a second time.
@@ -44,5 +50,5 @@ def check_memory(path: str, what: str, size: int) -> None:
   if most and size > most:
     raise config_lib.UserError(
       f"{path} holds {size:,} bytes of {what}; expected at most {most:,}, half of this"
-      " machine's memory. Take fewer or smaller images, or a machine with more."
+      f" machine's memory. {remedy}, or a machine with more."
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -19,6 +20,9 @@ _GZIP, _SHUFFLE, _CHECKSUM, _LZF = 1, 2, 3, 32000
 _SAFE_FILTERS = {_GZIP, _SHUFFLE, _CHECKSUM, _LZF}
 # Chunks may be larger than what they hold: h5py makes them for data that may grow.
 _LARGEST_IDLE_CHUNK = 1 << 24
+# How a heap of texts begins, with its version and three zeros.
+_HEAP = b"GCOL\1\0\0\0"
+_BLOCK = 1 << 20
 
 
 def read(path: str, names: list[str]) -> list[np.ndarray]:
@@ -39,17 +43,63 @@ def check(path: str) -> None:
   Raises:
     as `read` does.
   """
-  size = _size(path)
-  if not h5py.is_hdf5(path):
-    return
-  with h5py.File(path, "r") as file:
+  with files.open_regular(path) as content:
+    if h5py.is_hdf5(path):
+      check_stream(path, content)
+
+
+def check_stream(path: str, content: BinaryIO) -> None:
+  """The same of an HDF5 file that lies in another one, such as an archive.
+
+  Args:
+    path: the other one, for errors.
+  """
+  size = _check_heaps(content)
+  with h5py.File(content, "r") as file:
     names: list[str] = []
     file.visit_links(names.append)
     for name in names:
       if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} leads elsewhere")
       if isinstance(file[name], h5py.Dataset):
-        _checked(path, name, _dataset(file, name), size)
+        _checked(path, name, _dataset(file, name, "biufV"), size)
+
+
+def _check_heaps(content: BinaryIO) -> int:
+  """Raises ValueError if HDF5 would read for ever; returns how many bytes there are.
+
+  Texts lie in heaps, each a row of objects that say how long they are. HDF5 goes from one
+  to the next, and stays at free space that claims to have no length.
+  """
+  size = content.seek(0, 2)
+  place = 0
+  while (place := _find(content, _HEAP, place)) >= 0:
+    content.seek(place)
+    length = int.from_bytes(content.read(16)[8:], "little")
+    end = min(place + length, size)
+    at = place + 16
+    while at + 16 <= end:
+      content.seek(at)
+      header = content.read(16)
+      number = int.from_bytes(header[:2], "little")
+      taken = int.from_bytes(header[8:], "little")
+      if not number and not taken:
+        raise ValueError(f"the heap at byte {place:,} has free space of no length")
+      at += 16 + -(-taken // 8) * 8 if number else taken
+    place += len(_HEAP)
+  return size
+
+
+def _find(content: BinaryIO, wanted: bytes, start: int) -> int:
+  """Where some bytes first stand from `start` on; -1 if nowhere."""
+  content.seek(start)
+  before = b""
+  while block := content.read(_BLOCK):
+    at = (before + block).find(wanted)
+    if at >= 0:
+      return content.tell() - len(block) - len(before) + at
+    before = (before + block)[1 - len(wanted) :]
+  return -1
 
 
 def _size(path: str) -> int:
@@ -76,8 +126,12 @@ def _checked(path: str, name: str, dataset: h5py.Dataset, size: int) -> h5py.Dat
   return dataset
 
 
-def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
-  """The data set of that name, if it is numbers in the file itself."""
+def _dataset(file: h5py.File, name: str, kinds: str = "iuf") -> h5py.Dataset:
+  """The data set of that name, if it is numbers in the file itself.
+
+  Args:
+    kinds: of NumPy's; bfloat16 is V.
+  """
   found = file
   for part in name.split("/"):
     if not isinstance(found, h5py.Group):
@@ -89,7 +143,7 @@ def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
     raise ValueError(f"{name} is no array")
   if found.is_virtual or found.external:
     raise ValueError(f"{name} lies in other files")
-  if found.dtype.kind not in "iuf":
+  if found.dtype.kind not in kinds or found.dtype.names or found.dtype.hasobject:
     raise ValueError(f"{name} is {found.dtype}, no numbers")
   return found
 

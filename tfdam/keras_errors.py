@@ -1,0 +1,141 @@
+"""What to say of a file that Keras cannot make a network of, each in one line.
+
+Keras' own errors run over many lines, quote whole configs, and seldom say what to do.
+Imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from tfdam import config as config_lib
+from tfdam import files, memory, stack
+
+_EXPECTED = "a network that Keras saved: a .keras or .h5 file, or a SavedModel folder"
+_SAVE_AGAIN = "Save the whole network again with model.save('network.keras')."
+# How Keras 2 and 3 say that a name is not known to them.
+_UNKNOWN = re.compile(
+  r"(?:Unknown [a-z ]+: |Could not (?:locate|deserialize) (?:class |function )?|"
+  r"object of type )['`]([^'`]+)"
+)
+# What says nothing to a user: TensorFlow's nodes, and the folder of our own link.
+_INNER = re.compile(r"\{\{.*?\}\} ?|[^\s'\"(]*/tfdam-network-\w+/")
+_LONGEST = 200
+_EMPTY = "''"
+
+
+def no_network(path: str, said: str, remedy: str = _SAVE_AGAIN) -> config_lib.UserError:
+  """Of what holds no whole network.
+
+  Args:
+    said: of it, such as "is empty".
+    remedy: what mends it, as a sentence.
+  """
+  return config_lib.UserError(
+    f"{files.shown(path) or _EMPTY} {said}; expected {_EXPECTED}. {remedy}"
+  )
+
+
+def unreadable(path: str, error: OSError) -> config_lib.UserError:
+  """Of a file that the system does not let this user read."""
+  said = files.problem(error) or f"{files.shown(path)}: {reason(error)}."
+  return config_lib.UserError(f"{said} Expected {_EXPECTED}.")
+
+
+def damaged(path: str, error: Exception) -> config_lib.UserError:
+  """Of a file that is not what Keras writes."""
+  return config_lib.UserError(
+    f"{files.shown(path)} is damaged, cut short, or not as Keras writes it"
+    f" ({reason(error)}). Copy it again, or save the network again."
+  )
+
+
+def not_registered(path: str, names: list[str]) -> config_lib.UserError:
+  """Of classes and functions that a file names, and nothing here knows."""
+  are = "is" if len(names) == 1 else "are"
+  return config_lib.UserError(
+    f"{files.shown(path)} needs {', '.join(names)}, which {are} neither Keras' own nor"
+    " registered. Decorate the class or function with"
+    " @keras.saving.register_keras_serializable(), and import its module before the"
+    " network is read."
+  )
+
+
+def unknown(path: str, version: str, here: str, names: list[str]) -> config_lib.UserError:
+  """Of classes and functions that Keras itself has not found: perhaps it is too old."""
+  if _release(version) > _release(here):
+    return of_another_keras(path, version, here, f"it knows no {', '.join(names)}")
+  return not_registered(path, names)
+
+
+def of_another_keras(
+  path: str, version: str, here: str, why: str = ""
+) -> config_lib.UserError:
+  """Of a file by a newer Keras than reads it here.
+
+  Args:
+    version: that wrote the file.
+    here: the version that is here.
+    why: that one says.
+  """
+  if stack.installed() == "tf221":
+    remedy = f"Save the network with Keras {here}, or install the newer one"
+  else:
+    remedy = (
+      "Take the tf221 stack, which reads Keras 2 and 3: set TFDAM_STACK=tf221, or install"
+      " requirements/tf221.lock"
+    )
+  return config_lib.UserError(
+    f"{files.shown(path)} was written by Keras {files.shown(version)}; expected at most"
+    f" Keras {here}, which the {stack.installed()} stack has{why and f' ({why})'}."
+    f" {remedy}."
+  )
+
+
+def refused(path: str, version: str, here: str, error: Exception) -> config_lib.UserError:
+  """Of a whole file that Keras raised an error for.
+
+  Args:
+    version: of the Keras that wrote it; "" if it does not say so.
+    here: the version that was to read it.
+  """
+  if memory.shortage(error):
+    return config_lib.UserError(
+      f"{files.shown(path)} is a network that does not fit into this machine's memory"
+      f" ({reason(error)}). Take a smaller one, or a machine with more."
+    )
+  names = _UNKNOWN.findall(str(error))
+  if names:
+    return unknown(path, version, here, [f"'{files.shown(names[-1])}'"])
+  if _release(version) > _release(here):
+    return of_another_keras(path, version, here, reason(error))
+  by = f" of Keras {files.shown(version)}" if version else ""
+  return config_lib.UserError(
+    f"{files.shown(path)}{by} cannot be read by Keras {here}: {reason(error)}. It is"
+    " damaged, or its weights and layers do not belong together: copy it again, or save"
+    " the network again, as .keras."
+  )
+
+
+def of_disk(path: str, error: Exception) -> OSError | None:
+  """What the disk has refused while a file was written; None for any other error.
+
+  HDF5 has the system's number in words alone, and of errors of every kind.
+  """
+  said = re.search(r"errno = (\d+)", str(error))
+  if said:
+    return OSError(int(said[1]), os.strerror(int(said[1])), path)
+  return error if isinstance(error, OSError) else None
+
+
+def reason(error: Exception) -> str:
+  """What an error says, in one line: its last cause, without the whole config."""
+  said = str(error).split("Exception encountered: ")[-1].split(" Full object config")[0]
+  lines = _INNER.sub("", said).strip().splitlines() or [type(error).__name__]
+  return files.shown(lines[0][:_LONGEST]).rstrip(". ")
+
+
+def _release(version: str) -> tuple[int, ...]:
+  """(2, 15) of "2.15.0"; () of no version."""
+  return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
