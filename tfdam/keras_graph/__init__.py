@@ -1,0 +1,1 @@
+"""A Keras model as what its graph says: operations in order, taps, and sites."""
