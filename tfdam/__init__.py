@@ -1,4 +1,16 @@
-"""Deep activation matching for TensorFlow."""
+"""Deep activation matching for TensorFlow.
+
+  network = tfdam.Network(model)
+  matched = tfdam.match_moments(network, source, target)
+  adapted = tfdam.adapt(network, source, target, start=matched)
+
+Public names are imported when they are first used: `import tfdam` starts no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 from tfdam import stack
 
@@ -6,3 +18,26 @@ __version__ = "0.1.0"
 
 # Before anything of tfdam, or a program that imports tfdam first, imports TensorFlow.
 stack.use_legacy_keras()
+
+# {public name: the module that has it}.
+_PUBLIC = {
+  "Network": "tfdam.network",
+  "Expects": "tfdam.network",
+  "measure_gap": "tfdam.api",
+  "match_moments": "tfdam.api",
+  "adapt": "tfdam.api",
+  "Adapt": "tfdam.api",
+  "Match": "tfdam.config",
+  "UserError": "tfdam.config",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+  if name not in _PUBLIC:
+    raise AttributeError(f"module 'tfdam' has no attribute '{name}'")
+  return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+  return sorted([*globals(), *_PUBLIC])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
@@ -86,10 +87,12 @@ class AdaptStep:
       with tf.GradientTape() as discriminator_tape:
         # One pass of each discriminator serves both players.
         source_logits = {
-          tap: d(source_taps[tap], training=True) for tap, d in discriminators.items()
+          tap: d(self._judged(tap, source_taps[tap]), training=True)
+          for tap, d in discriminators.items()
         }
         target_logits = {
-          tap: d(output["taps"][tap], training=True) for tap, d in discriminators.items()
+          tap: d(self._judged(tap, output["taps"][tap]), training=True)
+          for tap, d in discriminators.items()
         }
         losses = self.matcher.discriminator_losses(source_logits, target_logits)
         weighted = self.matcher.weighted(losses)
@@ -142,3 +145,37 @@ class AdaptStep:
       metrics[f"discriminator/{tap}/loss"] = losses[tap]
       metrics[f"discriminator/{tap}/accuracy"] = accuracies[tap]
     return metrics
+
+  def _judged(self, tap: str, maps: tf.Tensor) -> tf.Tensor:
+    """What a discriminator sees of a tap: all of it, or a grid of its locations."""
+    limit = self.options.discriminator_locations
+    if not limit or maps.shape.rank != 4:
+      return maps
+    # A step's own: a resumed run goes on with the grid that it would have had.
+    step = self.discriminator_optimizers[tap].iterations
+    return thinned(maps, limit, tf.cast(step, tf.int32))
+
+
+def thinned(maps: tf.Tensor, limit: int, step: tf.Tensor) -> tf.Tensor:
+  """At most `limit` locations of each map, on an even grid that moves with the step.
+
+  Args:
+    maps: float [B, H, W, channels], sizes known.
+    limit: 1 or more.
+    step: int32 [].
+
+  Returns:
+    float [B, H', W', channels], H' * W' <= limit; every location has its turn.
+  """
+  height, width = maps.shape[1:3]
+  stride = max(1, math.ceil(math.sqrt(height * width / limit)))
+  while (height // min(stride, height)) * (width // min(stride, width)) > limit:
+    stride += 1
+  if stride == 1:
+    return maps
+  rows, columns = height // min(stride, height), width // min(stride, width)
+  # Where the grid may begin: where the stride does not divide a side, it moves further.
+  num_tops, num_lefts = height - (rows - 1) * stride, width - (columns - 1) * stride
+  offset = step % (num_tops * num_lefts)
+  grid = maps[:, offset // num_lefts :: stride, offset % num_lefts :: stride]
+  return grid[:, :rows, :columns]

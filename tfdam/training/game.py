@@ -37,6 +37,23 @@ class Game(NamedTuple):
     return sum(phase.num_steps for phase in self.phases)
 
 
+class Networks(NamedTuple):
+  """The networks of a game (network.py).
+
+  Attributes:
+    source: trained; frozen from here on.
+    target: moves.
+    averaged: takes the moving average of the target's weights; the target itself if none is
+      kept.
+    anchor: whose weights the drift term keeps the target close to.
+  """
+
+  source: Any
+  target: Any
+  averaged: Any
+  anchor: Any
+
+
 def set_up(
   config: config_lib.Config,
   source: tf.keras.Model,
@@ -60,7 +77,26 @@ def set_up(
     averaged = players.network(config, "averaged", "adapted")
     averaged.set_weights(start.get_weights())
   size = players.input_size(config.data)
-  taps = target(tf.zeros([1, *size, config.data.channels]))["taps"]
+  image = tf.zeros([1, *size, config.data.channels])
+  networks = Networks(source, target, averaged, anchor)
+  return between(networks, config, image, num_replicas, prior)
+
+
+def between(
+  networks: Networks,
+  config: config_lib.Config,
+  image: tf.Tensor,
+  num_replicas: int = 1,
+  prior: np.ndarray | None = None,
+) -> Game:
+  """Builds the discriminators, optimisers and phases of networks that are there.
+
+  Args:
+    image: float32 [1, H, W, C], any, to learn the taps' shapes from.
+    prior: as for `set_up`.
+  """
+  source, target, averaged, anchor = networks
+  taps = target(image)["taps"]
   discriminators = players.discriminators(config, taps)
   optimizers = players.adapt_optimizers(config.adapt, target, discriminators)
   # Pair before freezing: a frozen network has no trainable variables.

@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfdam import config as config_lib
-from tfdam.matching import gaussian
+from tfdam.matching import folding, gaussian
 from tfdam.models import sites as sites_lib
 from tfdam.training import progress, waiting
 
@@ -20,9 +20,9 @@ _Affine = tuple[tf.Tensor, tf.Tensor]
 
 
 def match(
-  source: tf.keras.Model,
-  target: tf.keras.Model,
-  source_images: Iterable[tf.Tensor],
+  source: Any,
+  target: Any,
+  source_images: Iterable[tf.Tensor] | None,
   target_images: Iterable[tf.Tensor],
   options: config_lib.Match,
 ) -> list[dict[str, Any]]:
@@ -35,10 +35,11 @@ def match(
   disk), which makes the whole cost one forward pass.
 
   Args:
-    source: stays as it is.
+    source: a network (network.py); stays as it is.
     target: changes in place; the same architecture.
-    source_images: batches of float32 [B, H, W, C].
-    target_images: the same, of the other domain.
+    source_images: batches of float32 [B, H, W, C]; None: each batch norm's own moving
+      moments are taken for the source's, and no other site is matched.
+    target_images: batches of the other domain.
     options: sites and bounds.
 
   Returns:
@@ -49,8 +50,12 @@ def match(
     config.UserError: `options.sites` names a site that the network does not have.
   """
   chosen = choose_sites(target, options)
-  is_adabn = options.method == "adabn"
-  source_moments = {} if is_adabn else _source_moments(source, source_images, chosen)
+  source_moments: dict[str, gaussian.Moments] = {}
+  if source_images is None:
+    source_moments = _moving_moments(source, chosen)
+    chosen = set(source_moments)
+  elif options.method == "gaussian":
+    source_moments = _source_moments(source, source_images, chosen)
   records = []
   sites = target.sites()
   mend: _Affine | None = None
@@ -104,14 +109,13 @@ def _mend(
     found: the target's.
   """
   if wanted is None:
-    return sites_lib.adopt_moments(site.layer, found.mean, found.variance)
+    return folding.adopt_moments(site.layer, found.mean, found.variance)
   alpha, beta = gaussian.affine(wanted, found, options.max_scale, options.min_variance)
-  sites_lib.fold(site.layer, alpha, beta)
-  return alpha, beta
+  return folding.fold(site.layer, alpha, beta)
 
 
 def choose_sites(
-  model: tf.keras.Model, options: config_lib.Match, kind: str = "the network"
+  model: Any, options: config_lib.Match, kind: str = "the network"
 ) -> set[str]:
   """The names of the sites to match.
 
@@ -121,7 +125,13 @@ def choose_sites(
   Raises:
     config.UserError: there are none, or not those that were asked for.
   """
-  fitting = [site.name for site in model.sites() if _fits(site, options)]
+  sites = model.sites()
+  if not sites:
+    raise config_lib.UserError(
+      f"No layer of {kind} takes a scale and a shift: there is nothing to match. Take a"
+      " network with biases or norms, or leave matching out (match.enabled)."
+    )
+  fitting = [site.name for site in sites if _fits(site, options)]
   if not fitting:
     raise config_lib.UserError(
       f"match.method is 'adabn', but {kind} has no batch norm. Set"
@@ -147,8 +157,7 @@ def choose_sites(
 
 def _fits(site: sites_lib.Site, options: config_lib.Match) -> bool:
   """Whether the method can change the site's layer."""
-  is_norm = isinstance(site.layer, tf.keras.layers.BatchNormalization)
-  return is_norm or options.method == "gaussian"
+  return options.method == "gaussian" or folding.is_batch_norm(site.layer)
 
 
 def _source_moments(source, images, chosen: set[str]) -> dict[str, gaussian.Moments]:
@@ -163,6 +172,21 @@ def _source_moments(source, images, chosen: set[str]) -> dict[str, gaussian.Mome
   return {
     name: functools.reduce(gaussian.merge, found) for name, found in batch_moments.items()
   }
+
+
+def _moving_moments(source: Any, chosen: set[str]) -> dict[str, gaussian.Moments]:
+  """What each chosen batch norm has kept of the images that it was trained on."""
+  found = {}
+  for site in source.sites():
+    if site.name in chosen and folding.is_batch_norm(site.layer):
+      mean, variance = folding.moving_moments(site.layer)
+      found[site.name] = gaussian.Moments(tf.ones([], tf.float64), mean, variance)
+  if not found:
+    raise config_lib.UserError(
+      "There are no source images, and the network has no batch norm whose moving moments"
+      " could stand for them. Give source images."
+    )
+  return found
 
 
 def _apply(alpha, beta, output):

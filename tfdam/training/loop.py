@@ -6,9 +6,10 @@ nothing crosses to Python.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
@@ -16,7 +17,7 @@ from absl import logging
 
 from tfdam import config as config_lib
 from tfdam.training import checkpoints as checkpoints_lib
-from tfdam.training import progress, records, signals, supervisor, workers
+from tfdam.training import progress, signals, supervisor, workers
 
 _ADVICE = {
   "source_only": "Lower --config.source.learning_rate.",
@@ -39,6 +40,20 @@ class Step(Protocol):
   def __call__(self, batch: Any) -> dict[str, tf.Tensor]: ...
 
 
+class Record(Protocol):
+  """Takes what a loop measures: records.Records in a run folder, or a list in memory."""
+
+  def forget_after(self, stage: str, step: int) -> None: ...
+
+  def write(
+    self, stage: str, step: int, values: Mapping[str, float], phase: str
+  ) -> None: ...
+
+  def continue_clock(self, seconds: float) -> None: ...
+
+  def elapsed(self) -> dict[str, float]: ...
+
+
 class Phase(NamedTuple):
   """A part of a stage with one step function, hence one trace."""
 
@@ -56,8 +71,8 @@ def run(
   phases: Sequence[Phase],
   batches: Callable[[int], tf.data.Dataset],
   strategy: tf.distribute.Strategy,
-  checkpoints: checkpoints_lib.Checkpoints,
-  record: records.Records,
+  checkpoints: checkpoints_lib.Checkpoints | None,
+  record: Record,
   options: config_lib.Loop,
   watch: Callable[[int], None] | None = None,
 ) -> float:
@@ -67,7 +82,8 @@ def run(
     stage: its name in results and summaries.
     phases: in order.
     batches: from a step to the data set that starts there, of this worker's shares.
-    checkpoints: of this stage, with everything that changes among its objects.
+    checkpoints: of this stage, with everything that changes among its objects; None keeps
+      nothing, and leaves signals to the program.
     record: takes metrics.
     watch: called with the steps done, before the first step, every options.watch_every
       steps (above 0), and at the end; its time does not count.
@@ -81,18 +97,18 @@ def run(
     SystemExit: 128 + the signal's number, after SIGTERM or SIGINT and a checkpoint.
   """
   total = sum(phase.num_steps for phase in phases)
-  info: Any = checkpoints.restore() or {}
+  info: Any = (checkpoints.restore() if checkpoints else None) or {}
   done, clock = info.get("step", 0), _Clock(info.get("steps", 0), info.get("seconds", 0.0))
   if info:
     logging.info("%s: resumed at step %d of %d.", stage, done, total)
   # A fresh start forgets what a killed one saw before its first step, too.
   record.forget_after(stage, done if info else -1)
-  record.folder.continue_clock(info.get("run_seconds", 0.0))
+  record.continue_clock(info.get("run_seconds", 0.0))
 
   def save():
-    checkpoints.save(
-      done, {"stage": stage, "total": total, **clock.state(), **record.folder.elapsed()}
-    )
+    if checkpoints:
+      about = {"stage": stage, "total": total, **clock.state(), **record.elapsed()}
+      checkpoints.save(done, about)
 
   if done == total:
     if not info:  # a stage without steps still leaves its network for evaluation and export
@@ -102,7 +118,8 @@ def run(
   phase_end = 0
   if watch and not info:
     watch(0)
-  with signals.deferred() as pending, progress.bar(stage, done, total) as shown:
+  waits: Any = signals.deferred() if checkpoints else contextlib.nullcontext([])
+  with waits as pending, progress.bar(stage, done, total) as shown:
     for phase in phases:
       phase_end += phase.num_steps
       if done >= phase_end:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import rich.console
 import rich.progress
 import rich.table
-from absl import logging
+from absl import flags, logging
 
 from tfdam import files
 
@@ -21,14 +21,22 @@ _SECONDS_BETWEEN_LINES = 10.0
 def bar(title: str, done: int, total: int, unit: str = "steps"):
   """Yields an object with `begin(done)`, at the first step, and `update(done, metrics)`."""
   title = files.shown(title)
-  # Whoever is asked for warnings alone draws no bar: one of several workers does.
-  if sys.stderr.isatty() and logging.get_verbosity() >= logging.INFO:
-    console = rich.console.Console(stderr=True)
+  console = rich.console.Console(stderr=True)
+  if _is_watched(console):
     with rich.progress.Progress(*_columns(), console=console, expand=True) as shown:
       task = shown.add_task(title, total=total, completed=done, rate="", losses="")
       yield _Bar(shown, task, done, unit)
   else:
     yield _Lines(title, done, total, unit)
+
+
+def _is_watched(console: rich.console.Console) -> bool:
+  """Whether somebody looks on: at a terminal, or in a notebook."""
+  if not (sys.stderr.isatty() or console.is_jupyter):
+    return False
+  # A command that is asked for warnings alone draws no bar: one of several workers does. A
+  # program that uses the library has not parsed absl's flags.
+  return not flags.FLAGS.is_parsed() or logging.get_verbosity() >= logging.INFO
 
 
 def _columns() -> list[rich.progress.ProgressColumn]:
@@ -102,5 +110,5 @@ def _brief(metrics: Mapping[str, float], lead: str = "") -> str:
     if kind == "loss":
       parts.append(f"{rest} {value:.3g}")
     elif name.endswith("/accuracy"):
-      parts.append(f"D({rest.partition('/')[0]}) {value:.0%}")
+      parts.append(f"D({rest.rpartition('/')[0]}) {value:.0%}")
   return lead + " ".join(parts) if parts else ""

@@ -36,6 +36,14 @@ class Records:
     self.folder = folder
     self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
+  def continue_clock(self, seconds: float) -> None:
+    """Counts what an earlier process had spent; see RunFolder.continue_clock."""
+    self.folder.continue_clock(seconds)
+
+  def elapsed(self) -> dict[str, float]:
+    """{"run_seconds": float}, over all processes of the run."""
+    return self.folder.elapsed()
+
   def write(self, stage: str, step: int, values: Mapping[str, float], phase: str) -> None:
     """Adds one line, and one point to each of the stage's curves."""
     content = {"stage": stage, "phase": phase, "step": step, **values}

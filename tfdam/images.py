@@ -1,0 +1,230 @@
+"""Images as users hand them over: arrays, tf.data, a folder, or a data set of tfdam."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam import data, runtime
+from tfdam.data import examples, feeds, image_files, image_globs, pairs, scenes
+
+# Of an endless data set, where nobody says how many.
+_MANY = 10_000
+# (H, W, C) of what a network takes; None: any.
+Shape = tuple[Optional[int], ...]
+
+
+class Wanted(NamedTuple):
+  """What a network takes.
+
+  Attributes:
+    shape: (H, W, C); None where it takes any.
+    prepared: pixels from 0 to 255 -> images as the network takes them; None: nobody has
+      said how, and files cannot be read.
+    prepares_arrays: whether arrays hold pixels, too, and not what the network takes.
+  """
+
+  shape: Shape
+  prepared: Callable[[tf.Tensor], tf.Tensor] | None
+  prepares_arrays: bool
+
+
+class Images:
+  """Images of one domain, each time in the same order.
+
+  Attributes:
+    argument: what errors call them: "source" or "target".
+    shape: (H, W, C) of each.
+  """
+
+  def __init__(self, given: Any, argument: str, wanted: Wanted):
+    """Looks at the first image.
+
+    Args:
+      given: array-like [N, H, W, C], numbers; a tf.data.Dataset of images, batches, or of
+        tuples or dicts that begin with images (or have "image"); the path of a folder of
+        images; the name of a data set of tfdam; or a loaded split of one.
+      argument: "source" or "target".
+      wanted: by the network.
+
+    Raises:
+      config.UserError: nothing of these, no image, or one that the network does not take.
+    """
+    self.argument = argument
+    self._size: int | None = None
+    if isinstance(given, tf.data.Dataset):
+      self._dataset = _images_of(given, argument)
+    else:
+      self._size, read = _indexed(given, argument, wanted)
+      self._read = pairs.plain(read)
+    first = next(iter(self.batches(1, 1)), None)
+    if first is None:
+      raise config_lib.UserError(f"{argument} holds no images; expected at least one.")
+    self.shape = _checked(first, argument, wanted.shape)
+
+  def batches(self, batch_size: int, limit: int = 0, seed: int = 0) -> tf.data.Dataset:
+    """Every image once, or `limit` of them: a seeded choice where images can be chosen.
+
+    Returns:
+      Dataset of float32 [<=batch_size, H, W, C].
+    """
+    if self._size is None:
+      count = limit or (_MANY if self._dataset.cardinality() < 0 else -1)
+      return pairs.untuned(self._dataset.take(count).batch(batch_size).prefetch(1))
+    indices = np.arange(self._size)
+    if 0 < limit < self._size:
+      indices = np.sort(pairs.choice(self._size, limit, seed))
+    chosen = tf.data.Dataset.from_tensor_slices(indices.astype(np.int64))
+    return pairs.untuned(chosen.batch(batch_size).map(self._read).prefetch(1))
+
+  def checked_batches(
+    self, batch_size: int, limit: int = 0, seed: int = 0
+  ) -> Iterator[tf.Tensor]:
+    """The same, batch by batch.
+
+    Raises:
+      config.UserError: an image has a value that is not finite, or its file is damaged.
+    """
+    with feeds.failures_explained():
+      for number, batch in enumerate(self.batches(batch_size, limit, seed)):
+        if not bool(tf.reduce_all(tf.math.is_finite(batch))):
+          raise config_lib.UserError(
+            f"{self.argument} has values that are nan or infinite, first in images"
+            f" {number * batch_size} to {number * batch_size + len(batch) - 1}; expected"
+            " finite ones. Mend or leave out these images."
+          )
+        yield batch
+
+  def endless(self, batch_size: int, seed: int) -> tf.data.Dataset:
+    """Batches of images drawn by chance, for training.
+
+    Returns:
+      Dataset of float32 [batch_size, H, W, C]; a function of the seed and the step, but for
+      a tf.data.Dataset, which is shuffled in a buffer.
+    """
+    if self._size is None:
+      endless = self._dataset.repeat().shuffle(1_000, seed)
+      return endless.batch(batch_size, drop_remainder=True).prefetch(2)
+    size = self._size
+
+    def batch(step):
+      drawn = pairs.indices(step, batch_size, size, seed, self.argument, pairs.WHOLE)
+      return self._read(drawn)
+
+    return pairs.by_step(batch, 0)
+
+
+def _images_of(dataset: tf.data.Dataset, argument: str) -> tf.data.Dataset:
+  """The images of a data set, one by one, as float32."""
+
+  def image(*element):
+    found = element[0]
+    while not tf.is_tensor(found):
+      if isinstance(found, dict):
+        found = found["image"] if "image" in found else next(iter(found.values()))
+      else:
+        found = found[0]
+    return tf.cast(found, tf.float32)
+
+  images = dataset.map(pairs.plain(image), num_parallel_calls=2)
+  rank = images.element_spec.shape.rank
+  if rank not in (3, 4):
+    raise config_lib.UserError(
+      f"{argument} is a data set of {images.element_spec.shape}; expected images"
+      " [H, W, C], or batches of them."
+    )
+  return images if rank == 3 else images.unbatch()
+
+
+def _indexed(given: Any, argument: str, wanted: Wanted):
+  """(number of images, indices int64 [B] -> float32 [B, H, W, C])."""
+  if isinstance(given, (str, os.PathLike)):
+    given = _named(os.fspath(given), argument, wanted)
+  if isinstance(given, (examples.Examples, scenes.Scenes)):
+    return _of_split(given, argument, wanted)
+  try:
+    array = np.asarray(given)
+  except ValueError:  # a list of images of several sizes, or a pair of images and labels
+    array = np.zeros(0, object)
+  if array.ndim != 4 or array.dtype.kind not in "fiub":
+    raise config_lib.UserError(
+      f"{argument} is {array.dtype} of shape {array.shape}; expected images"
+      " [N, H, W, C] of numbers, a tf.data.Dataset, or the path of a folder."
+    )
+  with tf.device("/CPU:0"):  # where batches are gathered
+    stored = tf.constant(array)
+  prepared = wanted.prepared if wanted.prepares_arrays else None
+
+  def read(indices):
+    images = tf.cast(tf.gather(stored, indices), tf.float32)
+    return prepared(images) if prepared else images
+
+  return len(array), read
+
+
+def _named(name: str, argument: str, wanted: Wanted) -> scenes.Split:
+  """The images of a folder, or the training split of a data set."""
+  height, width, channels = wanted.shape
+  if os.path.isdir(name):
+    paths = image_globs.find(name, "**")
+    if not paths:
+      raise config_lib.UserError(
+        f"{argument} is the folder {name}, which holds no images, nor do its folders;"
+        " expected PNG, JPEG, WebP, BMP or TIFF files."
+      )
+    return scenes.Scenes(paths, lambda i: image_files.read_image(paths[i]), None, (), {})
+  set_name = name.partition(":")[0]
+  if set_name not in data.DATASETS:
+    raise config_lib.UserError(
+      f"{argument} is '{name}', which is no folder and no data set"
+      f" ({', '.join(data.DATASETS)}).{config_lib.nearest(set_name, data.DATASETS)}"
+    )
+  options = config_lib.Data(
+    source=name, target=name, num_classes=0,
+    height=height or 256, width=width or 256, channels=channels or 3,
+  )  # fmt: skip
+  root = runtime.data_root(options)
+  data.check_files(options, root)
+  return data.load_training("source", False, options, root, 0)
+
+
+def _of_split(split: scenes.Split, argument: str, wanted: Wanted):
+  prepared = wanted.prepared
+  if prepared is None:
+    raise config_lib.UserError(
+      f"{argument} are image files, and nothing says how the network takes their pixels"
+      " (0 to 255): it begins with no Rescaling or Normalization layer. Say it with"
+      " tfdam.Network(model, expects=tfdam.Expects(scale=1 / 255)), or hand over arrays."
+    )
+  if not len(split):
+    raise config_lib.UserError(f"{argument} holds no images; expected at least one.")
+  height, width, channels = wanted.shape
+  if height is None or width is None:
+    own = split.read_image(0) if isinstance(split, scenes.Scenes) else split.images[0]
+    height, width = height or own.shape[0], width or own.shape[1]
+  options = config_lib.Data(height=height, width=width, channels=channels or 3)
+  if isinstance(split, scenes.Scenes):
+    split = scenes.at_size(split.without_labels(), options)
+  feed = feeds.feed(split, options, labels=False)
+  return len(split), lambda indices: prepared(feed(indices)["image"] * 255.0)
+
+
+def _checked(batch: tf.Tensor, argument: str, wanted: Shape) -> tuple[int, int, int]:
+  """The shape of the first image.
+
+  Raises:
+    config.UserError: the network takes another one.
+  """
+  found: Any = tuple(batch.shape[1:])
+  if any(w is not None and f != w for f, w in zip(found, wanted)):
+    expected = ", ".join("any" if w is None else str(w) for w in wanted)
+    raise config_lib.UserError(
+      f"{argument} has images of shape {found} (height, width, channels); the network"
+      f" takes ({expected}). Resize them, or convert their channels."
+    )
+  return found
