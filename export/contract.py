@@ -50,7 +50,7 @@ class Contract:
   Attributes:
     name: of the served model.
     task: "classification" or "segmentation".
-    network: name in tfdam.models.MODELS.
+    network: name in tfdam.models.MODELS, or "keras".
     stage: whose network it is.
     step: of that stage.
     config_sha256: of the run's config.json.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
@@ -83,9 +86,24 @@ def traced(module: Inference, contract: contract_lib.Contract, batch: int | None
   # for nothing, which takes longer than tracing them.
   @tf.function(input_signature=[spec], autograph=False)
   def infer(image):
-    return module(image)
+    with _inlined():
+      return module(image)
 
   return infer
+
+
+@contextlib.contextmanager
+def _inlined() -> Iterator[None]:
+  """Traces calls of other compiled functions as what they compute.
+
+  Keras has XLA compile grouped convolutions, which neither TF Serving nor ONNX takes.
+  """
+  before = tf.config.functions_run_eagerly()
+  tf.config.run_functions_eagerly(True)
+  try:
+    yield
+  finally:
+    tf.config.run_functions_eagerly(before)
 
 
 def frozen(function) -> tf.types.experimental.ConcreteFunction:

@@ -28,7 +28,7 @@ from export import module as module_lib
 from export import samples as samples_lib
 from tfdam import config as config_lib
 from tfdam import runtime
-from tfdam.training import checkpoints, players, run_folder
+from tfdam.training import checkpoints, network_file, players, run_folder
 
 _PACKAGES = ("tensorflow", "tf2onnx", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy")
 # What TensorFlow raises of a full disk, of one that may not be written, and of a file that
@@ -89,6 +89,7 @@ def restore(
       " end, or set --stage."
     )
   with folder.config_explained():
+    config = network_file.of_run(config, folder)
     network = players.network(config, "network", stage)
   checkpoints.restore_model(network, place, config.model.name)
   return network, checkpoints.read_info(place)["step"]

@@ -99,6 +99,8 @@ def main(argv: list[str]) -> None:
   alone = config_lib.Runtime("none", num_replicas=1)  # float32, whatever trained it
   runtime.start(alone, config.seed)
   network, step = pipeline.restore(config, folder, stage)
+  if config.model.is_file and _DYNAMIC_SIZE.value:
+    _check_any_size(network)
   digest = pipeline.weights_digest(network)
   contract = _contract(config, folder, results, stage, step, digest)
   options = pipeline.Options(
@@ -144,6 +146,17 @@ def _check_flags() -> None:
     raise config_lib.UserError(
       f"--precision is {_PRECISION.value}, which ONNX alone has; --formats is"
       f" {','.join(_FORMATS.value)}. Set --formats=onnx or --precision=float32."
+    )
+
+
+def _check_any_size(network) -> None:
+  """Raises config.UserError for a network from a file that takes one size alone."""
+  height, width, _ = network.input_shape
+  if height is not None or width is not None:
+    raise config_lib.UserError(
+      f"--dynamic_size is set, but the network's file says that it takes images of {height}"
+      f" x {width}. Leave --dynamic_size out, or build it with an input of shape (None,"
+      " None, channels)."
     )
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from export import contract as contract_lib
+from export import module as module_lib
 from tfdam import config as config_lib
 
 if TYPE_CHECKING:
@@ -30,6 +32,13 @@ _ALLOWED_DYNAMIC = _ALLOWED | {
   "Neg", "Range", "ReduceProd", "Shape", "Tile", "Where", "Ceil", "Floor", "Identity",
   "And", "Less", "Split",
 }  # fmt: skip
+# What users' own networks consist of besides: ONNX Runtime and TensorRT have kernels.
+_ALLOWED_FILES = _ALLOWED_DYNAMIC | {
+  "AveragePool", "BatchNormalization", "Clip", "DepthToSpace", "Elu", "Erf", "Exp",
+  "HardSigmoid", "HardSwish", "InstanceNormalization", "LeakyRelu", "Log", "PRelu", "Pow",
+  "ReduceMax", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Selu", "Sigmoid", "Softplus",
+  "Softsign", "SpaceToDepth", "Sum", "Tanh",
+}  # fmt: skip
 _ALLOWED_QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear"})
 # One at each end, and one for each extra output: between them, ONNX's own channel order.
 MAX_TRANSPOSES = 2
@@ -46,9 +55,10 @@ def convert(function, contract: contract_lib.Contract) -> onnx.ModelProto:
       not take.
   """
   tf2onnx = _tf2onnx()
+  run = _without_captures(function)
 
   def named(image):
-    outputs = function(image)
+    outputs = run(image)
     chosen = {name: outputs[name] for name in contract.extra_outputs}
     labels = outputs[contract_lib.LABELS]
     return {contract_lib.LABELS: tf.cast(labels, contract.label_dtype), **chosen}
@@ -70,6 +80,19 @@ def convert(function, contract: contract_lib.Contract) -> onnx.ModelProto:
     _cast_by_way_of_float(model)
   check(model, contract)
   return model
+
+
+def _without_captures(function):
+  """The function, whose tensors from outside, if it takes any, are constants within.
+
+  Keras' Normalization keeps such ones, which tf2onnx takes for inputs.
+  """
+  traced = function.get_concrete_function()
+  if all(tensor.dtype == tf.resource for tensor, _ in traced.graph.captures):
+    return function
+  constants = module_lib.frozen(function)
+  names = sorted(traced.structured_outputs)
+  return lambda image: dict(zip(names, constants(image)))
 
 
 def _tf2onnx():
@@ -227,7 +250,9 @@ def check(model: onnx.ModelProto, contract: contract_lib.Contract) -> None:
       " Set --formats=saved_model, and report it."
     ) from error
   is_dynamic = contract.dynamic_batch or contract.dynamic_size
-  allowed = (_ALLOWED_DYNAMIC if is_dynamic else _ALLOWED) | _ALLOWED_QUANTIZED
+  is_file = contract.network == config_lib.KERAS
+  allowed = _ALLOWED_DYNAMIC if is_dynamic else _ALLOWED
+  allowed = (_ALLOWED_FILES if is_file else allowed) | _ALLOWED_QUANTIZED
   foreign = sorted(
     {
       f"{node.domain}:{node.op_type}" if node.domain else node.op_type
@@ -244,7 +269,12 @@ def check(model: onnx.ModelProto, contract: contract_lib.Contract) -> None:
     )
   transposes = operators(model)["Transpose"]
   budget = MAX_TRANSPOSES + len(contract.extra_outputs)
-  if not is_dynamic and transposes > budget:
+  if is_file and not is_dynamic and transposes > budget:
+    logging.warning(
+      "%d Transposes are in the ONNX file, more than %d: activations are copied back and"
+      " forth where the network moves its channels.", transposes, budget,
+    )  # fmt: skip
+  elif not is_dynamic and transposes > budget:
     raise config_lib.UserError(
       f"The converted {contract.network} has {transposes} Transposes; expected at most"
       f" {budget}: activations would be copied back and forth. Report it."

@@ -29,7 +29,9 @@ def write(
     folder: the version's, not there yet.
   """
   served = _Served(module, contract)
-  tf.saved_model.save(served, folder, signatures=served.signatures())
+  # Nobody trains what is served; the gradient of a swish could not be saved.
+  options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+  tf.saved_model.save(served, folder, signatures=served.signatures(), options=options)
   warm_up = os.path.join(folder, "assets.extra", serving_files.WARM_UP)
   serving_files.write_warm_up(contract, warm_up)
 

@@ -50,10 +50,11 @@ def main(argv: list[str]) -> None:
 
   # Late, as in train.py: TensorFlow takes seconds to start.
   from tfdam.data import feeds
-  from tfdam.training import checkpoints, evaluation, players, stages
+  from tfdam.training import checkpoints, evaluation, network_file, players, stages
 
   alone = config_lib.Runtime("none", num_replicas=1, precision=config.runtime.precision)
   runtime.start(alone, config.seed)
+  config = network_file.of_run(config, folder)
   found = {}
   for stage in stages.STAGES if _STAGE.value == "all" else (_STAGE.value,):
     place = checkpoints.newest(folder.checkpoints(stage))
@@ -74,7 +75,7 @@ def main(argv: list[str]) -> None:
   task = stages.task(next(split for split in scored.values() if split))
   report.print_stages(found, f"{domains}: {folder.path}", task=task)
   if scored["test"]:
-    names = stages.class_names(scored["test"], config)
+    names = stages.class_names(config, scored["test"])
     report.print_classes(found, "test", names, task)
   try:
     folder.write_json("evaluation.json", {"task": task, "stages": found})

@@ -97,7 +97,8 @@ def _check_discriminators(options: config_lib.Adapt) -> None:
   units = options.discriminator_units
   locations = 16 if options.discriminator == "patch" else 1
   weights = locations * sum(a * b for a, b in zip(units, units[1:]))
-  num_taps = len(config_lib.parse_taps(options.taps))
+  is_auto = options.taps == config_lib.AUTO
+  num_taps = config_lib.NUM_AUTO if is_auto else len(config_lib.parse_taps(options.taps))
   # Adam's two moments beside each weight, SGD's momentum.
   copies = 3 if options.optimizer == "adam" else 2
   check_fits(

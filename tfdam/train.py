@@ -14,7 +14,7 @@ from ml_collections import config_flags
 
 from tfdam import addons, cluster, data, memory, runtime
 from tfdam import config as config_lib
-from tfdam.training import report, run_folder, signals, supervisor
+from tfdam.training import network_file, report, run_folder, signals, supervisor
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config",
@@ -44,17 +44,21 @@ def main(argv: list[str]) -> None:
     runtime.resolve_path(_WORKDIR.value or os.path.join("runs", config.name))
   )
   folder.check(config)
+  digests = network_file.run_digests(config, folder)
   root = runtime.data_root(config.data)
-  config_lib.check_task(config, data.task(config.data, root))
+  labelled = config.needs_source_labels
+  config_lib.check_task(config, data.task(config.data, root, labelled))
   data.check_files(config.data, root)
-  source = data.load_training("source", True, config.data, root, config.seed)
+  if config.model.is_file and labelled:
+    data.check_source_labels(config.data, root)
+  source = data.load_training("source", labelled, config.data, root, config.seed)
   # Without labels: adaptation never sees them. Scoring gets its own, with them.
   target = data.load_training("target", False, config.data, root, config.seed)
   scored = data.load_scored(config.data, root, config.seed, target)
   read = {"source": source, "target": target, **scored}
   num_images = max(len(part) for part in read.values() if part)
   memory.check(config, num_images, len(team.addresses) if team else 1)
-  digests = {role: part.digests for role, part in read.items() if part}
+  digests |= {role: part.digests for role, part in read.items() if part}
   notes = data.check_class_names(source, scored, config.data)
   notes += sorted({note for part in read.values() if part for note in part.notes})
 
@@ -78,8 +82,13 @@ def main(argv: list[str]) -> None:
     return
   notes = notes + report.last_step_note(results) + report.alarm_notes(results)
   report.print_stages(results["stages"], _title(config), notes, results["task"])
+  if "unlabelled" in results:
+    report.print_unlabelled(results["unlabelled"])
   for picture in folder.pictures():
     print(f"Picture: {report.shown_path(picture)}")
+  network = network_file.written(folder)
+  if network:
+    print(f"Network, in the form that it came in: {report.shown_path(network)}")
   following = "tfdam.evaluate" if any(scored.values()) else "export.run"
   print(f"Next: {report.next_command(following, folder.path)}")
 

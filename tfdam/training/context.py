@@ -19,7 +19,7 @@ class Domains(NamedTuple):
   """The data of a run.
 
   Attributes:
-    source: labelled training split.
+    source: training split; labelled where a run reads its labels.
     target: training split without labels: adaptation is given nothing else of the target.
     scored: {"test": labelled, "transductive": labelled}, None where there are no labels;
       only `evaluation` sees these.

@@ -33,10 +33,11 @@ def draw(context: context_lib.Context, networks: Networks) -> None:
 
 
 def _draw_panels(context: context_lib.Context, networks: Networks) -> None:
-  """Test scenes by every stage, as a file and for TensorBoard."""
+  """Test scenes, or the target's, by every stage, as a file and for TensorBoard."""
   split = context.domains.scored["test"] or context.domains.target
   count = min(context.config.loop.num_panels, len(split))
-  if not isinstance(split, scenes_lib.Scenes) or not count:
+  classes = context.config.data.classes  # there are none where images have one label
+  if not classes or not count:
     return
   chosen = split.take(np.linspace(0, len(split) - 1, count).round().astype(int))
   (images,) = pairs.ordered_batches(chosen, count, context.config.data)
@@ -44,14 +45,15 @@ def _draw_panels(context: context_lib.Context, networks: Networks) -> None:
   if shown.shape[-1] == 1:
     shown = shown.repeat(3, axis=-1)
   columns: list[panels.Column] = [("image", list(shown))]
-  if chosen.read_label is not None:
+  if isinstance(chosen, scenes_lib.Scenes) and chosen.read_label is not None:
     columns.append(("truth", [chosen.read_label(i) for i in range(count)]))
   for stage, network in networks.items():
     logits = network(images, training=False)["logits"]
     maps = [evaluation.label_map(one, tuple(images.shape[1:3])) for one in logits]
     columns.append((report.STAGE_TITLES[stage], maps))
   path = context.folder.join("pictures", "panels.png")
-  drawn = panels.write(path, columns, split.class_names)
+  names = split.class_names or tuple(config_lib.parse_classes(classes))
+  drawn = panels.write(path, columns, names)
   context.records.write_image("panels", 0, "panels", drawn)
 
 

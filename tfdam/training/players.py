@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam import matching, models, runtime
+from tfdam import network as network_lib
 from tfdam.data import scenes
 from tfdam.matching import adversarial, drift
 from tfdam.models import conv_norm
@@ -23,6 +24,7 @@ from tfdam.training import (
   cross_entropy,
   joint_step,
   loop,
+  own_network,
   run_folder,
 )
 from tfdam.training import optimizers as optimizers_lib
@@ -30,10 +32,10 @@ from tfdam.training import optimizers as optimizers_lib
 Models = Mapping[str, tf.keras.Model]
 
 
-def network(
-  config: config_lib.Config, name: str, stage: str = "source_only"
-) -> tf.keras.Model:
+def network(config: config_lib.Config, name: str, stage: str = "source_only") -> Any:
   """Builds the config's network with all its variables; the same weights at every call.
+
+  That of a file is read; see own_network.py.
 
   Args:
     name: its role; "source" alone starts from `model.weights`, if that is set.
@@ -43,10 +45,15 @@ def network(
     config.UserError: no such network, one that cannot take images of this size, or one
       without the batch norms that `match.image_moments` is about.
   """
+  if config.model.is_file:
+    model = own_network.build(config, name)
+    _try(model, config)
+    return model
   if config.model.name not in models.MODELS:
+    every = (*models.MODELS, config_lib.KERAS)
     raise config_lib.UserError(
-      f"'{config.model.name}' is no network ({', '.join(models.MODELS)})."
-      f"{config_lib.nearest(config.model.name, models.MODELS)} Set --config.model.name."
+      f"'{config.model.name}' is no network ({', '.join(every)})."
+      f"{config_lib.nearest(config.model.name, every)} Set --config.model.name."
     )
   kind = models.MODELS[config.model.name]
   options = _model_options(config.model, kind)
@@ -61,20 +68,25 @@ def network(
       " Set --config.match.image_moments=0, or --config.model.name to a network that has"
       " some (lenet_bn; erfnet or drn26 of scenes)."
     )
+  _try(model, config)
+  return model
+
+
+def _try(model: Any, config: config_lib.Config) -> None:
+  """Has a network label a black image, which builds it; raises config.UserError."""
   data = config.data
   height, width = input_size(data)
   try:
     model(tf.zeros([1, height, width, data.channels]))
-  except ValueError as error:
+  except (ValueError, tf.errors.InvalidArgumentError) as error:
     raise config_lib.UserError(
       f"{config.model.name} cannot take images of {height}x{width}x{data.channels}"
       f" ({_reason(error)}). Set --config.data.height and --config.data.width"
       " (or the crop's)."
     ) from error
-  return model
 
 
-def _reason(error: ValueError) -> str:
+def _reason(error: Exception) -> str:
   """Why a network's call failed, without where, which Keras says first."""
   first, *others = [part.strip() for part in str(error).split("\n\n")]
   if others and first.startswith("Exception encountered"):
@@ -113,20 +125,25 @@ def _model_options(options: config_lib.Model, kind: Any) -> dict[str, Any]:
   return chosen
 
 
-def tap_weights(config: config_lib.Config, model: tf.keras.Model) -> dict[str, float]:
-  """{tap: weight} of adapt.taps.
+def with_taps(config: config_lib.Config, model: Any) -> config_lib.Config:
+  """The config with names for the taps that "auto" stands for.
 
   Raises:
-    config.UserError: the network does not have such a tap.
+    config.UserError: the network does not have one of `adapt.taps`.
   """
-  weights = config_lib.parse_taps(config.adapt.taps)
-  for tap in weights:
+  if not config.adapt.steps:
+    return config
+  if config.adapt.taps == config_lib.AUTO:
+    taps = network_lib.spread(model.TAPS, config_lib.NUM_AUTO)
+    adapt = dataclasses.replace(config.adapt, taps=",".join(taps))
+    return dataclasses.replace(config, adapt=adapt)
+  for tap in config_lib.parse_taps(config.adapt.taps):
     if tap not in model.TAPS:
       raise config_lib.UserError(
         f"Tap '{tap}' is not in {config.model.name} ({', '.join(model.TAPS)})."
         f"{config_lib.nearest(tap, model.TAPS)} Set --config.adapt.taps."
       )
-  return weights
+  return config
 
 
 def discriminators(config: config_lib.Config, taps: Mapping[str, tf.Tensor]) -> Models:

@@ -64,6 +64,31 @@ def print_stages(
     print(f"Note: {files.shown(note)}")
 
 
+def print_unlabelled(stages: Mapping) -> None:
+  """Prints what can be said of each stage's network without labels.
+
+  Args:
+    stages: {stage: numbers}, "unlabelled" of results.json.
+  """
+  table = rich.table.Table(title="without labels, on images of the target")
+  for name in (
+    "",
+    "labels' distance from the source's, %",
+    "classes seen",
+    "dead channels",
+  ):
+    table.add_column(name, justify="right" if name else "left")
+  for stage, found in stages.items():
+    dead = f"{found['dead_channels']} of {found['channels']}"
+    values = (
+      _percent(found["marginal_distance"], 1),
+      str(found["classes_predicted"]),
+      dead,
+    )
+    table.add_row(_stage_title(stage), *values)
+  console().print(table)
+
+
 def alarm_notes(results: Mapping) -> list[str]:
   """What the watch saw during adaptation, a line an alarm."""
   return [

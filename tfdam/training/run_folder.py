@@ -5,6 +5,8 @@
   metrics.jsonl  losses and scores by step     gaussian.json (what matching did by site)
   results.json   scores and alarms             evaluation.json (from tfdam.evaluate)
   pictures/      panels of scenes and label maps by stage, histograms of activations
+  network.keras  of a network from a file: what came in, and what comes out (or .h5, or a
+  adapted.keras  folder: the form that it came in)
 
 Imports no TensorFlow: a folder that cannot be used is refused before it starts.
 """
@@ -33,6 +35,8 @@ import tfdam
 from tfdam import config as config_lib
 from tfdam import files, stack, stored
 
+# A role in run.json's "data": the network's file, where it comes from one.
+NETWORK = "network"
 _LOCK, _PROBE = ".lock", ".tfdam-probe-"
 _PACKAGES = ("keras", "tf-keras", "numpy", "ml-collections", "protobuf")
 # Bytes of a name, as file systems take them; of a path, less what a run adds to it; and
@@ -58,6 +62,24 @@ class Alarm(TypedDict):
   what: str
 
 
+class Unlabelled(TypedDict):
+  """Of one stage, on some of the target's images; of labels none is right or wrong.
+
+  Attributes:
+    marginal_distance: of predicted labels from the source's, in total variation, 0 to 1.
+    classes_predicted: how many were, at least once.
+    dead_channels: of all taps, those that never change on target images.
+    source_dead_channels: those of the source network on source images.
+    channels: of all taps.
+  """
+
+  marginal_distance: stored.Number
+  classes_predicted: stored.Count
+  dead_channels: stored.Count
+  source_dead_channels: stored.Count
+  channels: stored.Count
+
+
 class _Task(TypedDict):
   task: Literal["classification", "segmentation"]
   classes: list[str]
@@ -68,6 +90,7 @@ class Results(_Task, total=False):
   """What results.json holds: {stage: {split: scores}}, and what the run is."""
 
   alarms: list[Alarm]
+  unlabelled: dict[str, Unlabelled]
   last_step: dict[str, Scores]
   timing: dict[str, stored.Number]
 
@@ -153,7 +176,7 @@ class RunFolder:
     """Writes config.json and run.json, or continues those that are there.
 
     Args:
-      digests: {role: {file: MD5}}, "source" and "target" among the roles.
+      digests: {role: {file: MD5}}, "source" and "target" among the roles, and NETWORK.
       notes: what readers of the results have to know about the data.
       devices: what the run computes on.
 
@@ -182,6 +205,13 @@ class RunFolder:
       raise config_lib.UserError(
         f"{files.shown(self.path)} was begun with other data (run.json has the checksums)."
         " Bring that back, or set another --workdir."
+      )
+    if run["data"].get(NETWORK) != digests.get(NETWORK):
+      raise config_lib.UserError(
+        f"{files.shown(self.path)} was begun with another network than"
+        f" {files.shown(config.model.path)} is now (run.json has its checksum). Set"
+        " --config.model.path to the copy in that folder (network.keras, network.h5 or"
+        " network) to go on, or another --workdir."
       )
     session = _session(devices)
     if run["sessions"]:
@@ -320,8 +350,8 @@ def _refuse_differences(
     )
 
 
-def check_writable(path: str) -> None:
-  """Raises config.UserError where no run folder can be written; leaves no file behind."""
+def check_writable(path: str, flag: str = "--workdir") -> None:
+  """Raises config.UserError where no folder can be written; leaves no file behind."""
   existing = path
   while not os.path.lexists(existing):
     existing = os.path.dirname(existing)
@@ -331,7 +361,7 @@ def check_writable(path: str) -> None:
   except OSError as error:
     raise config_lib.UserError(
       f"Cannot write to {files.shown(path)}: {files.shown(existing)} does not take a folder"
-      f" ({error.strerror}). Set --workdir to a folder that can be written."
+      f" ({error.strerror}). Set {flag} to a folder that can be written."
     ) from error
 
 

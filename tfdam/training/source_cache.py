@@ -27,12 +27,13 @@ from absl import logging
 
 from tfdam import config as config_lib
 from tfdam import files, runtime
-from tfdam.training import checkpoints, players
+from tfdam.training import checkpoints, network_file, players
 
 # What trains: a change in any of these files is another training.
 _CODE = (
-  "config.py", "models/*.py", "data/*.py", "data/streets/*.py", "training/context.py",
-  "training/cross_entropy.py", "training/loop.py", "training/optimizers.py",
+  "config.py", "network.py", "keras_files.py", "keras_graph/*.py", "models/*.py",
+  "data/*.py", "data/streets/*.py", "training/context.py", "training/cross_entropy.py",
+  "training/loop.py", "training/optimizers.py", "training/own_network.py",
   "training/players.py", "training/replicas.py", "training/source_step.py",
   "training/stages.py", "training/workers.py",
 )  # fmt: skip
@@ -73,6 +74,8 @@ def key(
   weights = players.weights_path(config.model)
   if os.path.isfile(weights):
     sections["model"]["weights"] = checkpoints.file_digest(weights)
+  if config.model.is_file:
+    sections["model"]["path"] = network_file.digests(config.model.path)
   if config.source.augment:
     sections["augment"] = dataclasses.asdict(config.augment)
   decides = {

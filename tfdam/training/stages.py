@@ -19,11 +19,14 @@ from tfdam import config as config_lib
 from tfdam import files, runtime, stack
 from tfdam.data import feeds, pairs
 from tfdam.data import scenes as scenes_lib
+from tfdam.matching import folding
 from tfdam.training import (
   adapt_stage,
   evaluation,
   gaussian_stage,
   loop,
+  network_file,
+  own_network,
   pictures,
   players,
   records,
@@ -53,17 +56,22 @@ class Run:
   ):
     if domains.target.has_labels:
       raise ValueError("The target's training split must come without labels.")
-    self.config = config
     self.domains = domains
     self.folder = folder
     self.records = records.Records(folder)
     self.strategy = strategy
-    self.context = context_lib.Context(
-      config, domains, folder, self.records, strategy, workers.share(strategy)
-    )
-    self.task = task(domains.source)
+    self._use(network_file.find(config, folder) if config.model.is_file else config)
+    self.task = "segmentation" if config.data.classes else "classification"
     self.rates: dict[str, float] = {}
     self.watch: watch_lib.Watch | None = None
+
+  def _use(self, config: config_lib.Config) -> None:
+    """Goes on with a config in which more is settled."""
+    self.config = config
+    self.context = context_lib.Context(
+      config, self.domains, self.folder, self.records, self.strategy,
+      workers.share(self.strategy),
+    )  # fmt: skip
 
   def prepare(self) -> None:
     """Builds the source network and checks what only TensorFlow can.
@@ -88,8 +96,8 @@ class Run:
     with self.strategy.scope():
       self.source = players.network(dataclasses.replace(config, model=first), "source")
     self._check_task()
+    self._use(players.with_taps(config, self.source))
     if config.adapt.steps:
-      players.tap_weights(config, self.source)
       self._check_matcher()
     if config.match.enabled:
       gaussian_stage.choose_sites(self.source, config.match, config.model.name)
@@ -102,14 +110,21 @@ class Run:
   def _check_task(self) -> None:
     """Raises config.UserError if the network labels images and the data pixels, or so."""
     data = self.config.data
-    images = tf.zeros([1, *players.input_size(data), data.channels])
-    labels_pixels = self.source(images)["logits"].shape.rank == 4
+    size = players.input_size(data)
+    scores = self.source(tf.zeros([1, *size, data.channels]))["logits"].shape
+    labels_pixels = scores.rank == 4
     if labels_pixels != (self.task == "segmentation"):
       network, labelled = ("pixels", "images") if labels_pixels else ("images", "pixels")
       raise config_lib.UserError(
         f"model.name is '{self.config.model.name}', which labels {network}, but"
         f" {data.source} has labelled {labelled}. Set --config.model.name or"
         " --config.data.source."
+      )
+    if labels_pixels and self.config.needs_source_labels and scores[1:3] != size:
+      shown = " and ".join(f"{height} x {width}" for height, width in (scores[1:3], size))
+      raise config_lib.UserError(
+        f"The network's scores and the labels that it trains on have other sizes: {shown}."
+        " Set --config.model.enlarge=True."
       )
 
   def _check_matcher(self) -> None:
@@ -121,14 +136,17 @@ class Run:
         f" {config.data.source} has scenes with a label for each pixel. Set"
         " --config.adapt.objective=least_squares."
       )
-    has_norms = any(
-      isinstance(layer, tf.keras.layers.BatchNormalization)
-      for layer in self.source.submodules
-    )
+    has_norms = any(map(folding.is_batch_norm, self.source.submodules))
     if config.adapt.batch_norm == "train" and not has_norms:
       raise config_lib.UserError(
         f"adapt.batch_norm is 'train', but {config.model.name} has no batch norm. Set"
         " --config.adapt.batch_norm=matched."
+      )
+    if not self.source.trainable_variables:
+      raise config_lib.UserError(
+        f"All layers of {files.shown(config.model.path)} were frozen when it was saved, and"
+        " adaptation has nothing to move. Set layer.trainable = True and save it again, or"
+        " --config.adapt.steps=0."
       )
     if config.adapt.discriminator != "per_location":
       size = players.input_size(config.data)
@@ -160,6 +178,8 @@ class Run:
 
   def _execute(self) -> dict[str, Any]:
     self._log_start()
+    if self.config.model.is_file:
+      self._use(network_file.keep(self.config, self.folder))
     network = self._train_source()
     self._score("source_only", network, self.config.source.steps)
     networks = {"source_only": network}
@@ -176,6 +196,10 @@ class Run:
       if adapted.last_step is not adapted.network:
         # Beside the moving average, in no stage of its own: nobody deploys it.
         self._score_last_step(adapted.last_step)
+    if self.config.model.is_file and (len(networks) > 1 or self.config.source.steps):
+      last = list(networks)[-1]
+      own_network.save(networks[last], self.config, self.folder)
+      logging.info("The network of stage %s is the last one.", last)
     pictures.draw(self.context, networks)
     return self.results()
 
@@ -190,7 +214,7 @@ class Run:
       "seed": config.seed,
       "source": config.data.source,
       "target": config.data.target,
-      "classes": class_names(self.domains.source, config),
+      "classes": class_names(config, self.domains.source, *self.domains.scored.values()),
       "stages": {},
       "alarms": [],
     }
@@ -201,7 +225,7 @@ class Run:
     with self.strategy.scope():
       optimizer = players.source_optimizer(options, self.source)
     prior = self.context.label_prior()
-    if prior is None:
+    if prior is None and self.config.needs_source_labels:
       raise config_lib.UserError(
         f"No label map of {self.config.data.source} that was looked at has a pixel of"
         f" data.classes ({self.config.data.classes}). Set --config.data.classes or"
@@ -285,6 +309,9 @@ class Run:
     if workers.agree(self.strategy, stage not in results["stages"]):
       scores = evaluation.score_splits(network, self.domains.scored, self.config)
       results["stages"][stage] = scores
+      watch = None if scores else self.context.watch(stage, self.source, network)
+      if watch:
+        results.setdefault("unlabelled", {})[stage] = watch.summary()
     # Nothing on a worker beside the chief, if an earlier session scored this stage.
     scores = results["stages"].get(stage, {})
     headline = report.HEADLINE[self.task]
@@ -336,9 +363,14 @@ def task(split: feeds.Split) -> str:
   return "segmentation" if is_scenes else "classification"
 
 
-def class_names(examples: feeds.Split, config: config_lib.Config) -> list[str]:
-  """The classes' names, in the order of their labels."""
-  return list(examples.class_names) or [str(i) for i in range(config.data.num_classes)]
+def class_names(config: config_lib.Config, *splits: feeds.Split | None) -> list[str]:
+  """The classes' names, in the order of their labels: the first split's that has labels."""
+  for split in splits:
+    if split is not None and split.has_labels and split.class_names:
+      return list(split.class_names)
+  if config.data.classes:
+    return list(config_lib.parse_classes(config.data.classes))
+  return [str(i) for i in range(config.data.num_classes)]
 
 
 def devices(strategy: tf.distribute.Strategy) -> list[str]:

@@ -95,6 +95,20 @@ class Watch:
       self.record.write_histograms(f"{self.stage}_{domain}", step, histograms)
     return target
 
+  def summary(self) -> dict[str, float]:
+    """What can be said of the network without labels: see run_folder.Unlabelled."""
+    numbers = self._numbers(probe(self.networks["target"], self.images["target"]))
+    totals = {
+      name: sum(int(numbers[f"watch/{tap}/{name}"]) for tap in self._channels)
+      for name in _DEAD
+    }
+    return {
+      "marginal_distance": numbers[_DISTANCE],
+      "classes_predicted": numbers[_CLASSES],
+      **totals,
+      "channels": sum(self._channels.values()),
+    }
+
   def alarms(self) -> list[dict[str, Any]]:
     """Every alarm of this stage: [{"step", "what"}].
 

@@ -214,7 +214,8 @@ def check_same(
   if team is None:
     return
   fields = config_lib.shared_fields(config)
-  trained_on = {role: digests.get(role) for role in ("source", "target")}
+  roles = ("source", "target", run_folder.NETWORK)
+  trained_on = {role: digests.get(role) for role in roles}
   text = json.dumps([fields, trained_on], sort_keys=True)
   own = zlib.crc32(text.encode())
   differs = own != agree(strategy, own)

@@ -1,0 +1,166 @@
+"""A user's trained network in a run: read from its file, checked, and handed back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from absl import logging
+
+from tfdam import config as config_lib
+from tfdam import files, keras_files
+from tfdam import network as network_lib
+from tfdam.training import network_file, run_folder
+
+
+def build(config: config_lib.Config, name: str) -> network_lib.Network:
+  """Reads the network; the same weights at every call.
+
+  Args:
+    config: `model.path` is absolute.
+    name: its role; what was found out is logged of "source" alone.
+
+  Returns:
+    A network of images from 0 to 1, as runs feed them; its taps are those of `adapt.taps`,
+    if there is adaptation.
+
+  Raises:
+    config.UserError: no such file, or a network of another form, size or number of classes
+      than the config's; or nothing says how it takes pixels.
+  """
+  options, path = config.model, files.shown(config.model.path)
+  expects = _expects(options)
+  try:
+    network = network_lib.Network(
+      keras_files.read(options.path), options.outputs, options.enlarge, expects, name,
+      unit_images=True,
+    )  # fmt: skip
+  except config_lib.UserError as error:
+    raise config_lib.UserError(f"{error} Set --config.model.path.") from error
+  says_scale = options.scale or options.mean or options.deviation
+  if not says_scale and not network.scales_pixels:
+    raise config_lib.UserError(
+      f"{path} begins with no Rescaling or Normalization layer, and nothing says how it"
+      " takes pixels (0 to 255); expected what it was trained on. Set --config.model.scale"
+      " (1/255 for values from 0 to 1, 1 for pixels as they are), and --config.model.mean,"
+      " .deviation and .channel_order where it wants them."
+    )
+  if says_scale and network.scales_pixels and name == "source":
+    logging.warning(
+      "%s begins with a layer that scales pixels, and model.scale, mean or deviation does"
+      " so as well: both are applied.", path,
+    )  # fmt: skip
+  _check_size(network, config.data, path)
+  _check_classes(network, config.data, path)
+  if name == "source":
+    _log(network, path)
+  return _tapped(network, config.adapt)
+
+
+def save(network: Any, config: config_lib.Config, folder: run_folder.RunFolder) -> None:
+  """Writes a stage's network in the form that it came in, whole or not at all.
+
+  Args:
+    network: with the weights to write, on however many replicas.
+    config: of the run; `model.path` has the architecture.
+
+  Raises:
+    OSError: the disk refuses.
+  """
+  model = keras_files.read(config.model.path)
+  model.set_weights(network.get_weights())
+  keras_files.write(model, network_file.adapted(config, folder))
+
+
+def _expects(options: config_lib.Model) -> network_lib.Expects | None:
+  """What the config says of the network's images; None: nothing."""
+
+  def numbers(name: str, default: float) -> tuple[float, ...]:
+    text = getattr(options, name)
+    most = text.count(",") + 1  # config.py has compared it with the channels
+    return config_lib.parse_numbers(text, f"model.{name}", most) if text else (default,)
+
+  found = network_lib.Expects(
+    numbers("scale", 1.0)[0], numbers("mean", 0.0), numbers("deviation", 1.0),
+    options.channel_order,
+  )  # fmt: skip
+  says_any = options.scale or options.mean or options.deviation
+  return found if says_any or options.channel_order != "rgb" else None
+
+
+def _check_size(network: network_lib.Network, data: config_lib.Data, path: str) -> None:
+  """Raises config.UserError for images that the network does not take."""
+  names = ("height", "width", "channels")
+  shape = network.input_shape
+  sizes = [(data.height, data.width, data.channels)]
+  if data.crop_height or data.crop_width:
+    crop = (data.crop_height or data.height, data.crop_width or data.width)
+    sizes.append((*crop, data.channels))
+  for size in sizes:
+    if any(w is not None and f != w for f, w in zip(size, shape)):
+      wanted = " x ".join("any" if w is None else str(w) for w in shape)
+      found = " x ".join(map(str, size))
+      what = "data.height x width x channels is" if size == sizes[0] else "crops are"
+      flags = " ".join(
+        f"--config.data.{name}={w}" for name, w in zip(names, shape) if w is not None
+      )
+      no_crop = " --config.data.crop_height=0 --config.data.crop_width=0"
+      raise config_lib.UserError(
+        f"{path} takes images of {wanted}, and {what} {found}. Set {flags}"
+        f"{no_crop if len(sizes) > 1 and shape[0] is not None else ''}."
+      )
+
+
+def _check_classes(network: network_lib.Network, data: config_lib.Data, path: str) -> None:
+  """Raises config.UserError for another task, or number of classes, than the config's."""
+  shape = network.output_shape
+  labels_pixels, count = len(shape) == 3, shape[-1]
+  if len(shape) not in (1, 3) or count is None or count < 2:
+    shown = ", ".join("any" if size is None else str(size) for size in shape)
+    raise config_lib.UserError(
+      f"{path} gives [batch, {shown}]; expected scores of two or more classes, [batch,"
+      " classes] or [batch, height, width, classes]. Give it such an output."
+    )
+  if labels_pixels and not data.classes:
+    raise config_lib.UserError(
+      f"{path} labels pixels with {count} classes, and data.classes is empty; expected"
+      " their names, in the order of its scores. Set --config.data.classes and"
+      " --config.data.num_classes=0."
+    )
+  if not labels_pixels and data.classes:
+    raise config_lib.UserError(
+      f"{path} labels whole images, and data.classes ({data.classes}) are classes of"
+      f" pixels. Set --config.data.classes= --config.data.num_classes={count}, and data"
+      " sets with a label an image; or another --config.model.path."
+    )
+  if count != data.num_classes:
+    named = "data.classes names" if data.classes else "data.num_classes is"
+    remedy = "data.classes" if data.classes else f"data.num_classes={count}"
+    raise config_lib.UserError(
+      f"{path} has {count} classes, and {named} {data.num_classes}; expected as many. Set"
+      f" --config.{remedy}."
+    )
+
+
+def _tapped(network: network_lib.Network, options: config_lib.Adapt) -> network_lib.Network:
+  """The same whose calls return the taps of adaptation, if there is any."""
+  if not options.steps:
+    return network
+  taps = list(config_lib.parse_taps(options.taps))
+  if options.taps == config_lib.AUTO:
+    taps = network_lib.spread(network.TAPS, config_lib.NUM_AUTO)
+  try:
+    return network.view(taps)
+  except config_lib.UserError as error:
+    raise config_lib.UserError(
+      f"{error} Set --config.adapt.taps; '{config_lib.AUTO}' takes four."
+    ) from error
+
+
+def _log(network: network_lib.Network, path: str) -> None:
+  logging.info(
+    "%s: model '%s', %d layers that can be taps, %d sites; logits: %s.",
+    path, network.model.name, len(network.all_taps), len(network.sites()),
+    network.how_logits,
+  )  # fmt: skip
+  for layer, reason in network.left_out.items():
+    logging.info("Gaussian matching leaves '%s' out: %s.", layer, reason)
