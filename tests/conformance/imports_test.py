@@ -15,7 +15,28 @@ _BELOW = {
   "tfdam/claims.py": {"tfdam.config", "tfdam.memory"},
   "tfdam/hdf5.py": {"tfdam.claims", "tfdam.files"},
   "tfdam/stored.py": {"tfdam.config", "tfdam.files"},
+  "tfdam/keras_errors.py": {
+    "tfdam.config", "tfdam.files", "tfdam.memory", "tfdam.stack"
+  },
+  "tfdam/keras_configs.py": {"tfdam.config", "tfdam.files", "tfdam.keras_errors"},
+  "tfdam/keras_contents.py": {
+    "tfdam.config", "tfdam.claims", "tfdam.files", "tfdam.hdf5", "tfdam.keras_errors",
+    "tfdam.stored",
+  },
+  "tfdam/keras_files.py": {
+    "tfdam.config", "tfdam.files", "tfdam.keras_configs", "tfdam.keras_contents",
+    "tfdam.keras_errors", "tfdam.memory", "tfdam.stored",
+  },
   "tfdam/__init__.py": {"tfdam.stack"},
+  "tfdam/keras_graph": {"tfdam.keras_graph", "tfdam.matching", "tfdam.models"},
+  "tfdam/network.py": {
+    "tfdam.config", "tfdam.keras_graph", "tfdam.matching", "tfdam.models"
+  },
+  "tfdam/images.py": {"tfdam", "tfdam.config", "tfdam.runtime", "tfdam.data"},
+  "tfdam/api.py": {
+    "tfdam", "tfdam.config", "tfdam.metrics", "tfdam.training", "tfdam.images",
+    "tfdam.network", "tfdam.runtime",
+  },
   "tfdam/stack.py": set(),
   "tfdam/cluster.py": {"tfdam.config"},
   "tfdam/runtime.py": {
@@ -29,11 +50,16 @@ _BELOW = {
   "tfdam/models": {"tfdam.config", "tfdam.hdf5", "tfdam.models"},
   "tfdam/matching": {"tfdam.matching"},
   "tfdam/metrics": {"tfdam.metrics"},
+  # What a gap prints, writes and refuses.
+  "tfdam/metrics/gap.py": {
+    "tfdam.config", "tfdam.files", "tfdam.stored", "tfdam.metrics"
+  },
+  "tfdam/metrics/gap_table.py": {"tfdam.files"},
   "tfdam/training": {
     "tfdam",
     *(f"tfdam.{name}" for name in (
       "config", "files", "stored", "cluster", "runtime", "stack", "addons", "data",
-      "models", "matching", "metrics", "training",
+      "keras_files", "models", "matching", "metrics", "network", "training",
     )),
   },
   "tfdam/train.py": {
@@ -42,6 +68,10 @@ _BELOW = {
   },
   "tfdam/evaluate.py": {
     "tfdam.config", "tfdam.files", "tfdam.runtime", "tfdam.data", "tfdam.training"
+  },
+  "tfdam/gap.py": {
+    "tfdam", "tfdam.api", "tfdam.config", "tfdam.keras_files", "tfdam.network",
+    "tfdam.runtime", "tfdam.training",
   },
   "tfdam/download.py": {"tfdam.config", "tfdam.runtime", "tfdam.data"},
   "tfdam/oracle.py": {
@@ -72,7 +102,8 @@ _WITHOUT_TENSORFLOW = tuple(
   f"tfdam/{name}.py"
   for name in (
     "config", "files", "memory", "stored", "cluster", "runtime", "stack", "addons", "train",
-    "evaluate", "download", "oracle", "doctor", "diagnosis/__init__", "diagnosis/facts",
+    "evaluate", "download", "gap", "oracle", "doctor", "diagnosis/__init__",
+    "diagnosis/facts", "keras_errors", "keras_configs", "keras_contents", "keras_files",
     "diagnosis/frameworks", "diagnosis/looks", "diagnosis/packages", "diagnosis/probes",
     "diagnosis/rows", "diagnosis/surroundings",
     "data/__init__",
@@ -86,10 +117,12 @@ _WITHOUT_TENSORFLOW = tuple(
       "people", "people_shapes", "photo", "plan", "plots", "shapes", "sign_shapes", "sim",
       "sketch", "textures", "traffic", "world",
     )),
-    "metrics/__init__", "metrics/confusion", "metrics/divergence", "metrics/oracle",
-    "metrics/palette",
+    "metrics/__init__", "metrics/closed_gap", "metrics/confusion", "metrics/divergence",
+    "metrics/gap", "metrics/gap_table", "metrics/oracle", "metrics/palette",
+    "metrics/source_or_not",
     "training/__init__", "training/drawing", "training/panels", "training/run_folder",
-    "training/report", "training/source_or_not",
+    "training/network_file", "training/report", "training/source_or_not",
+    "training/gap_picture",
   )
 ) + tuple(
   f"export/{name}.py"

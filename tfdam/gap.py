@@ -1,0 +1,105 @@
+"""Shows how far apart two domains are in each layer of a network, before any training.
+
+./bazelw run //tfdam:gap -- --model=city.keras --source=game --target=street --scale=1/255
+"""
+
+from __future__ import annotations
+
+import os
+
+from absl import flags
+
+from tfdam import config as config_lib
+from tfdam import runtime
+from tfdam.training import gap_picture, report, run_folder
+
+_MODEL = flags.DEFINE_string(
+  "model", None, "Keras file (.keras, .h5) or SavedModel folder."
+)
+_SOURCE = flags.DEFINE_string(
+  "source", None, "Folder of images, or a data set's name, of the domain it was trained on."
+)
+_TARGET = flags.DEFINE_string("target", None, "The same of the other domain.")
+_OUTPUT = flags.DEFINE_string(
+  "output", None, "Folder for gap.json and gap.png. Default: runs/gap-<the model's name>."
+)
+_LAYERS = flags.DEFINE_list("layers", None, "Layers to compare; default: the useful ones.")
+_TAPS = flags.DEFINE_integer("taps", 4, "How many taps to suggest.", lower_bound=1)
+_IMAGES = flags.DEFINE_integer(
+  "images", 64, "Images of each domain.", lower_bound=2, upper_bound=config_lib.MAX_IMAGES
+)
+_SEED = flags.DEFINE_integer(
+  "seed", 0, "Of the choice of images.", lower_bound=0, upper_bound=2**31 - 1
+)
+# What the network expects of its images; nothing where Rescaling layers do it.
+_SCALE = flags.DEFINE_string("scale", None, "Factor of pixels (0 to 255), such as 1/255.")
+_MEAN = flags.DEFINE_list("mean", None, "Taken off then: a number, or one a channel.")
+_DEVIATION = flags.DEFINE_list("deviation", None, "What divides then: the same.")
+_ORDER = flags.DEFINE_enum(
+  "channel_order", "rgb", ["rgb", "bgr"], "Of the network's input."
+)
+
+
+def main(argv: list[str]) -> None:
+  if len(argv) > 1:
+    raise config_lib.UserError(f"'{argv[1]}' is no flag. --help lists the flags.")
+  given = {flag.name: flag.value or "" for flag in (_MODEL, _SOURCE, _TARGET)}
+  for name, value in given.items():
+    if not value:
+      raise config_lib.UserError(
+        f"--{name} is missing; expected --model=FILE --source=FOLDER --target=FOLDER."
+      )
+  path = runtime.resolve_path(given["model"])
+  name = os.path.splitext(os.path.basename(path.rstrip("/")))[0]
+  output = runtime.resolve_path(_OUTPUT.value or os.path.join("runs", f"gap-{name}"))
+  run_folder.check_writable(output, "--output")
+  scale = _numbers(_SCALE, [_SCALE.value or "1"])[0]
+  mean = _numbers(_MEAN, _MEAN.value or ["0"])
+  deviation = _numbers(_DEVIATION, _DEVIATION.value or ["1"])
+  is_said = any(flag.present for flag in (_SCALE, _MEAN, _DEVIATION, _ORDER))
+
+  # Late, as in train.py: TensorFlow takes seconds to start.
+  from tfdam import api, keras_files, network
+
+  expects = network.Expects(scale, mean, deviation, _ORDER.value) if is_said else None
+  model = network.Network(keras_files.read(path), expects=expects)
+  gap = api.measure_gap(
+    model, _place(given["source"]), _place(given["target"]), _LAYERS.value, _IMAGES.value,
+    _SEED.value,
+  )  # fmt: skip
+  print(gap)
+  print(f"Taps to adapt: {','.join(gap.suggest(min(_TAPS.value, len(gap.rows))))}")
+  os.makedirs(output, exist_ok=True)
+  gap.save(os.path.join(output, "gap.json"))
+  picture = os.path.join(output, "gap.png")
+  title = f"{name}: {given['source']} and {given['target']}"
+  gap_picture.save(picture, gap, title=title)
+  print(f"Picture: {report.shown_path(picture)}")
+
+
+def _place(given: str) -> str:
+  """A folder's path as the user's shell means it; other names as they are."""
+  path = runtime.resolve_path(given)
+  return path if os.path.isdir(path) else given
+
+
+def _numbers(flag: flags.FlagHolder, given: list[str]) -> list[float]:
+  """Numbers, or fractions such as 1/255."""
+  found = []
+  for text in given:
+    above, _, below = text.partition("/")
+    try:
+      found.append(float(above) / (float(below) if below else 1.0))
+    except (ValueError, ZeroDivisionError) as error:
+      raise config_lib.UserError(
+        f"--{flag.name} has '{text}'; expected numbers or fractions, such as 1/255."
+      ) from error
+  return found
+
+
+def run() -> None:
+  runtime.run(main)
+
+
+if __name__ == "__main__":
+  run()
