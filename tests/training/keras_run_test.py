@@ -407,6 +407,18 @@ def test_a_frozen_network_is_matched_and_not_adapted(root, tmp_path):
     runs.execute(config, root, str(tmp_path / "run"))
 
 
+def test_an_operation_without_a_deterministic_kernel_is_told(root, tmp_path, monkeypatch):
+  def resize_gradient(*arguments):
+    raise tf.errors.UnimplementedError(
+      None, None, "A deterministic GPU implementation of X"
+    )
+
+  monkeypatch.setattr(stages.adapt_stage, "adapt", resize_gradient)
+  config = config_of(root, match__enabled=False, adapt__init="source")
+  with pytest.raises(config_lib.UserError, match=r"of X\). Set --config.runtime.determ"):
+    runs.execute(config, root, str(tmp_path / "run"))
+
+
 def test_auto_takes_four_taps_of_our_networks_as_well():
   config = synthetic.small_config(model__name="lenet_bn", adapt__taps="auto")
   settled = players.with_taps(config, players.network(config, "net"))

@@ -159,7 +159,11 @@ class Run:
     Raises:
       config.UserError: a file turns out to be damaged, or a loss becomes infinite.
     """
-    with feeds.failures_explained(), self._loss_of_room_explained():
+    with (
+      feeds.failures_explained(),
+      self._loss_of_room_explained(),
+      _missing_kernels_explained(),
+    ):
       return self._execute()
 
   @contextlib.contextmanager
@@ -355,6 +359,24 @@ class Run:
       config.data.target, len(self.domains.target), self.folder.path,
     )  # fmt: skip
     logging.info("Config:\n%s", config_lib.to_json(config))
+
+
+@contextlib.contextmanager
+def _missing_kernels_explained() -> Iterator[None]:
+  """Says what mends it that an operation cannot compute the same bits twice on a GPU.
+
+  Our networks have none; users' own may.
+  """
+  try:
+    yield
+  except tf.errors.UnimplementedError as error:
+    if "deterministic" not in str(error).lower():
+      raise
+    raise config_lib.UserError(
+      "An operation of the network cannot compute the same bits twice on this device"
+      f" ({error.message.splitlines()[0]}). Set --config.runtime.deterministic=False: then"
+      " a run that is resumed ends with the same to rounding."
+    ) from error
 
 
 def task(split: feeds.Split) -> str:
