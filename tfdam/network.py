@@ -144,7 +144,7 @@ class Network(tf.Module):
     found = finding.find(self._program)
     self.left_out = found.left_out
     self._walk = walking.Walk(self._program, found.places, self._logits)
-    self.TAPS = finding.tap_names(self._program)
+    self.TAPS = finding.tap_names(self._program, self._logits.output)
     self._numbers = {
       one.name: one.writes[0] for one in self._program.operations if finding.is_tap(one)
     }

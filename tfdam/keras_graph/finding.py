@@ -39,7 +39,7 @@ class Found(NamedTuple):
 def find(program: program_lib.Program) -> Found:
   """Every operation whose layer takes a scale and a shift of its output."""
   calls = program_lib.times_called(program.operations)
-  readers = program.readers()
+  readers = program_lib.readers(program.operations)
   places, left_out = [], {}
   for place, one in enumerate(program.operations):
     if not getattr(one.layer, "weights", None):
@@ -138,15 +138,20 @@ def begins_with_scaling(program: program_lib.Program) -> bool:
   return False
 
 
-def tap_names(program: program_lib.Program) -> tuple[str, ...]:
+def tap_names(program: program_lib.Program, output: int) -> tuple[str, ...]:
   """The operations after which activations are worth a look, in their order.
 
   Of a convolution, its norm and its non-linearity the last: an operation whose values one
   more changes in place is no tap of its own.
+
+  Args:
+    output: number of the logits; a softmax after them is left out.
   """
-  readers = program.readers()
+  left_out = program.output if output != program.output else -1
+  operations = [one for one in program.operations if left_out not in one.writes]
+  readers = program_lib.readers(operations)
   return tuple(
-    one.name for one in program.operations
+    one.name for one in operations
     if is_tap(one) and folding.kind(one.layer) not in _CARRIERS
     and not _is_taken_over(one, readers.get(one.writes[0], []))
   )  # fmt: skip

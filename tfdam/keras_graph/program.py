@@ -81,14 +81,6 @@ class Program(NamedTuple):
     """{value: index of the last operation that reads it}."""
     return {i: place for place, one in enumerate(self.operations) for i in one.reads}
 
-  def readers(self) -> dict[int, list[Operation]]:
-    """{value: the operations that read it}."""
-    found: dict[int, list[Operation]] = {}
-    for one in self.operations:
-      for number in dict.fromkeys(one.reads):
-        found.setdefault(number, []).append(one)
-    return found
-
 
 def read(model: Any) -> Program:
   """Flattens a model that has a graph (versions.graph), of one input and one output."""
@@ -158,6 +150,15 @@ class _Reader:
       fill,
       trains,
     )
+
+
+def readers(operations: Iterable[Operation]) -> dict[int, list[Operation]]:
+  """{value: the operations that read it}."""
+  found: dict[int, list[Operation]] = {}
+  for one in operations:
+    for number in dict.fromkeys(one.reads):
+      found.setdefault(number, []).append(one)
+  return found
 
 
 def times_called(operations: Iterable[Operation]) -> dict[int, int]:
