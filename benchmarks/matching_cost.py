@@ -22,10 +22,18 @@ from tfdam import network as network_lib
 from tfdam.training import gaussian_stage
 
 _NETWORK = flags.DEFINE_string("network", "ResNet50", "Of keras.applications.")
-_IMAGES = flags.DEFINE_integer("images", 64, "Images of each domain.", lower_bound=2)
-_BATCH = flags.DEFINE_integer("batch", 32, "Images a forward pass.", lower_bound=1)
-_SIZE = flags.DEFINE_integer("size", 128, "Height and width.", lower_bound=32)
-_ROUNDS = flags.DEFINE_integer("rounds", 3, "Of all in turn.", lower_bound=1)
+_IMAGES = flags.DEFINE_integer(
+  "images", 64, "Images of each domain.", lower_bound=2, upper_bound=65_536
+)
+_BATCH = flags.DEFINE_integer(
+  "batch", 32, "Images a forward pass.", lower_bound=1, upper_bound=65_536
+)
+_SIZE = flags.DEFINE_integer(
+  "size", 128, "Height and width.", lower_bound=32, upper_bound=8_192
+)
+_ROUNDS = flags.DEFINE_integer(
+  "rounds", 3, "Of all in turn.", lower_bound=1, upper_bound=1_000_000
+)
 
 
 def main(argv: list[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tfdam
-from tests import keras_networks
+from tests import keras_networks, synthetic
 from tfdam import runtime
 from tfdam.training import adapt_step
 
@@ -129,7 +129,7 @@ def test_a_moving_average_is_what_comes_back(network):
 def test_replicas_share_a_batch(network):
   options = tfdam.Adapt(**QUICK, optimizer="sgd", target_learning_rate=1e-3)
   alone = tfdam.adapt(network, SOURCE, TARGET, options=options)
-  with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+  with synthetic.two_replicas().scope():
     shared = tfdam.adapt(network, SOURCE, TARGET, options=options)
   for one, other in zip(alone.model.get_weights(), shared.model.get_weights()):
     # Sums in another order, in float32, three steps long.

@@ -24,7 +24,9 @@ _OUTPUT = flags.DEFINE_string(
   "output", None, "Folder for gap.json and gap.png. Default: runs/gap-<the model's name>."
 )
 _LAYERS = flags.DEFINE_list("layers", None, "Layers to compare; default: the useful ones.")
-_TAPS = flags.DEFINE_integer("taps", 4, "How many taps to suggest.", lower_bound=1)
+_TAPS = flags.DEFINE_integer(
+  "taps", 4, "How many taps to suggest.", lower_bound=1, upper_bound=1_000
+)
 _IMAGES = flags.DEFINE_integer(
   "images", 64, "Images of each domain.", lower_bound=2, upper_bound=config_lib.MAX_IMAGES
 )

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam import data, runtime
-from tfdam.data import examples, feeds, image_files, image_globs, pairs, scenes
+from tfdam.data import examples, feeds, image_files, image_globs, labels, pairs, scenes
 
 # Of an endless data set, where nobody says how many.
 _MANY = 10_000
@@ -185,7 +185,7 @@ def _named(name: str, argument: str, wanted: Wanted) -> scenes.Split:
       f" ({', '.join(data.DATASETS)}).{config_lib.nearest(set_name, data.DATASETS)}"
     )
   options = config_lib.Data(
-    source=name, target=name, num_classes=0,
+    source=name, target=name, classes=labels.NO_LABELS,
     height=height or 256, width=width or 256, channels=channels or 3,
   )  # fmt: skip
   root = runtime.data_root(options)

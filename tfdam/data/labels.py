@@ -11,6 +11,8 @@ from tfdam.data import scenes as scenes_lib
 
 # Value, in tables, of what a data set does not know; no label ever has it.
 UNKNOWN = 254
+# In `data.classes`: images are wanted, and no labels.
+NO_LABELS = "*"
 # So many classes fit below it.
 MAX_CLASSES = UNKNOWN
 
@@ -64,12 +66,12 @@ def shared_classes(
     known: names of its classes, for errors.
 
   Returns:
-    Nothing where images are wanted without labels (num_classes is 0 as well).
+    Nothing for NO_LABELS.
 
   Raises:
     config.UserError: none are chosen, or more than a label map can hold.
   """
-  if not options.classes and not options.num_classes:
+  if options.classes == NO_LABELS:
     return {}
   if not options.classes:
     listing = f" {where} has: {_listing(known)}." if known else ""
@@ -84,6 +86,12 @@ def shared_classes(
       " --config.data.classes."
     )
   return wanted
+
+
+def class_names(options: config_lib.Data) -> tuple[str, ...]:
+  """The run's classes in the order of their labels; none for NO_LABELS."""
+  wanted = options.classes
+  return () if wanted == NO_LABELS else tuple(config_lib.parse_classes(wanted))
 
 
 def from_ids(ids: np.ndarray, table: np.ndarray, path: str, remedy: str) -> np.ndarray:

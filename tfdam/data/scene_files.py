@@ -19,6 +19,7 @@ import rich.progress
 from tfdam import config as config_lib
 from tfdam import files, memory
 from tfdam.data import examples, image_files, places, scenes, sub_folders
+from tfdam.data import labels as labels_lib
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 # Files of a split whose content goes into its checksum.
@@ -107,7 +108,7 @@ def load(
     names=split.images,
     read_image=lambda index: image_files.read_image(split.images[index]),
     read_label=None if split.labels is None else read_scene_label,
-    class_names=tuple(config_lib.parse_classes(options.classes) if options.classes else ()),
+    class_names=labels_lib.class_names(options),
     digests=_digests(split),
     notes=notes,
   )

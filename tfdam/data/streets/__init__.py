@@ -76,9 +76,7 @@ class Streets:
       names=[f"streets/{self._name}/{split}/{i:04d}" for i in range(_SIZES[split])],
       read_image=read_image,
       read_label=read_label if labels else None,
-      class_names=tuple(
-        config_lib.parse_classes(options.classes) if options.classes else ()
-      ),
+      class_names=labels_lib.class_names(options),
       digests={f"streets/{self._name}/{split}": f"version {_VERSION}"},
     )
 
