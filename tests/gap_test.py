@@ -44,7 +44,7 @@ def test_the_command_shows_and_keeps_the_gap(place):
     (["--model=plain.h5", "--source=game", "--target=street"], "nothing says how"),
     (
       ["--model=plain.h5", "--source=game", "--target=street", "--scale=1/x"],
-      "--scale has '1/x'",
+      "scale is '1/x'; expected a number",
     ),
     (
       ["--model=plain.h5", "--source=game", "--target=street", "--mean=1,2"],

@@ -197,18 +197,17 @@ def match_moments(
   _check_matching(options, source)
   _check_network(network)
   matched = network.clone("matched")
-  fitting = _fitting(_images(target, "target", network), _BATCH_PIXELS)
-  options = dataclasses.replace(options, batch_size=min(options.batch_size, fitting))
-
-  def batches(given: Any, argument: str) -> Iterable[tf.Tensor]:
-    found = _images(given, argument, network)
-    return found.checked_batches(options.batch_size, options.max_images, seed)
-
+  of_target = _images(target, "target", network)
+  of_source = None if source is None else _images(source, "source", network)
+  size = min(options.batch_size, _fitting(of_target, _BATCH_PIXELS))
+  options = dataclasses.replace(options, batch_size=size)
   sites = gaussian_stage.match(
     network,
     matched,
-    None if source is None else batches(source, "source"),
-    batches(target, "target"),
+    None
+    if of_source is None
+    else of_source.checked_batches(size, options.max_images, seed),
+    of_target.checked_batches(size, options.max_images, seed),
     options,
   )
   report = {

@@ -678,12 +678,13 @@ def parse_classes(text: str) -> dict[str, tuple[str, ...]]:
   return classes
 
 
-def parse_numbers(text: str, name: str, most: int = 1) -> tuple[float, ...]:
+def parse_numbers(text: str, name: str, most: int = 1, flag: str = "") -> tuple[float, ...]:
   """Parses "127.5", "1/255" or "0.485,0.456,0.406".
 
   Args:
     name: of the field, for errors.
     most: numbers that there may be.
+    flag: that sets it; empty: the field's.
 
   Raises:
     UserError: no such numbers, or more than `most`.
@@ -699,7 +700,7 @@ def parse_numbers(text: str, name: str, most: int = 1) -> tuple[float, ...]:
     a_channel = f", or {most}, one a channel, with commas" if most > 1 else ""
     raise UserError(
       f"{name} is {_shown(text)}; expected a number, such as 127.5 or 1/255{a_channel}. Set"
-      f" --config.{name}."
+      f" {flag or f'--config.{name}'}."
     )
   return tuple(numbers)
 

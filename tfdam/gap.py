@@ -35,8 +35,8 @@ _SEED = flags.DEFINE_integer(
 )
 # What the network expects of its images; nothing where Rescaling layers do it.
 _SCALE = flags.DEFINE_string("scale", None, "Factor of pixels (0 to 255), such as 1/255.")
-_MEAN = flags.DEFINE_list("mean", None, "Taken off then: a number, or one a channel.")
-_DEVIATION = flags.DEFINE_list("deviation", None, "What divides then: the same.")
+_MEAN = flags.DEFINE_string("mean", None, "Taken off then: a number, or one a channel.")
+_DEVIATION = flags.DEFINE_string("deviation", None, "What divides then: the same.")
 _ORDER = flags.DEFINE_enum(
   "channel_order", "rgb", ["rgb", "bgr"], "Of the network's input."
 )
@@ -55,15 +55,16 @@ def main(argv: list[str]) -> None:
   name = os.path.splitext(os.path.basename(path.rstrip("/")))[0]
   output = runtime.resolve_path(_OUTPUT.value or os.path.join("runs", f"gap-{name}"))
   run_folder.check_writable(output, "--output")
-  scale = _numbers(_SCALE, [_SCALE.value or "1"])[0]
-  mean = _numbers(_MEAN, _MEAN.value or ["0"])
-  deviation = _numbers(_DEVIATION, _DEVIATION.value or ["1"])
+  scale, mean, deviation = (
+    _numbers(flag, default)
+    for flag, default in ((_SCALE, "1"), (_MEAN, "0"), (_DEVIATION, "1"))
+  )
   is_said = any(flag.present for flag in (_SCALE, _MEAN, _DEVIATION, _ORDER))
 
   # Late, as in train.py: TensorFlow takes seconds to start.
   from tfdam import api, keras_files, network
 
-  expects = network.Expects(scale, mean, deviation, _ORDER.value) if is_said else None
+  expects = network.Expects(scale[0], mean, deviation, _ORDER.value) if is_said else None
   model = network.Network(keras_files.read(path), expects=expects)
   gap = api.measure_gap(
     model, _place(given["source"]), _place(given["target"]), _LAYERS.value, _IMAGES.value,
@@ -85,18 +86,10 @@ def _place(given: str) -> str:
   return path if os.path.isdir(path) else given
 
 
-def _numbers(flag: flags.FlagHolder, given: list[str]) -> list[float]:
-  """Numbers, or fractions such as 1/255."""
-  found = []
-  for text in given:
-    above, _, below = text.partition("/")
-    try:
-      found.append(float(above) / (float(below) if below else 1.0))
-    except (ValueError, ZeroDivisionError) as error:
-      raise config_lib.UserError(
-        f"--{flag.name} has '{text}'; expected numbers or fractions, such as 1/255."
-      ) from error
-  return found
+def _numbers(flag: flags.FlagHolder, default: str) -> tuple[float, ...]:
+  """A flag's numbers; how many the network takes, Expects knows."""
+  text = flag.value or default
+  return config_lib.parse_numbers(text, flag.name, text.count(",") + 1, f"--{flag.name}")
 
 
 def run() -> None:

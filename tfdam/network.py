@@ -213,11 +213,6 @@ class Network(tf.Module):
     numbers = {tap: self._numbers[tap] for tap in taps}
     return self._walk.forward(self._taken(images), False, numbers)[1]
 
-  def has_weights(self, layer: str) -> bool:
-    """Whether a layer of `all_taps` has weights of its own."""
-    one = next(o for o in self._program.operations if o.name == layer)
-    return bool(getattr(one.layer, "weights", None))
-
   def tap_shape(self, tap: str) -> tuple[int | None, ...]:
     """Of a tap's activations without the batch; None where it depends on the image."""
     number = self._numbers[tap]

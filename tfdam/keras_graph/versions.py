@@ -171,11 +171,6 @@ def variable(value: Any) -> tf.Variable:
   return value.value if version(value) == 3 else value
 
 
-def path(value: Any) -> str:
-  """A variable's name, without what TensorFlow appends."""
-  return value.path if version(value) == 3 else value.name.partition(":")[0]
-
-
 def custom_objects(model: Any, objects: Mapping[str, type]):
   """A scope in which the model's Keras knows these classes by name."""
   if version(model) == 3:
