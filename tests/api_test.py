@@ -221,12 +221,76 @@ def test_options_that_need_labels_or_files_are_refused(network, changes, words):
     ),
     (lambda n: tfdam.adapt(n, (SOURCE, np.zeros(16)), TARGET), "source is object"),
     (lambda n: tfdam.measure_gap(n, SOURCE[:1], TARGET), "cannot be compared"),
+    (lambda n: tfdam.adapt(n, SOURCE, TARGET, taps="score"), "Did you mean 'scores'"),
+    (
+      lambda n: tfdam.match_moments(n, SOURCE, TARGET, tfdam.Match(sites="backbone/nrm")),
+      "Did you mean 'backbone/norm'",
+    ),
+    (lambda n: tfdam.adapt(n, SOURCE, TARGET, taps=3), "taps is 3; expected names"),
+    (lambda n: tfdam.adapt(n, SOURCE, TARGET, taps={"scores": "x"}), "taps is {'scores'"),
+    (lambda n: tfdam.adapt(n, SOURCE, TARGET, taps={"scores": np.nan}), "weight above 0"),
+    (lambda n: tfdam.measure_gap(n, SOURCE, TARGET, num_images=0), "num_images is 0"),
+    (lambda n: tfdam.measure_gap(n, SOURCE, TARGET, num_images="4"), "num_images is '4'"),
+    (lambda n: tfdam.measure_gap(n, SOURCE, TARGET, seed=-1), "seed is -1"),
+    (lambda n: tfdam.match_moments(n, SOURCE, TARGET, seed=-1), "seed is -1"),
+    (lambda n: tfdam.adapt(n, SOURCE, TARGET, seed=2**40), "seed is 1099511627776"),
+    (lambda n: tfdam.adapt(n, SOURCE, TARGET * np.inf), "target has values"),
+    (lambda n: tfdam.measure_gap(n, SOURCE * np.nan, TARGET), "source has values"),
+    (
+      lambda n: tfdam.adapt(n, SOURCE, tf.data.Dataset.from_tensor_slices(TARGET).take(0)),
+      "target holds no images",
+    ),
   ],
 )
 def test_mistakes_are_told_before_the_first_step(network, call, words):
   with pytest.raises(tfdam.UserError, match=words) as raised:
     call(network)
   assert "\n" not in str(raised.value)
+
+
+def test_the_batch_that_holds_nan_ends_adaptation(network):
+  bad = TARGET.copy()
+  bad[9, 3, 4, 1] = np.nan
+  target = tf.data.Dataset.from_tensor_slices(bad)
+  with pytest.raises(tfdam.UserError, match="target .* first in image 9"):
+    tfdam.adapt(network, SOURCE, target, options=tfdam.Adapt(steps=20, global_batch_size=4))
+
+
+def test_a_data_set_that_can_be_read_once_alone_says_so(network):
+  once = iter(TARGET)
+  target = tf.data.Dataset.from_generator(
+    lambda: once, output_signature=tf.TensorSpec(TARGET.shape[1:])
+  )
+  with pytest.raises(tfdam.UserError, match="cannot be read twice") as raised:
+    tfdam.adapt(network, SOURCE, target, options=tfdam.Adapt(steps=20))
+  assert "\n" not in str(raised.value)
+
+
+def test_a_network_with_weights_that_are_no_numbers_is_refused():
+  model = keras_networks.made(keras_networks.sequential, 2)
+  kernel = model.get_layer("second").kernel
+  kernel.assign(kernel * np.nan)
+  network = tfdam.Network(model)
+  for call in (tfdam.measure_gap, tfdam.match_moments, tfdam.adapt):
+    with pytest.raises(tfdam.UserError, match="not a number .*second/kernel"):
+      call(network, SOURCE, TARGET)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_size_that_a_layer_does_not_take_names_the_layer(version):
+  network = tfdam.Network(keras_networks.made(keras_networks.unet, version))
+  for call in (tfdam.measure_gap, tfdam.match_moments, tfdam.adapt):
+    with pytest.raises(tfdam.UserError, match="Layer 'concatenate.* takes no") as raised:
+      call(network, SOURCE[:, :30], TARGET[:, :30])
+    assert "\n" not in str(raised.value)
+
+
+def test_domains_may_differ_in_size_where_the_network_takes_any():
+  network = tfdam.Network(keras_networks.made(keras_networks.unet, 2))
+  tfdam.measure_gap(network, SOURCE[:, :16], TARGET[:, :, :16])
+  tfdam.match_moments(network, SOURCE[:, :16], TARGET[:, :, :16])
+  options = tfdam.Adapt(**QUICK)
+  tfdam.adapt(network, SOURCE[:, :16], TARGET[:, :, :16], options=options)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,10 @@ BAD[7, 1, 2, 0] = np.nan
     (tf.data.Dataset.range(3), r"a data set of \(\); expected images"),
     (PIXELS[..., :1], r"shape \(8, 8, 1\).* takes \(8, 8, 3\)"),
     (PIXELS[:, :6], r"shape \(6, 8, 3\).* takes \(8, 8, 3\)"),
-    (BAD, "nan or infinite, first in images 4 to 7"),
+    (PIXELS[:, :0], r"shape \(0, 8, 3\)"),
+    (PIXELS.transpose(0, 3, 1, 2), r"shape \(3, 8, 8\).* takes \(8, 8, 3\)"),
+    (tf.data.Dataset.from_tensor_slices(["a.png"]), r"a data set of \(\); expected images"),
+    (iter(PIXELS), "object of shape"),
     ("no/such/folder", "no folder and no data set"),
     ("strets/sim", "Did you mean 'streets/sim'"),
   ],
@@ -133,6 +136,61 @@ def test_what_no_network_can_take_is_refused_in_one_line(given, words):
   with pytest.raises(tfdam.UserError, match=words) as raised:
     read(given)
   assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize(
+  "wrap",
+  [
+    lambda array: array,
+    lambda array: list(array),
+    lambda array: tf.data.Dataset.from_tensor_slices(array),
+    lambda array: tf.data.Dataset.from_tensor_slices(array).batch(3),
+  ],
+)
+def test_the_first_image_that_is_not_finite_is_named(wrap, value):
+  bad = PIXELS.astype(np.float64)
+  bad[7, 1, 2, 0] = bad[8, 0, 0, 1] = value
+  said = "source has values that are nan or infinite, first in image 7"
+  with pytest.raises(tfdam.UserError, match=said):
+    read(wrap(bad))
+
+
+def test_of_an_array_every_image_is_looked_at_before_any_is_used(monkeypatch):
+  monkeypatch.setattr(images_lib, "_BLOCK", 2 * PIXELS[0].size)
+  with pytest.raises(tfdam.UserError, match="first in image 7"):
+    images_lib.Images(BAD, "source", wanted())
+
+
+def test_of_a_data_set_reading_fails_at_the_image_that_is_not_finite():
+  images = images_lib.Images(tf.data.Dataset.from_tensor_slices(BAD), "target", wanted())
+  batches = images.checked_batches(4)
+  assert len(next(batches)) == 4
+  with pytest.raises(tfdam.UserError, match="target .* first in image 7"):
+    next(batches)
+
+
+def of_any_size(*images):
+  spec = tf.TensorSpec([None, None, 3])
+  return tf.data.Dataset.from_generator(lambda: iter(images), output_signature=spec)
+
+
+def test_images_of_several_shapes_are_told_apart():
+  images = PIXELS.astype(np.float32)
+  given = of_any_size(images[0], images[1], images[2][:6])
+  said = r"several shapes: \(8, 8, 3\) is the first, and \(6, 8, 3\) is number 2"
+  with pytest.raises(tfdam.UserError, match=said):
+    read(given, shape=(None, None, 3))
+  alike = images_lib.Images(of_any_size(*images), "source", wanted((None, None, 3)))
+  assert alike.endless(4, 0).element_spec.shape == (4, 8, 8, 3)
+
+
+def test_images_that_can_be_read_once_alone_are_refused():
+  once = iter(PIXELS[:1].astype(np.float32))
+  spec = tf.TensorSpec([8, 8, 3])
+  given = tf.data.Dataset.from_generator(lambda: once, output_signature=spec)
+  with pytest.raises(tfdam.UserError, match="each time it is read"):
+    read(given)
 
 
 def test_files_want_to_know_how_pixels_are_prepared(folder, tmp_path_factory):

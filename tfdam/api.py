@@ -12,8 +12,10 @@ images or batches, the path of a folder of images, or the name of one of tfdam's
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
 import numpy as np
@@ -21,8 +23,9 @@ import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam import images as images_lib
+from tfdam import keras_errors, runtime
 from tfdam import network as network_lib
-from tfdam import runtime
+from tfdam.data import feeds
 from tfdam.metrics import gap as gap_lib
 from tfdam.training import game as game_lib
 from tfdam.training import gaussian_stage, loop, players, progress
@@ -33,6 +36,7 @@ Taps = Union[str, Sequence[str], Mapping[str, float]]
 _BATCH_PIXELS = 1 << 21
 _LARGEST_BATCH = 64
 _LOG_EVERY = 50
+_LARGEST_SEED = 2**31 - 1
 # What measure_gap looks at: images and pixels a forward pass, which keeps the maps of every
 # layer, and locations of each map.
 _GAP_BATCH = 8
@@ -121,6 +125,9 @@ def measure_gap(
   Raises:
     config.UserError: images that the network does not take, or an unknown layer.
   """
+  _check_number("num_images", num_images, 2, config_lib.MAX_IMAGES)
+  _check_number("seed", seed, 0, _LARGEST_SEED)
+  layers = [layers] if isinstance(layers, str) else layers
   if isinstance(network, Result):
     networks = {"source": network.source, "target": network.network}
   else:
@@ -196,6 +203,7 @@ def match_moments(
   options = config_lib.Match() if options is None else options
   _check_matching(options, source)
   _check_network(network)
+  _check_number("seed", seed, 0, _LARGEST_SEED)
   matched = network.clone("matched")
   of_target = _images(target, "target", network)
   of_source = None if source is None else _images(source, "source", network)
@@ -210,6 +218,7 @@ def match_moments(
     of_target.checked_batches(size, options.max_images, seed),
     options,
   )
+  _check_weights(matched, "The matched network")
   report = {
     "method": options.method if source is not None else "source_free",
     "options": dataclasses.asdict(options),
@@ -251,6 +260,7 @@ def adapt(
   options = Adapt() if options is None else options
   _check_network(network)
   _check_options(options)
+  _check_number("seed", seed, 0, _LARGEST_SEED)
   images = {
     argument: _images(given, argument, network)
     for argument, given in (("source", source), ("target", target))
@@ -278,15 +288,16 @@ def adapt(
     strategy.num_replicas_in_sync,
   )
   history = _History()
-  steps_per_s = loop.run(
-    "adapted",
-    game.phases,
-    lambda start: _pairs(images, options.global_batch_size, seed),
-    strategy,
-    None,
-    history,
-    config_lib.Loop(log_every=min(_LOG_EVERY, max(1, options.steps))),
-  )
+  with feeds.failures_explained(), _ends_explained():
+    steps_per_s = loop.run(
+      "adapted",
+      game.phases,
+      lambda start: _pairs(images, options.global_batch_size, seed),
+      strategy,
+      None,
+      history,
+      config_lib.Loop(log_every=min(_LOG_EVERY, max(1, options.steps))),
+    )
   if averaged is not adapted:
     players.update_average(game.optimizers[0], adapted, averaged)
   report = {
@@ -318,10 +329,17 @@ def tap_weights(network: network_lib.Network, taps: Taps) -> dict[str, float]:
     weights = {tap: 1.0 for tap in network_lib.spread(network.TAPS, config_lib.NUM_AUTO)}
   elif isinstance(taps, str):
     weights = config_lib.parse_taps(taps)
-  elif isinstance(taps, Mapping):
-    weights = {str(tap): float(weight) for tap, weight in taps.items()}
   else:
-    weights = {str(tap): 1.0 for tap in taps}
+    try:
+      given = taps.items() if isinstance(taps, Mapping) else ((tap, 1.0) for tap in taps)
+      weights = {str(tap): float(weight) for tap, weight in given}
+      if not all(0 < weight < math.inf for weight in weights.values()):
+        raise ValueError
+    except (TypeError, ValueError) as error:
+      raise config_lib.UserError(
+        f"taps is {taps!r}; expected names of layers, {{name: weight above 0}}, or"
+        " 'auto'."
+      ) from error
   if not weights:
     raise config_lib.UserError("taps is empty; expected at least one name of a layer.")
   return {tap: weights[tap] for tap in network.view(list(weights)).TAPS}
@@ -379,6 +397,19 @@ def _fitting(images: images_lib.Images, pixels: int) -> int:
   return max(1, pixels // (height * width))
 
 
+@contextlib.contextmanager
+def _ends_explained() -> Iterator[None]:
+  """Says what is wrong with a data set that can be read once alone."""
+  try:
+    yield
+  except (tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError) as error:
+    raise config_lib.UserError(
+      "source or target is a data set that ended early, or cannot be read twice"
+      "; expected its images each time it is read. Make its generator anew in the function"
+      " that from_generator is given, or hand over arrays."
+    ) from error
+
+
 def _network_of(start: Result | network_lib.Network) -> network_lib.Network:
   network = start.network if isinstance(start, Result) else start
   _check_network(network, "start")
@@ -390,6 +421,22 @@ def _check_network(network: Any, argument: str = "network") -> None:
     raise config_lib.UserError(
       f"{argument} is {type(network).__name__}; expected a tfdam.Network. Wrap a Keras"
       " model as tfdam.Network(model)."
+    )
+
+  _check_weights(network, argument)
+
+
+def _check_weights(network: network_lib.Network, said: str) -> None:
+  for variable in network.variables:
+    if variable.dtype.is_floating and np.isnan(variable.numpy()).any():
+      raise keras_errors.no_number(said, variable.name)
+
+
+def _check_number(argument: str, given: Any, low: int, high: int) -> None:
+  is_whole = isinstance(given, (int, np.integer)) and not isinstance(given, bool)
+  if not (is_whole and low <= given <= high):
+    raise config_lib.UserError(
+      f"{argument} is {given!r}; expected a whole number from {low:,} to {high:,}."
     )
 
 

@@ -15,6 +15,8 @@ from tfdam.data import examples, feeds, image_files, image_globs, labels, pairs,
 
 # Of an endless data set, where nobody says how many.
 _MANY = 10_000
+# Numbers of an array that are looked at at once.
+_BLOCK = 1 << 22
 # (H, W, C) of what a network takes; None: any.
 Shape = tuple[Optional[int], ...]
 
@@ -53,7 +55,8 @@ class Images:
       wanted: by the network.
 
     Raises:
-      config.UserError: nothing of these, no image, or one that the network does not take.
+      config.UserError: nothing of these, no image, one that the network does not take, or
+        an array with values that are not finite.
     """
     self.argument = argument
     self._size: int | None = None
@@ -61,11 +64,10 @@ class Images:
       self._dataset = _images_of(given, argument)
     else:
       self._size, read = _indexed(given, argument, wanted)
-      self._read = pairs.plain(read)
-    first = next(iter(self.batches(1, 1)), None)
-    if first is None:
-      raise config_lib.UserError(f"{argument} holds no images; expected at least one.")
-    self.shape = _checked(first, argument, wanted.shape)
+      self._read = pairs.plain(lambda indices: _finite(read(indices), indices, argument))
+    self.shape = _checked(next(self.checked_batches(1, 1)), argument, wanted.shape)
+    if self._size is None:
+      self._dataset = _alike(self._dataset, self.shape, argument)
 
   def batches(self, batch_size: int, limit: int = 0, seed: int = 0) -> tf.data.Dataset:
     """Every image once, or `limit` of them: a seeded choice where images can be chosen.
@@ -88,24 +90,25 @@ class Images:
     """The same, batch by batch.
 
     Raises:
-      config.UserError: an image has a value that is not finite, or its file is damaged.
+      config.UserError: there is no image; or one has a value that is not finite, or another
+        shape than the first; or its file is damaged.
     """
+    batch = None
     with feeds.failures_explained():
-      for number, batch in enumerate(self.batches(batch_size, limit, seed)):
-        if not bool(tf.reduce_all(tf.math.is_finite(batch))):
-          raise config_lib.UserError(
-            f"{self.argument} has values that are nan or infinite, first in images"
-            f" {number * batch_size} to {number * batch_size + len(batch) - 1}; expected"
-            " finite ones. Mend or leave out these images."
-          )
+      for batch in self.batches(batch_size, limit, seed):
         yield batch
+    if batch is None:
+      raise config_lib.UserError(
+        f"{self.argument} holds no images; expected at least one, each time it is read."
+      )
 
   def endless(self, batch_size: int, seed: int) -> tf.data.Dataset:
     """Batches of images drawn by chance, for training.
 
     Returns:
       Dataset of float32 [batch_size, H, W, C]; a function of the seed and the step, but for
-      a tf.data.Dataset, which is shuffled in a buffer.
+      a tf.data.Dataset, which is shuffled in a buffer. Who reads it does so within
+      `feeds.failures_explained`.
     """
     if self._size is None:
       endless = self._dataset.repeat().shuffle(1_000, seed)
@@ -141,6 +144,69 @@ def _images_of(dataset: tf.data.Dataset, argument: str) -> tf.data.Dataset:
   return images if rank == 3 else images.unbatch()
 
 
+def _alike(images: tf.data.Dataset, shape: Shape, argument: str) -> tf.data.Dataset:
+  """The same images; reading fails at one of another shape, or with odd values."""
+
+  def refuse(found, number):
+    error = config_lib.UserError(
+      f"{argument} has images of several shapes: {shape} is the first, and"
+      f" {tuple(map(int, found))} is number {number}; expected one shape. Resize them."
+    )
+    raise feeds.marked(error) from error
+
+  def checked(number, image):
+    def refused():
+      (failed,) = tf.numpy_function(refuse, [tf.shape(image), number], [tf.float32])
+      return tf.ensure_shape(failed, shape)
+
+    is_alike = tf.reduce_all(tf.shape(image) == shape)
+    image = tf.cond(is_alike, lambda: tf.ensure_shape(image, shape), refused)
+    return _finite(image[None], number[None], argument)[0]
+
+  return images.enumerate().map(pairs.plain(checked))
+
+
+def _finite(images: tf.Tensor, numbers: tf.Tensor, argument: str) -> tf.Tensor:
+  """`images` themselves; reading them fails where one has a value that is not finite.
+
+  Args:
+    images: float32 [B, H, W, C].
+    numbers: int64 [B], of each among the argument's.
+  """
+
+  def refuse(images, numbers):
+    are_bad = ~np.isfinite(images).all(axis=(1, 2, 3))
+    error = _not_finite(argument, int(numbers[are_bad][0]))
+    raise feeds.marked(error) from error
+
+  def refused():
+    # Called stateful, TensorFlow's determinism would read one batch after the other.
+    (failed,) = tf.numpy_function(refuse, [images, numbers], [tf.float32], stateful=False)
+    return tf.ensure_shape(failed, images.shape)
+
+  is_finite = tf.reduce_all(tf.math.is_finite(images))
+  return tf.cond(is_finite, lambda: images, refused)
+
+
+def _check_finite(array: np.ndarray, argument: str) -> None:
+  """Raises config.UserError at the first image with a value that no float32 holds."""
+  if array.dtype.kind != "f" or not array.size:
+    return
+  step = max(1, _BLOCK // array[0].size)
+  for begin in range(0, len(array), step):
+    block = np.abs(array[begin : begin + step]).max(axis=(1, 2, 3))
+    are_bad = ~(block <= np.finfo(np.float32).max)
+    if are_bad.any():
+      raise _not_finite(argument, begin + int(are_bad.argmax()))
+
+
+def _not_finite(argument: str, number: int) -> config_lib.UserError:
+  return config_lib.UserError(
+    f"{argument} has values that are nan or infinite, first in image {number}; expected"
+    " finite ones. Mend or leave out these images."
+  )
+
+
 def _indexed(given: Any, argument: str, wanted: Wanted):
   """(number of images, indices int64 [B] -> float32 [B, H, W, C])."""
   if isinstance(given, (str, os.PathLike)):
@@ -156,6 +222,7 @@ def _indexed(given: Any, argument: str, wanted: Wanted):
       f"{argument} is {array.dtype} of shape {array.shape}; expected images"
       " [N, H, W, C] of numbers, a tf.data.Dataset, or the path of a folder."
     )
+  _check_finite(array, argument)
   with tf.device("/CPU:0"):  # where batches are gathered
     stored = tf.constant(array)
   prepared = wanted.prepared if wanted.prepares_arrays else None
@@ -221,7 +288,7 @@ def _checked(batch: tf.Tensor, argument: str, wanted: Shape) -> tuple[int, int, 
     config.UserError: the network takes another one.
   """
   found: Any = tuple(batch.shape[1:])
-  if any(w is not None and f != w for f, w in zip(found, wanted)):
+  if 0 in found or any(w is not None and f != w for f, w in zip(found, wanted)):
     expected = ", ".join("any" if w is None else str(w) for w in wanted)
     raise config_lib.UserError(
       f"{argument} has images of shape {found} (height, width, channels); the network"

@@ -20,8 +20,11 @@ _UNKNOWN = re.compile(
   r"object of type )['`]([^'`]+)"
 )
 # What says nothing to a user: TensorFlow's nodes, and the folder of our own link.
-_INNER = re.compile(r"\{\{.*?\}\} ?|[^\s'\"(]*/tfdam-network-\w+/")
-_LONGEST = 200
+_INNER = re.compile(
+  r"\{\{.*?\}\} ?|[^\s'\"(]*/tfdam-network-\w+/|\x1b\[[\d;]*m|"
+  r"^Exception encountered when calling .*\n| \[Op:.*"
+)
+_LONGEST, _MOST = 200, 8
 _EMPTY = "''"
 
 
@@ -51,12 +54,26 @@ def damaged(path: str, error: Exception) -> config_lib.UserError:
   )
 
 
+def no_number(said: str, name: str) -> config_lib.UserError:
+  """Of a network that has a weight which is not a number.
+
+  Args:
+    said: of the network: its path, or an argument's name.
+    name: the weight's.
+  """
+  return config_lib.UserError(
+    f"{said} has a weight that is not a number ({files.shown(name)}); expected numbers."
+    " Take the network as it was before its loss became nan."
+  )
+
+
 def not_registered(path: str, names: list[str]) -> config_lib.UserError:
   """Of classes and functions that a file names, and nothing here knows."""
   are = "is" if len(names) == 1 else "are"
+  more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
   return config_lib.UserError(
-    f"{files.shown(path)} needs {', '.join(names)}, which {are} neither Keras' own nor"
-    " registered. Decorate the class or function with"
+    f"{files.shown(path)} needs {', '.join(names[:_MOST])}{more}, which {are}"
+    " neither Keras' own nor registered. Decorate the class or function with"
     " @keras.saving.register_keras_serializable(), and import its module before the"
     " network is read."
   )
@@ -87,7 +104,7 @@ def of_another_keras(
       " requirements/tf221.lock"
     )
   return config_lib.UserError(
-    f"{files.shown(path)} was written by Keras {files.shown(version)}; expected at most"
+    f"{files.shown(path)} was written by Keras {short(version)}; expected at most"
     f" Keras {here}, which the {stack.installed()} stack has{why and f' ({why})'}."
     f" {remedy}."
   )
@@ -107,10 +124,10 @@ def refused(path: str, version: str, here: str, error: Exception) -> config_lib.
     )
   names = _UNKNOWN.findall(str(error))
   if names:
-    return unknown(path, version, here, [f"'{files.shown(names[-1])}'"])
+    return unknown(path, version, here, [f"'{short(names[-1])}'"])
   if _release(version) > _release(here):
     return of_another_keras(path, version, here, reason(error))
-  by = f" of Keras {files.shown(version)}" if version else ""
+  by = f" of Keras {short(version)}" if version else ""
   return config_lib.UserError(
     f"{files.shown(path)}{by} cannot be read by Keras {here}: {reason(error)}. It is"
     " damaged, or its weights and layers do not belong together: copy it again, or save"
@@ -133,9 +150,14 @@ def reason(error: Exception) -> str:
   """What an error says, in one line: its last cause, without the whole config."""
   said = str(error).split("Exception encountered: ")[-1].split(" Full object config")[0]
   lines = _INNER.sub("", said).strip().splitlines() or [type(error).__name__]
-  return files.shown(lines[0][:_LONGEST]).rstrip(". ")
+  return short(lines[0]).rstrip(". ")
+
+
+def short(text: str) -> str:
+  """Some text of a file, printable, and no longer than an error may quote."""
+  return files.shown(text[:_LONGEST] + ("..." if len(text) > _LONGEST else ""))
 
 
 def _release(version: str) -> tuple[int, ...]:
   """(2, 15) of "2.15.0"; () of no version."""
-  return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+  return tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:2])

@@ -12,13 +12,16 @@ _BELOW = {
   "tfdam/config.py": set(),
   "tfdam/files.py": {"tfdam.config"},
   "tfdam/memory.py": {"tfdam.config"},
-  "tfdam/claims.py": {"tfdam.config", "tfdam.memory"},
+  "tfdam/claims.py": {"tfdam.config", "tfdam.files", "tfdam.memory"},
   "tfdam/hdf5.py": {"tfdam.claims", "tfdam.files"},
   "tfdam/stored.py": {"tfdam.config", "tfdam.files"},
   "tfdam/keras_errors.py": {
     "tfdam.config", "tfdam.files", "tfdam.memory", "tfdam.stack"
   },
-  "tfdam/keras_configs.py": {"tfdam.config", "tfdam.files", "tfdam.keras_errors"},
+  "tfdam/keras_order.py": set(),
+  "tfdam/keras_configs.py": {
+    "tfdam.config", "tfdam.files", "tfdam.keras_errors", "tfdam.keras_order"
+  },
   "tfdam/keras_contents.py": {
     "tfdam.config", "tfdam.claims", "tfdam.files", "tfdam.hdf5", "tfdam.keras_errors",
     "tfdam.stored",
@@ -28,14 +31,17 @@ _BELOW = {
     "tfdam.keras_errors", "tfdam.memory", "tfdam.stored",
   },
   "tfdam/__init__.py": {"tfdam.stack"},
-  "tfdam/keras_graph": {"tfdam.keras_graph", "tfdam.matching", "tfdam.models"},
+  "tfdam/keras_graph": {
+    "tfdam.config", "tfdam.keras_errors", "tfdam.keras_graph", "tfdam.matching",
+    "tfdam.models",
+  },
   "tfdam/network.py": {
     "tfdam.config", "tfdam.keras_graph", "tfdam.matching", "tfdam.models"
   },
   "tfdam/images.py": {"tfdam", "tfdam.config", "tfdam.runtime", "tfdam.data"},
   "tfdam/api.py": {
-    "tfdam", "tfdam.config", "tfdam.metrics", "tfdam.training", "tfdam.images",
-    "tfdam.network", "tfdam.runtime",
+    "tfdam", "tfdam.config", "tfdam.data", "tfdam.metrics", "tfdam.training",
+    "tfdam.images", "tfdam.keras_errors", "tfdam.network", "tfdam.runtime",
   },
   "tfdam/stack.py": set(),
   "tfdam/cluster.py": {"tfdam.config"},
@@ -104,6 +110,7 @@ _WITHOUT_TENSORFLOW = tuple(
     "config", "files", "memory", "stored", "cluster", "runtime", "stack", "addons", "train",
     "evaluate", "download", "gap", "oracle", "doctor", "diagnosis/__init__",
     "diagnosis/facts", "keras_errors", "keras_configs", "keras_contents", "keras_files",
+    "keras_order",
     "diagnosis/frameworks", "diagnosis/looks", "diagnosis/packages", "diagnosis/probes",
     "diagnosis/rows", "diagnosis/surroundings",
     "data/__init__",

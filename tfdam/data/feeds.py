@@ -48,6 +48,13 @@ def failures_explained() -> Iterator[None]:
     raise _failures.pop(marks[0]) from error
 
 
+def marked(error: Exception) -> RuntimeError:
+  """What a function of a data set raises for `failures_explained` to raise `error`."""
+  mark = f"<reader's error {next(_numbers)}>"
+  _failures[mark] = error
+  return RuntimeError(f"{mark} {error}")
+
+
 def _from_memory(split: examples_lib.Examples, options, labels: bool) -> Feed:
   # On the host: a data set on a GPU would be copied there and back.
   with tf.device("/CPU:0"):
@@ -79,9 +86,7 @@ def _from_scenes(split: scenes_lib.Scenes, options, labels: bool) -> Feed:
       with scene_files.decoders() as pool:
         images, label_maps = zip(*pool.map(pair, indices.tolist()))
     except Exception as error:
-      mark = f"<reader's error {next(_numbers)}>"
-      _failures[mark] = error
-      raise RuntimeError(f"{mark} {error}") from error
+      raise marked(error) from error
     return np.stack(images), np.stack(label_maps)
 
   def read(indices):

@@ -8,9 +8,16 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tfdam import config as config_lib
+from tfdam import keras_errors
 from tfdam.keras_graph import versions
 from tfdam.matching import folding
 
+# What layers raise for a size or a value that they do not take.
+_REFUSALS = (
+  TypeError, ValueError, tf.errors.InvalidArgumentError,
+  tf.errors.AbortedError,  # oneDNN's, of maps without a pixel
+)  # fmt: skip
 # {number: value} of those values that are still needed.
 Values = dict[int, tf.Tensor]
 
@@ -49,6 +56,9 @@ class Operation(NamedTuple):
       training: of batch norms; every other layer computes as in inference, so that nothing
         is drawn from a generator which a resumed run would have to wind back.
       opened: leaves out the activation that the layer ends with.
+
+    Raises:
+      config.UserError: the layer takes no such values.
     """
     args, kwargs = self.fill(values)
     is_norm = folding.is_batch_norm(self.layer)
@@ -60,8 +70,21 @@ class Operation(NamedTuple):
         changed.enter_context(versions.without_activation(self.layer))
       if is_norm and not trains:
         changed.enter_context(versions.without_fused_kernel(self.layer))
-      outputs = self.layer(*args, **kwargs)
+      try:
+        outputs = self.layer(*args, **kwargs)
+      except _REFUSALS as error:
+        raise self._refused(values, error) from error
     return dict(zip(self.writes, tf.nest.flatten(outputs)))
+
+  def _refused(
+    self, values: Mapping[int, tf.Tensor], error: Exception
+  ) -> config_lib.UserError:
+    shapes = ", ".join(str(values[number].shape) for number in self.reads)
+    return config_lib.UserError(
+      f"Layer '{self.name}' ({type(self.layer).__name__}) takes no {shapes}:"
+      f" {keras_errors.reason(error)}. Give images of a size that every layer of the"
+      " network takes, or mend the layer."
+    )
 
 
 class Program(NamedTuple):
