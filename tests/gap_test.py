@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from tests import keras_networks, programs
@@ -15,6 +16,8 @@ def place(tmp_path_factory):
   folder = tmp_path_factory.mktemp("gap")
   keras_networks.made(keras_networks.nested, 2).save(folder / "city.keras")
   keras_networks.made(keras_networks.unet, 2).save(folder / "plain.h5")
+  image = tf.keras.Input((32, 32, 3))
+  tf.keras.Model(image, [image, image], name="twins").save(folder / "twins.keras")
   for seed, (name, brightness) in enumerate((("game", 1.0), ("street", 0.6))):
     (folder / name).mkdir()
     for i, pixels in enumerate(keras_networks.images(6, seed, brightness)):
@@ -39,6 +42,10 @@ def test_the_command_shows_and_keeps_the_gap(place):
 @pytest.mark.parametrize(
   ("arguments", "words"),
   [
+    (
+      ["--model=twins.keras", "--source=game", "--target=street"],
+      "/twins.keras: Model 'twins' (Functional) has 2 outputs",
+    ),
     (["--model=city.keras", "--source=game"], "--target is missing"),
     (["--model=none.keras", "--source=game", "--target=street"], "none.keras"),
     (["--model=plain.h5", "--source=game", "--target=street"], "nothing says how"),

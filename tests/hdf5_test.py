@@ -60,6 +60,15 @@ def test_groups_in_a_circle_are_looked_at_once(tmp_path):
   hdf5.check(str(tmp_path / "a.h5"))
 
 
+def test_groups_are_not_followed_without_end(tmp_path):
+  with h5py.File(weights(tmp_path / "a.h5"), "a") as file:
+    group = file
+    for _ in range(2_000):  # by name, each of them is found from the top: minutes
+      group = group.create_group("a")
+  with pytest.raises(ValueError, match="nested deeper than 200"):
+    hdf5.check(str(tmp_path / "a.h5"))
+
+
 def test_a_heap_that_hdf5_would_read_for_ever(tmp_path):
   path = weights(tmp_path / "a.h5")
   with h5py.File(path, "a") as file:

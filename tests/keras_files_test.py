@@ -651,6 +651,34 @@ def test_a_config_in_hdf5_that_is_none(config, tmp_path):
   assert "is damaged, cut short, or not as Keras writes it" in refused(path)
 
 
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_layers_that_wait_for_each_other_are_not_waited_for(ending, tmp_path):
+  def change(layer):
+    layer["inbound_nodes"] = [[[layer["config"]["name"], 0, 0, {}]]]
+
+  said = refused(with_config(saved(tmp_path, ending, builder=functional), change))
+  assert "('logits' take what no layer gives, or wait for each other)" in said
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_names_of_any_length_are_cut(ending, tmp_path):
+  def change(layer):
+    layer["class_name"], layer["registered_name"] = "a" * 50_000, "b" * 50_000
+    layer["module"] = "c" * 50_000
+
+  refused(with_config(saved(tmp_path, ending), change))
+
+
+@pytest.mark.parametrize(("version", "ending"), FORMS)
+def test_weights_that_are_no_numbers_are_refused(version, ending, tmp_path):
+  path = str(tmp_path / f"network{ending}")
+  network = trained(sequential(KERAS[version]))
+  kernel = network.get_layer("conv").kernel
+  kernel.assign(kernel * np.nan)
+  network.save(path)
+  assert "a weight that is not a number" in refused(path)
+
+
 def judged(path):
   """Whether a network is read from what was damaged; if not, it is said in one line."""
   said = ""

@@ -7,13 +7,15 @@ a thousandfold: claims are refused before memory is asked for.
 from __future__ import annotations
 
 from tfdam import config as config_lib
-from tfdam import memory
+from tfdam import files, memory
 
 # Deflate makes at most so many bytes of one.
 DEFLATE = 1032
 # What to take where there is too little memory.
 IMAGES = "Take fewer or smaller images"
 NETWORK = "Take a smaller network"
+# What of a member's or an array's name an error quotes.
+_LONGEST_NAME = 200
 
 
 def check(
@@ -33,6 +35,7 @@ def check(
     config.UserError: the file cannot hold so much, or this machine.
   """
   if claimed > stored * ratio:
+    path, what = files.shown(path), files.shown(what[:_LONGEST_NAME])
     unpacked = f", which unpack to {stored * ratio:,} at most" if ratio > 1 else ""
     raise config_lib.UserError(
       f"{path} claims {claimed:,} bytes of {what}, but has {stored:,} for them{unpacked}."
@@ -48,6 +51,7 @@ def check_memory(path: str, what: str, size: int, remedy: str = IMAGES) -> None:
   """
   most = memory.available() // 2
   if most and size > most:
+    path, what = files.shown(path), files.shown(what[:_LONGEST_NAME])
     raise config_lib.UserError(
       f"{path} holds {size:,} bytes of {what}; expected at most {most:,}, half of this"
       f" machine's memory. {remedy}, or a machine with more."

@@ -10,7 +10,7 @@ import os
 from absl import flags
 
 from tfdam import config as config_lib
-from tfdam import runtime
+from tfdam import files, runtime
 from tfdam.training import gap_picture, report, run_folder
 
 _MODEL = flags.DEFINE_string(
@@ -65,7 +65,11 @@ def main(argv: list[str]) -> None:
   from tfdam import api, keras_files, network
 
   expects = network.Expects(scale[0], mean, deviation, _ORDER.value) if is_said else None
-  model = network.Network(keras_files.read(path), expects=expects)
+  read = keras_files.read(path)
+  try:
+    model = network.Network(read, expects=expects)
+  except config_lib.UserError as error:
+    raise config_lib.UserError(f"{files.shown(path)}: {error}") from error
   gap = api.measure_gap(
     model, _place(given["source"]), _place(given["target"]), _LAYERS.value, _IMAGES.value,
     _SEED.value,

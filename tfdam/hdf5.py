@@ -23,6 +23,8 @@ _LARGEST_IDLE_CHUNK = 1 << 24
 # How a heap of texts begins, with its version and three zeros.
 _HEAP = b"GCOL\1\0\0\0"
 _BLOCK = 1 << 20
+# Groups within groups: each is found anew from the top, and networks have a few.
+_DEEPEST = 200
 
 
 def read(path: str, names: list[str]) -> list[np.ndarray]:
@@ -57,7 +59,13 @@ def check_stream(path: str, content: BinaryIO) -> None:
   size = _check_heaps(content)
   with h5py.File(content, "r") as file:
     names: list[str] = []
-    file.visit_links(names.append)
+
+    def visit(name: str) -> bool | None:
+      names.append(name)
+      return name.count("/") > _DEEPEST or None  # ends the visit
+
+    if file.visit_links(visit):
+      raise ValueError(f"its groups are nested deeper than {_DEEPEST}")
     for name in names:
       if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} leads elsewhere")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tfdam import config as config_lib
-from tfdam import files, keras_errors
+from tfdam import files, keras_errors, keras_order
 
 _KERAS = ("keras", "tf_keras")
 # Whose initializers Keras 2 takes as they are; its own EfficientNetV2 does.
@@ -48,7 +48,8 @@ def check(path: str, config: Any, find: Callable[[str], Any]) -> dict[str, Any]:
     {name in the config: what is registered for it}, for Keras' `custom_objects`.
 
   Raises:
-    config.UserError: it holds code, or names what is neither Keras' nor registered.
+    config.UserError: it holds code, names what is neither Keras' nor registered, or layers
+      that wait for each other.
   """
   found: dict[str, Any] = {}
   unknown: list[str] = []
@@ -60,6 +61,11 @@ def check(path: str, config: Any, find: Callable[[str], Any]) -> dict[str, Any]:
         " @keras.saving.register_keras_serializable(), or use Keras' layers (Rescaling,"
         " Normalization, Resizing), and save the network again."
       )
+    stuck = keras_order.waiting(entry.get("config"))
+    if stuck:
+      said = ", ".join(f"'{name}'" for name in stuck[:3])
+      error = ValueError(f"{said} take what no layer gives, or wait for each other")
+      raise keras_errors.damaged(path, error)
     if not _is_known(entry):
       name = _name(entry)
       known = find(name)
@@ -155,10 +161,10 @@ def _described(entry: dict[str, Any]) -> str:
   if name == "function":
     said = f"the function '{_name(entry)}'"
   elif name in _OP_LAYERS and isinstance(config, dict):
-    return files.shown(f"tf.{config.get('function')}")
+    return keras_errors.short(f"tf.{config.get('function')}")
   else:
     said = f"'{entry.get('registered_name') or name}'"
   if isinstance(module, str):
     said += f" of {module}"
   own = config.get("name") if isinstance(config, dict) else None
-  return files.shown(f"{said} (layer '{own}')" if isinstance(own, str) else said)
+  return keras_errors.short(f"{said} (layer '{own}')" if isinstance(own, str) else said)

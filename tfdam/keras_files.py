@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from tfdam import config as config_lib
@@ -182,8 +183,8 @@ def _keras(path: str, version: str) -> Any:
     return tf.keras
   if major != "3":
     raise config_lib.UserError(
-      f"{files.shown(path)} says that Keras '{files.shown(version)}' wrote it; expected"
-      " Keras 2 or 3. Read it with a Keras of its time, and save it with Keras 2."
+      f"{files.shown(path)} says that Keras '{keras_errors.short(version)}' wrote it;"
+      " expected Keras 2 or 3. Read it with a Keras of its time, and save it with Keras 2."
     )
   import keras
 
@@ -271,7 +272,10 @@ def _quiet() -> Iterator[None]:
 
 
 def _check_network(path: str, version: str, keras: Any, model: Any) -> None:
-  """Raises config.UserError unless Keras has made a network of layers that it knows."""
+  """Raises config.UserError unless Keras has made a network of layers that it knows.
+
+  Its weights are numbers as well.
+  """
   if not isinstance(model, keras.Model):
     raise keras_errors.no_network(path, f"holds a {type(model).__name__}")
   # A SavedModel's layers whose class is not known come back as their traced functions.
@@ -287,3 +291,8 @@ def _check_network(path: str, version: str, keras: Any, model: Any) -> None:
   if revived:
     names = sorted(f"'{name}'" for name in revived)
     raise keras_errors.unknown(path, version, _version(keras), names)
+  for weight, values in zip(model.weights, model.get_weights()):
+    # Infinite ones may be meant, as in a mask; nan is how a training goes wrong.
+    if values.dtype.kind == "f" and np.isnan(values).any():
+      name = getattr(weight, "path", weight.name)
+      raise keras_errors.no_number(files.shown(path), name)

@@ -34,6 +34,7 @@ from tests.damaged_inputs import (
   config_cases,
   data_cases,
   judge,
+  keras_cases,
   materials,
   network_cases,
   run_cases,
@@ -93,6 +94,7 @@ def all_cases(made: materials.Materials, url: str) -> Iterator[cases.Case]:
   yield from run_cases.all_cases(made)
   yield from client_cases.all_cases(made)
   yield from network_cases.all_cases(made, url)
+  yield from keras_cases.all_cases(made)
 
 
 def _chosen(every: Sequence[cases.Case], options: argparse.Namespace) -> list[cases.Case]:

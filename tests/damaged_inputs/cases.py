@@ -13,6 +13,11 @@ from typing import Any
 
 from tests.damaged_inputs import documents, mutations, places, server
 
+# Done to a case's folder, which holds intact inputs.
+Damage = Callable[[pathlib.Path, random.Random], None]
+# (place below that folder, what befalls some bytes of it) -> damage.
+Rewrite = Callable[[str, mutations.Mutation], Damage]
+
 
 class Expected(enum.Enum):
   """What may come of a case, beside an error in one line where that is named."""
@@ -57,7 +62,7 @@ class Subject:
   def case(
     self,
     name: str,
-    damage: Callable[[pathlib.Path, random.Random], None],
+    damage: Damage,
     expected: Expected = Expected.ANY,
     place: str = "",
     **changes: Any,
@@ -82,7 +87,7 @@ class Case:
 
   name: str
   subject: Subject
-  damage: Callable[[pathlib.Path, random.Random], None]
+  damage: Damage
   expected: Expected
   intact: Subject
   place: str = ""
@@ -168,7 +173,13 @@ def of_folder(
 
 
 def of_json(
-  subject: Subject, place: str, document: Any, values: int = 2, texts: bool = True
+  subject: Subject,
+  place: str,
+  document: Any,
+  values: int = 2,
+  texts: bool = True,
+  part: str = "",
+  rewrite: Rewrite | None = None,
 ) -> Iterator[Case]:
   """Yields cases of values in a JSON file.
 
@@ -176,8 +187,15 @@ def of_json(
     document: what it holds.
     values: how many other values each of its values is replaced by, drawn by its path.
     texts: whether to damage it as a whole as well.
+    part: of the file, where that is more than this JSON.
+    rewrite: changes that part.
   """
-  short = place.replace("/", ":")
+  short = ":".join([*place.split("/"), *([part] if part else [])])
+  rewrite = rewrite or rewritten
+
+  def replaced(content: bytes) -> Damage:
+    return rewrite(place, lambda _, rng: content)
+
   for path in documents.paths(document):
     shown = documents.shown(path)
     drawn = random.Random(f"{subject.name} {place} {shown}").sample(
@@ -185,15 +203,15 @@ def of_json(
     )
     for name in drawn:
       content = documents.changed(document, path, documents.OTHER_VALUES[name])
-      yield subject.case(f"{short}/{shown}/{name}", written(place, content), place=place)
+      yield subject.case(f"{short}/{shown}/{name}", replaced(content), place=place)
     content = documents.without(document, path)
-    yield subject.case(f"{short}/{shown}/gone", written(place, content), place=place)
+    yield subject.case(f"{short}/{shown}/gone", replaced(content), place=place)
   if texts:
     for name, (change, is_same) in documents.JSON_TEXTS.items():
       expected = Expected.SAME if is_same else Expected.ANY
-      damage = rewritten(place, lambda content, _, change=change: change(content))
+      damage = rewrite(place, lambda content, _, change=change: change(content))
       yield subject.case(f"{short}/{name}", damage, expected, place)
-    damage = rewritten(place, documents.twice_the_same_key)
+    damage = rewrite(place, documents.twice_the_same_key)
     yield subject.case(f"{short}/key_twice", damage, place=place)
 
 
@@ -201,7 +219,7 @@ def put(place: str, replace: places.Replacement):
   return lambda folder, rng: replace(folder / place, rng)
 
 
-def rewritten(place: str, mutate: mutations.Mutation):
+def rewritten(place: str, mutate: mutations.Mutation) -> Damage:
   def damage(folder: pathlib.Path, rng: random.Random) -> None:
     path = folder / place
     path.write_bytes(mutate(path.read_bytes(), rng))

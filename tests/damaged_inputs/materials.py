@@ -59,6 +59,7 @@ class Materials:
     self.runs = root / "runs"
     self.configs = root / "configs"
     self.cache = root / "cache"
+    self.networks = root / "networks"
 
   def make(self, servers: Sequence[server.Server]) -> None:
     """Draws the data sets; trains and exports a network of each kind, at once."""
@@ -74,6 +75,7 @@ class Materials:
       ]
       for one in made:
         one.result()
+    self._command(servers[0], "tests.damaged_inputs.networks", str(self.networks))
     for name in ("digits", "scenes"):
       self._make_begun(name)
 

@@ -34,7 +34,7 @@ HANGS, CLAIMS = "hangs", "takes too much memory"
 _PRELOADED = (
   "tfdam.data", "tfdam.training.stages", "tfdam.training.workers", "tfdam.training.context",
   "tfdam.training.evaluation", "tfdam.metrics.oracle", "export.pipeline", "export.summary",
-  "tfdam.diagnosis.facts", "PIL.ImageFont",
+  "tfdam.diagnosis.facts", "tfdam.api", "tfdam.keras_files", "PIL.ImageFont",
 )  # fmt: skip
 _POLL_SECONDS = 0.02
 _LONGEST_POLL_SECONDS = 1.0

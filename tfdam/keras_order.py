@@ -1,0 +1,80 @@
+"""Whether the layers of a Keras network can be called one after the other.
+
+Keras 2 puts a call aside until its inputs are there, and where they never come goes round
+for ever. Imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Keras' own networks of layers.
+_NETWORKS = ("Functional", "Model", "Sequential")
+# A reference: a layer's name and which of its calls.
+_Call = tuple[str, int]
+
+
+def waiting(config: Any) -> list[str]:
+  """Names of layers that wait for a call that never comes; none where all is well.
+
+  Args:
+    config: parsed JSON of a Functional network, {"layers": [...]}; others have no order.
+  """
+  layers = config.get("layers") if isinstance(config, dict) else None
+  if not isinstance(layers, list):
+    return []
+  made: set[_Call] = set()
+  firsts: dict[str, tuple[int, ...]] = {}
+  calls: dict[str, list[set[_Call]]] = {}
+  inputs: set[str] = set()
+  for layer in layers:
+    if not isinstance(layer, dict) or "inbound_nodes" not in layer:
+      return []  # no Functional network, or one that Keras refuses
+    name, nodes = str(layer.get("name")), layer["inbound_nodes"]
+    firsts[name] = _firsts(layer)
+    every = calls.setdefault(name, [])
+    every += (set(_needed(one)) for one in (nodes if isinstance(nodes, list) else ()))
+    if layer.get("class_name") == "InputLayer":
+      inputs.add(name)
+  done = dict.fromkeys(calls, 0)
+  moved = True
+  while moved:
+    moved = False
+    for name, every in calls.items():
+      while done[name] < len(every) and all(
+        of in inputs or (of, number) in made for of, number in every[done[name]]
+      ):
+        made |= {(name, first + done[name]) for first in firsts[name]}
+        done[name] += 1
+        moved = True
+  return [name for name, every in calls.items() if done[name] < len(every)]
+
+
+def _firsts(layer: Mapping[str, Any]) -> tuple[int, ...]:
+  """What number its first call in this network may have."""
+  config = layer.get("config")
+  inner = config.get("layers") if isinstance(config, dict) else None
+  if not isinstance(inner, list):
+    return (0,)
+  if layer.get("class_name") not in _NETWORKS:
+    return (0, 1)  # the user's own class decides
+  is_begun = not inner or (
+    isinstance(inner[0], dict) and inner[0].get("class_name") == "InputLayer"
+  )
+  # A network's call of itself, when it was made, is number 0.
+  return (1,) if is_begun else (0,)
+
+
+def _needed(call: Any) -> Iterator[_Call]:
+  """What a call takes: ["name", number, output, {arguments}], however deep."""
+  if isinstance(call, dict):
+    for value in call.values():
+      yield from _needed(value)
+  elif isinstance(call, list):
+    if len(call) in (3, 4) and isinstance(call[0], str) and isinstance(call[1], int):
+      if call[1] >= 0:  # below are constants
+        yield call[0], call[1]
+      call = call[3:]
+    for value in call:
+      yield from _needed(value)
