@@ -220,7 +220,7 @@ def test_options_that_need_labels_or_files_are_refused(network, changes, words):
       "Match.method is 'adabn'",
     ),
     (lambda n: tfdam.adapt(n, (SOURCE, np.zeros(16)), TARGET), "source is object"),
-    (lambda n: tfdam.measure_gap(n, SOURCE[:1], TARGET), "cannot be compared"),
+    (lambda n: tfdam.measure_gap(n, SOURCE[:1], TARGET), "source holds one image"),
     (lambda n: tfdam.adapt(n, SOURCE, TARGET, taps="score"), "Did you mean 'scores'"),
     (
       lambda n: tfdam.match_moments(n, SOURCE, TARGET, tfdam.Match(sites="backbone/nrm")),

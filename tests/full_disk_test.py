@@ -95,3 +95,31 @@ class FullDiskTest(tf.test.TestCase):
     )
     self.assertEqual(code, 2, output)
     self.assertIn(f"Error: The folder {stage} cannot be listed: Permission denied", output)
+
+  def test_at_every_file_of_a_users_network_too(self):
+    folder = self.create_tempdir().full_path
+    root = synthetic.write_all(os.path.join(folder, "data"))
+    network, full = os.path.join(folder, "own.keras"), os.path.join(folder, "full")
+    layers = tf.keras.layers
+    parts = [layers.Conv2D(4, 5, 3, name="conv"), layers.Flatten(), layers.Dense(10)]
+    tf.keras.Sequential([layers.Input((28, 28, 1)), *parts]).save(network)
+    flags = (
+      *_FLAGS, "--config.source.steps=0", "--config.source.cache=off",
+      "--config.model.name=keras", f"--config.model.path={network}",
+      "--config.model.scale=1/255", "--config.adapt.taps=auto",
+    )  # fmt: skip
+    for ending, name in (
+      ("/network.keras.partial", "network.keras"),
+      ("/adapted.partial.keras", "adapted.keras"),
+    ):
+      before = ("full", ending, "tfdam.train")
+      code, output = programs.run(
+        full, root, *flags, module="tests.bad_disk", before=before
+      )
+      self.assert_refused(output, name, code)
+      self.assertEmpty(glob.glob(os.path.join(full, "**", "*partial*"), recursive=True))
+      self.assertNotIn(name, os.listdir(full))
+    code, output = programs.run(full, root, *flags)
+    self.assertEqual(code, 0, output)
+    self.assertIn("adapted.keras", output)
+    self.assertLen(tf.keras.models.load_model(f"{full}/adapted.keras").layers, 3)

@@ -142,7 +142,9 @@ def measure_gap(
     batches = images.checked_batches(size, num_images, seed)
     title = f"gap ({argument})"
     with progress.bar(title, 0, num_images, "images") as shown:
-      samples[argument] = _sampled(networks[argument], tapped.TAPS, batches, shown)
+      samples[argument] = _sampled(
+        networks[argument], tapped.TAPS, batches, argument, shown
+      )
   rows = []
   with progress.bar("gap", 0, len(tapped.TAPS), "layers") as shown:
     for depth, tap in enumerate(tapped.TAPS):
@@ -160,6 +162,7 @@ def _sampled(
   network: network_lib.Network,
   taps: Sequence[str],
   batches: Iterable[tf.Tensor],
+  argument: str,
   shown: Any,
 ) -> dict[str, np.ndarray]:
   """{tap: float32 [images, locations, channels]}, at most _GAP_LOCATIONS of each map."""
@@ -174,6 +177,11 @@ def _sampled(
       parts[tap].append(maps[:, np.sort(places)])
     done += len(batch)
     shown.update(done, {})
+  if done < 2:
+    raise config_lib.UserError(
+      f"{argument} holds one image; expected two or more: Source-or-Not compares images of"
+      " one domain with each other."
+    )
   return {tap: np.concatenate(found) for tap, found in parts.items()}
 
 

@@ -35,6 +35,7 @@ from tests.damaged_inputs import (
   data_cases,
   judge,
   keras_cases,
+  keras_run_cases,
   materials,
   network_cases,
   run_cases,
@@ -95,6 +96,7 @@ def all_cases(made: materials.Materials, url: str) -> Iterator[cases.Case]:
   yield from client_cases.all_cases(made)
   yield from network_cases.all_cases(made, url)
   yield from keras_cases.all_cases(made)
+  yield from keras_run_cases.all_cases(made)
 
 
 def _chosen(every: Sequence[cases.Case], options: argparse.Namespace) -> list[cases.Case]:

@@ -156,7 +156,7 @@ def of_file(
       yield subject.case(f"{short}/{name}/{seed}", damage, changed, place)
   if swapped_with:
     yield subject.case(
-      f"{short}/swapped", lambda f, _: _copy(f / swapped_with, f / place), changed
+      f"{short}/swapped", lambda f, _: copy(f / swapped_with, f / place), changed
     )
 
 
@@ -231,7 +231,7 @@ def written(place: str, content: bytes):
   return lambda folder, _: (folder / place).write_bytes(content)
 
 
-def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+def copy(source: pathlib.Path, target: pathlib.Path) -> None:
   shutil.copy(source, target)
 
 

@@ -25,6 +25,7 @@ def get_config(options=None):
   values.update_from_flattened_dict({changes!r})
   return values
 """
+_RUNS = ("scenes", "digits", "keras")
 _SHORT = {
   "source.steps": 4, "adapt.steps": 4, "source.global_batch_size": 4,
   "adapt.global_batch_size": 4, "adapt.discriminator_units": (4, 4), "match.batch_size": 8,
@@ -40,6 +41,12 @@ SCENES = {
   "model.depth": 0.1, "adapt.taps": "block03,block05", "adapt.objective": "least_squares",
   "source.global_batch_size": 2, "adapt.global_batch_size": 2, "match.batch_size": 2,
   "loop.eval_batch_size": 2,
+}  # fmt: skip
+# A user's network, whose file is named when the config is written.
+KERAS = {
+  **DIGITS, "name": "own", "model.name": "keras", "model.scale": "1/255",
+  "source.steps": 0, "source.cache": "off", "adapt.taps": "auto",
+  "adapt.objective": "least_squares",
 }  # fmt: skip
 CLASSES = ("circle", "square", "star")
 # Of pictures, by the decoder that reads them.
@@ -66,17 +73,18 @@ class Materials:
     for folder in (self.data, self.runs, self.configs):
       folder.mkdir(parents=True)
     write_sets(self.data)
-    for name, changes in (("digits", DIGITS), ("scenes", SCENES)):
+    self._command(servers[0], "tests.damaged_inputs.networks", str(self.networks))
+    own = {**KERAS, "model.path": str(self.networks / "digits.keras")}
+    for name, changes in (("digits", DIGITS), ("scenes", SCENES), ("keras", own)):
       (self.configs / f"{name}.py").write_text(_CONFIG.format(changes=changes))
     with futures.ThreadPoolExecutor(len(servers)) as pool:
       made = [
         pool.submit(self._make_run, name, servers[i % len(servers)])
-        for i, name in enumerate(("scenes", "digits"))
+        for i, name in enumerate(_RUNS)
       ]
       for one in made:
         one.result()
-    self._command(servers[0], "tests.damaged_inputs.networks", str(self.networks))
-    for name in ("digits", "scenes"):
+    for name in _RUNS:
       self._make_begun(name)
 
   def _make_run(self, name: str, runner: server.Server) -> None:
@@ -94,6 +102,7 @@ class Materials:
     shutil.copytree(self.runs / name, begun)
     shutil.rmtree(begun / "export")
     shutil.rmtree(newest(begun, "adapted"))
+    (begun / "adapted.keras").unlink(missing_ok=True)
 
   def _command(self, runner: server.Server, module: str, *arguments: str) -> None:
     folder = self.root / "making" / module / arguments[-1].replace("/", "_")[-20:]

@@ -16,7 +16,7 @@ from tfdam.matching import folding
 # What layers raise for a size or a value that they do not take.
 _REFUSALS = (
   TypeError, ValueError, tf.errors.InvalidArgumentError,
-  tf.errors.AbortedError,  # oneDNN's, of maps without a pixel
+  tf.errors.UnimplementedError, tf.errors.AbortedError,  # oneDNN's, of empty maps
 )  # fmt: skip
 # {number: value} of those values that are still needed.
 Values = dict[int, tf.Tensor]
@@ -73,6 +73,8 @@ class Operation(NamedTuple):
       try:
         outputs = self.layer(*args, **kwargs)
       except _REFUSALS as error:
+        if "deterministic" in str(error).lower():
+          raise  # a setting mends it: stages.py
         raise self._refused(values, error) from error
     return dict(zip(self.writes, tf.nest.flatten(outputs)))
 

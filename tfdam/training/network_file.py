@@ -15,7 +15,7 @@ import os
 import shutil
 
 from tfdam import config as config_lib
-from tfdam import files, keras_files, runtime
+from tfdam import files, keras_files, runtime, stored
 from tfdam.training import run_folder
 
 _KEPT, _ADAPTED = "network", "adapted"
@@ -85,10 +85,8 @@ def keep(config: config_lib.Config, folder: run_folder.RunFolder) -> config_lib.
   partial = f"{place}.partial"
   _remove(partial)
   try:
-    if files.is_folder(path):
-      shutil.copytree(path, partial)
-    else:
-      shutil.copyfile(path, partial)
+    with stored.naming(place):
+      _copy(path, partial)
     _remove(place)
     os.rename(partial, place)
   except OSError:
@@ -118,6 +116,19 @@ def _named(folder: str, stem: str) -> str | None:
 
 def _at(config: config_lib.Config, path: str) -> config_lib.Config:
   return dataclasses.replace(config, model=dataclasses.replace(config.model, path=path))
+
+
+def _copy(path: str, place: str) -> None:
+  """Copies a file or a folder; shutil's errors name what is read, or nothing."""
+  if files.is_folder(path):
+    for folder, names in files.walk(path):
+      made = os.path.join(place, os.path.relpath(folder, path))
+      os.makedirs(made, exist_ok=True)
+      for name in names:
+        _copy(os.path.join(folder, name), os.path.join(made, name))
+  else:
+    with files.open_regular(path) as source, open(place, "wb") as target:
+      shutil.copyfileobj(source, target)
 
 
 def _digest(path: str) -> str:
