@@ -33,6 +33,9 @@ INNER = {"layers": [layer("inner_image", kind="InputLayer")]}
      layer("b", call(("net", 1)))],
     [IMAGE, layer("net", call(("image", 0)), kind="Mine>Net", **INNER),
      layer("b", call(("net", 0)))],
+    # A list of texts among the arguments, of Keras 3.
+    [IMAGE, layer("a", {"args": [{"keras_history": ["image", 0, 0]}],
+                        "kwargs": {"axes": ["x", "y", "z"]}})],
     # Constants and tensors among the arguments.
     [IMAGE, layer("a", [["_CONSTANT_VALUE", -1, 2.0, {"x": ["image", 0, 0]}]])],
   ],
@@ -49,6 +52,8 @@ def test_good_networks_wait_for_nothing(layers):
     ([IMAGE, layer("a"), layer("b", call(("a", 0)))], ["b"]),
     ([IMAGE, layer("a", call(("image", 0))), layer("b", call(("a", 1)))], ["b"]),
     ([IMAGE, layer("a", call(("nowhere", 0)))], ["a"]),
+    ([IMAGE, layer("a", call(("image", 0))), layer("b", call(("a", "0")))], ["b"]),
+    ([IMAGE, layer("a", call(("image", 0))), layer("b", call(("a", -1)))], ["b"]),
     (
       [IMAGE, layer("a", call(("image", 0), mask=["b", 0, 0])),
        layer("b", call(("a", 0)))],

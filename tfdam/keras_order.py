@@ -11,8 +11,9 @@ from typing import Any
 
 # Keras' own networks of layers.
 _NETWORKS = ("Functional", "Model", "Sequential")
-# A reference: a layer's name and which of its calls.
-_Call = tuple[str, int]
+_CONSTANT = "_CONSTANT_VALUE"
+# A reference: a layer's name and which of its calls, or whatever a damaged file says there.
+_Call = tuple[str, object]
 
 
 def waiting(config: Any) -> list[str]:
@@ -66,15 +67,21 @@ def _firsts(layer: Mapping[str, Any]) -> tuple[int, ...]:
   return (1,) if is_begun else (0,)
 
 
-def _needed(call: Any) -> Iterator[_Call]:
-  """What a call takes: ["name", number, output, {arguments}], however deep."""
+def _needed(call: Any, is_argument: bool = False) -> Iterator[_Call]:
+  """What a call takes: ["name", number, output, {arguments}], however deep.
+
+  Args:
+    is_argument: whether it is an argument's value, which may be a list of texts.
+  """
   if isinstance(call, dict):
     for value in call.values():
-      yield from _needed(value)
+      yield from _needed(value, True)
   elif isinstance(call, list):
-    if len(call) in (3, 4) and isinstance(call[0], str) and isinstance(call[1], int):
-      if call[1] >= 0:  # below are constants
-        yield call[0], call[1]
-      call = call[3:]
+    if len(call) in (3, 4) and isinstance(call[0], str):
+      of, number, *call = call
+      is_hashable = number is None or isinstance(number, (str, float))
+      if isinstance(number, int) or (is_hashable and not is_argument):
+        if of != _CONSTANT:
+          yield of, number
     for value in call:
-      yield from _needed(value)
+      yield from _needed(value, is_argument)
