@@ -420,6 +420,13 @@ def test_of_an_archive_packed_otherwise_nothing_is_unpacked(tmp_path):
   assert "assets/zeros is packed by method 14" in refused(path)
 
 
+def test_a_member_whose_name_no_file_can_have(tmp_path):
+  path = saved(tmp_path, ".keras")
+  with zipfile.ZipFile(path, "a") as archive:
+    archive.writestr(f"assets/{'a' * 60_000}", "text")
+  assert "(a member's name has a part of 60,000 bytes)" in refused(path)
+
+
 def test_an_array_that_claims_more_than_its_file_can_hold(tmp_path):
   path = saved(tmp_path, ".h5")
   with h5py.File(path, "a") as file:

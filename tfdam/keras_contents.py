@@ -23,6 +23,8 @@ KERAS, HDF5, SAVED_MODEL = ".keras", ".h5", ""
 _METADATA, _CONFIG, _WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 _GRAPH, _LAYERS = "saved_model.pb", "keras_metadata.pb"
 _CHUNK = 1 << 20
+# Of a file, on all systems.
+_LONGEST_NAME = 255
 # How other files begin: (bytes, where, what it seems to be).
 _OTHERS = (
   (b"version https://git-lfs", 0, "a pointer of Git LFS, not the file: run git lfs pull"),
@@ -186,6 +188,9 @@ def _check_members(path: str, archive: zipfile.ZipFile, size: int) -> None:
   for member in archive.infolist():
     if member.compress_type not in methods:
       raise ValueError(f"{member.filename} is packed by method {member.compress_type}")
+    longest = max(len(os.fsencode(part)) for part in member.filename.split("/"))
+    if longest > _LONGEST_NAME:  # Keras unpacks some of them
+      raise ValueError(f"a member's name has a part of {longest:,} bytes")
     claims.check(
       shown,
       files.shown(member.filename),
