@@ -80,8 +80,8 @@ def _needed(call: Any, is_argument: bool = False) -> Iterator[_Call]:
     if len(call) in (3, 4) and isinstance(call[0], str):
       of, number, *call = call
       is_hashable = number is None or isinstance(number, (str, float))
-      if isinstance(number, int) or (is_hashable and not is_argument):
-        if of != _CONSTANT:
-          yield of, number
+      is_call = isinstance(number, int) or (is_hashable and not is_argument)
+      if is_call and of != _CONSTANT:
+        yield of, number
     for value in call:
       yield from _needed(value, is_argument)
