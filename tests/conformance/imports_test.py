@@ -76,8 +76,8 @@ _BELOW = {
     "tfdam.config", "tfdam.files", "tfdam.runtime", "tfdam.data", "tfdam.training"
   },
   "tfdam/gap.py": {
-    "tfdam", "tfdam.api", "tfdam.config", "tfdam.keras_files", "tfdam.network",
-    "tfdam.runtime", "tfdam.training",
+    "tfdam", "tfdam.api", "tfdam.config", "tfdam.files", "tfdam.keras_files",
+    "tfdam.network", "tfdam.runtime", "tfdam.training",
   },
   "tfdam/download.py": {"tfdam.config", "tfdam.runtime", "tfdam.data"},
   "tfdam/oracle.py": {
