@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.keras_graph import finding, versions, walking
+from tfdam.keras_graph import finding, stretches, versions
 from tfdam.keras_graph import program as program_lib
 from tfdam.matching import folding
 from tfdam.models import sites as sites_lib
@@ -143,7 +143,7 @@ class Network(tf.Module):
     )  # fmt: skip
     found = finding.find(self._program)
     self.left_out = found.left_out
-    self._walk = walking.Walk(self._program, found.places, self._logits)
+    self._walk = stretches.Stretches(self._program, found.places, self._logits)
     self.TAPS = finding.tap_names(self._program, self._logits.output)
     self._numbers = {
       one.name: one.writes[0] for one in self._program.operations if finding.is_tap(one)
@@ -221,7 +221,18 @@ class Network(tf.Module):
 
   def sites(self) -> tuple[sites_lib.Site, ...]:
     """Every layer that takes a scale and a shift, in network order."""
-    sites = self._walk.sites()
+    return self._from_images(self._walk.sites())
+
+  def matching_sites(self, compiled: bool) -> tuple[sites_lib.Site, ...]:
+    """The same for matching, with `waits_before` (keras_graph/stretches.py).
+
+    Args:
+      compiled: worth its time for more than a few batches.
+    """
+    return self._from_images(self._walk.stretches(compiled))
+
+  def _from_images(self, sites: tuple[sites_lib.Site, ...]) -> tuple[sites_lib.Site, ...]:
+    """Sites of which the first takes images as calls do."""
     if not self._unit_images or not sites:
       return sites
 

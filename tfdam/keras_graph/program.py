@@ -48,7 +48,11 @@ class Operation(NamedTuple):
   trains: bool
 
   def run(
-    self, values: Mapping[int, tf.Tensor], training: bool = False, opened: bool = False
+    self,
+    values: Mapping[int, tf.Tensor],
+    training: bool = False,
+    opened: bool = False,
+    fused: bool = False,
   ) -> dict[int, tf.Tensor]:
     """Calls the layer.
 
@@ -56,6 +60,8 @@ class Operation(NamedTuple):
       training: of batch norms; every other layer computes as in inference, so that nothing
         is drawn from a generator which a resumed run would have to wind back.
       opened: leaves out the activation that the layer ends with.
+      fused: lets a batch norm of Keras 2 take its fused kernel in inference: one pass over
+        the map instead of two, where nobody wants a gradient.
 
     Raises:
       config.UserError: the layer takes no such values.
@@ -68,7 +74,7 @@ class Operation(NamedTuple):
     with contextlib.ExitStack() as changed:
       if opened:
         changed.enter_context(versions.without_activation(self.layer))
-      if is_norm and not trains:
+      if is_norm and not trains and not fused:
         changed.enter_context(versions.without_fused_kernel(self.layer))
       try:
         outputs = self.layer(*args, **kwargs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 import tensorflow as tf
 
@@ -57,20 +57,26 @@ class Walk:
     values, start = self._values(state, len(self._places))
     return self._run(values, start, None)[self._logits.output]
 
-  def _advance(self, index: int) -> Callable[[sites_lib.State], sites_lib.State]:
+  def _advance(self, index: int) -> sites_lib.Advance:
     def advance(state: sites_lib.State) -> sites_lib.State:
       values, start = self._values(state, index)
       place = self._places[index]
       values = self._run(values, start, place)
-      one = self._program.operations[place]
-      output = one.run(values, opened=_is_open(one))[one.writes[0]]
-      needed = {
-        str(number): value for number, value in values.items()
-        if self._last_uses.get(number, -1) > place
-      }  # fmt: skip
-      return {"output": output, **needed}
+      output = self._output(self._program.operations[place], values)
+      return {"output": output, **self._needed(values, place)}
 
     return advance
+
+  def _output(self, one: program_lib.Operation, values: program_lib.Values) -> tf.Tensor:
+    """Of a site, before an activation that its layer ends with."""
+    return one.run(values, opened=_is_open(one))[one.writes[0]]
+
+  def _needed(self, values: program_lib.Values, done: int) -> sites_lib.State:
+    """What operations after `done` read, as entries of a state."""
+    return {
+      str(number): value for number, value in values.items()
+      if self._last_uses.get(number, -1) > done
+    }  # fmt: skip
 
   def _values(self, state: sites_lib.State, index: int) -> tuple[program_lib.Values, int]:
     """A state as values, and the operation to go on with: that after site index - 1."""
@@ -91,6 +97,7 @@ class Walk:
     end: int | None,
     training: bool = False,
     kept: frozenset[int] = frozenset(),
+    fused: bool = False,
   ) -> program_lib.Values:
     """Runs operations start to end - 1; drops what nothing after them reads, but `kept`."""
     operations = self._program.operations
@@ -100,7 +107,7 @@ class Walk:
       is_read = any(self._last_uses.get(number, -1) > place for number in one.writes)
       if not is_read and not kept.intersection(one.writes):
         continue  # it stands after the logits
-      values.update(one.run(values, training, place == self._logits.opened))
+      values.update(one.run(values, training, place == self._logits.opened, fused))
       for number in one.reads:
         if self._last_uses.get(number, -1) <= place and number not in kept:
           values.pop(number, None)

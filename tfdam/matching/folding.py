@@ -154,6 +154,17 @@ def adopt_moments(
   return alpha, shift - alpha * tf.where(wiped, shift, mean)
 
 
+def scale_and_shift(norm: Any) -> tuple[tf.Tensor, tf.Tensor]:
+  """What a batch norm does to its input in inference.
+
+  Returns:
+    (scale, shift), float64 [channels] each.
+  """
+  gamma, beta = _gamma_and_beta(norm)
+  scale = gamma / tf.sqrt(_float64(norm.moving_variance) + norm.epsilon)
+  return scale, beta - scale * _float64(norm.moving_mean)
+
+
 def moving_moments(norm: Any) -> tuple[tf.Tensor, tf.Tensor]:
   """Mean and variance of a batch norm's output on the images that it was trained on.
 

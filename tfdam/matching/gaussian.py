@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import os
+from collections.abc import Callable
 from concurrent import futures
 from typing import NamedTuple
 
@@ -12,6 +15,11 @@ import tensorflow as tf
 # Values of a block: in float64 they stay in a core's cache. Over whole maps, conversion and
 # three passes through memory took three times as long as the forward pass.
 _BLOCK = 1 << 16
+# Of `quick_moments`: numbers in a row, and samples that a pivot is the mean of.
+_WIDTH = 2048
+_PIVOT = 64
+# (block, scratch, mean, squares); fills the last two.
+_Measure = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
 
 
 class Moments(NamedTuple):
@@ -32,6 +40,10 @@ class Moments(NamedTuple):
     """Population variance, float64 [channels]."""
     return self.squares / self.count
 
+  def after(self, scale: tf.Tensor, shift: tf.Tensor) -> Moments:
+    """Moments of scale * x + shift, float64 [channels] each."""
+    return Moments(self.count, scale * self.mean + shift, tf.square(scale) * self.squares)
+
 
 def moments(activations: tf.Tensor) -> Moments:
   """Moments of one batch: every axis but the last counts as i.i.d. samples.
@@ -39,19 +51,58 @@ def moments(activations: tf.Tensor) -> Moments:
   Args:
     activations: float [B, ..., channels].
   """
-  if "GPU" in getattr(activations, "device", ""):
+  if _on_gpu(activations):
     return _moments_where_it_is(activations)
+  values = _samples(activations)
+  return _of_blocks(values, max(1, _BLOCK // values.shape[-1]), _measure_block)
+
+
+def quick_moments(activations: tf.Tensor) -> Moments:
+  """The same in half the time, to seven digits: float32 within a block of few samples.
+
+  Distances are from a pivot near each channel's mean, so that a mean far from zero costs no
+  digits; blocks are united in float64.
+  """
+  if _on_gpu(activations) or activations.dtype == tf.float64:
+    return moments(activations)
+  values = _samples(activations)
+  pivot = values[:: max(1, len(values) // _PIVOT)].mean(0, dtype=np.float64)
+  # Rows of several samples: short ones would hold NumPy's loops up.
+  group = max(1, _WIDTH // values.shape[-1])
+  rows = max(1, _BLOCK // values.shape[-1] // group) * group
+  measure = functools.partial(_measure_block_quickly, pivot.astype(np.float32), group)
+  return _of_blocks(values, rows, measure)
+
+
+def _on_gpu(activations: tf.Tensor) -> bool:
+  return "GPU" in getattr(activations, "device", "")
+
+
+def _samples(activations: tf.Tensor) -> np.ndarray:
+  """A view, float [samples, channels]."""
   values = np.asarray(activations)
-  values = values.reshape(-1, values.shape[-1])
-  rows = max(1, _BLOCK // values.shape[-1])
-  blocks = [values[i : i + rows] for i in range(0, len(values), rows)]
-  if len(blocks) > 1:
-    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-      found = list(pool.map(_block_moments, blocks))
+  return values.reshape(-1, values.shape[-1])
+
+
+def _of_blocks(values: np.ndarray, rows: int, measure: _Measure) -> Moments:
+  """Moments of samples [N, channels], in blocks of that many by all cores."""
+  starts = range(0, len(values), rows)
+  means, squares = (np.empty([len(starts), values.shape[-1]]) for _ in range(2))
+  num_threads = min(os.cpu_count() or 1, len(starts))
+
+  def share(first: int) -> None:
+    # One memory for all blocks: fresh memory costs more than the arithmetic.
+    scratch = np.empty(min(rows, len(values)) * values.shape[-1])
+    for i in range(first, len(starts), num_threads):
+      measure(values[starts[i] : starts[i] + rows], scratch, means[i], squares[i])
+
+  if num_threads > 1:
+    with futures.ThreadPoolExecutor(num_threads) as pool:
+      list(pool.map(share, range(num_threads)))
   else:
-    found = [_block_moments(values)]
-  counts = np.array([len(block) for block in blocks], np.float64)[:, None]
-  means, squares = np.stack([f[0] for f in found]), np.stack([f[1] for f in found])
+    share(0)
+  counts = np.full([len(starts), 1], float(rows))
+  counts[-1] = len(values) - starts[-1]
   # The moments of the union (`merge`), of all blocks at once and in their order.
   mean = (counts * means).sum(0) / len(values)
   between = (counts * np.square(means - mean)).sum(0)
@@ -60,12 +111,44 @@ def moments(activations: tf.Tensor) -> Moments:
   )
 
 
-def _block_moments(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """(mean, sum of squared distances from it), float64 [channels] each."""
-  block = block.astype(np.float64)
-  mean = block.mean(0)
-  block -= mean
-  return mean, np.einsum("ij,ij->j", block, block)
+def _measure_block(
+  block: np.ndarray, scratch: np.ndarray, mean: np.ndarray, squares: np.ndarray
+) -> None:
+  """Fills the mean and the sum of squared distances from it, float64 [channels] each.
+
+  Args:
+    block: float [samples, channels].
+    scratch: float64, at least as many numbers.
+  """
+  work = scratch[: block.size].reshape(block.shape)
+  np.copyto(work, block, casting="unsafe")
+  work.mean(0, out=mean)
+  np.subtract(work, mean, out=work)
+  np.einsum("ij,ij->j", work, work, out=squares)
+
+
+def _measure_block_quickly(
+  pivot: np.ndarray,
+  group: int,
+  block: np.ndarray,
+  scratch: np.ndarray,
+  mean: np.ndarray,
+  squares: np.ndarray,
+) -> None:
+  """The same.
+
+  Args:
+    pivot: float32 [channels].
+    group: samples in a row.
+  """
+  rows, channels = block.shape
+  group = math.gcd(rows, group)  # the last block may be any
+  work = scratch.view(np.float32)[: block.size].reshape(-1, group * channels)
+  np.subtract(block.reshape(work.shape), np.tile(pivot, group), out=work)
+  offset = work.sum(0).reshape(group, channels).sum(0, dtype=np.float64) / rows
+  square = np.einsum("ij,ij->j", work, work).reshape(group, channels)
+  np.add(pivot, offset, out=mean)
+  np.subtract(square.sum(0, dtype=np.float64), rows * np.square(offset), out=squares)
 
 
 def _moments_where_it_is(activations: tf.Tensor) -> Moments:

@@ -11,6 +11,7 @@ import tensorflow as tf
 # channels]; further entries carry what later sites need as well, such as a residual block's
 # input.
 State = dict[str, tf.Tensor]
+Advance = Callable[[State], State]
 
 
 class Site(NamedTuple):
@@ -23,8 +24,11 @@ class Site(NamedTuple):
     advance: from the state after the previous site (at first {"output": images}) to the
       state after this one. Its cost is that of the layers in between, so that walking all
       the sites costs one forward pass.
+    waits_before: "output" is what the layer, a batch norm, takes; the next `advance` begins
+      with the layer as it is by then.
   """
 
   name: str
   layer: tf.keras.layers.Layer
-  advance: Callable[[State], State]
+  advance: Advance
+  waits_before: bool = False

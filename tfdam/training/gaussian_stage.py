@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from absl import logging
 from tfdam import config as config_lib
 from tfdam.matching import folding, gaussian
 from tfdam.models import sites as sites_lib
-from tfdam.training import progress, waiting
+from tfdam.training import progress, site_walk, waiting
 
 # Scale and shift of a site's output, float64 [channels] each.
 _Affine = tuple[tf.Tensor, tf.Tensor]
+# Of activations, [B, ..., channels].
+_Measure = Callable[[tf.Tensor], gaussian.Moments]
 
 
 def match(
@@ -50,50 +52,68 @@ def match(
     config.UserError: `options.sites` names a site that the network does not have.
   """
   chosen = choose_sites(target, options)
+  walk = site_walk.SiteWalk(target)
   source_moments: dict[str, gaussian.Moments] = {}
   if source_images is None:
     source_moments = _moving_moments(source, chosen)
     chosen = set(source_moments)
   elif options.method == "gaussian":
-    source_moments = _source_moments(source, source_images, chosen)
+    source_walk = walk if walk.serves(source) else site_walk.SiteWalk(source)
+    source_moments = _source_moments(source_walk, source_images, chosen)
   records = []
-  sites = target.sites()
+  sites = walk.sites()
   mend: _Affine | None = None
   with (
     waiting.WaitingStates(target_images, options.memory_mb) as states,
     progress.bar("gaussian", 0, len(sites), "sites") as shown,
   ):
-    for done, site in enumerate(sites, start=1):
+    for i in range(len(sites)):
+      if i == 1:  # the first pass has counted the batches
+        sites = walk.sites(len(states))
+      site = sites[i]
       found: list[gaussian.Moments] = []
       is_chosen = site.name in chosen
-      states.update(functools.partial(_arrive, site, mend, found if is_chosen else None))
+      measure = walk.measure if is_chosen else None
+      states.update(functools.partial(_arrive, site, mend, measure, found))
       mend = None
       if is_chosen:
-        moments = functools.reduce(gaussian.merge, found)
-        mend = _mend(site, source_moments.get(site.name), moments, options)
+        moments = _merged(site, found)
+        change = _mend(site, source_moments.get(site.name), moments, options)
         wanted = source_moments.get(site.name, moments)
-        records.append(_record(site.name, mend[0], wanted, moments, options))
-      shown.update(done, {})
+        records.append(_record(site.name, change[0], wanted, moments, options))
+        mend = None if site.waits_before else change
+      shown.update(i + 1, {})
   return records
 
 
 def _arrive(
   site: sites_lib.Site,
   mend: _Affine | None,
-  found: list[gaussian.Moments] | None,
+  measure: _Measure | None,
+  found: list[gaussian.Moments],
   state: sites_lib.State,
 ) -> sites_lib.State:
   """Moves one batch from the last site, as that was mended, to this one.
 
   Args:
-    found: takes the batch's moments at this site.
+    mend: what was done to the last site; None: nothing, or the state waits before it.
+    measure: None: nobody wants this site's moments.
+    found: takes those of what waits here of the batch.
   """
   if mend is not None:
     state = {**state, "output": _apply(*mend, state["output"])}
   state = site.advance(state)
-  if found is not None:
-    found.append(gaussian.moments(state["output"]))
+  if measure is not None:
+    found.append(measure(state["output"]))
   return state
+
+
+def _merged(site: sites_lib.Site, found: list[gaussian.Moments]) -> gaussian.Moments:
+  """Moments of a site's output, of those of all batches that wait at it."""
+  moments = functools.reduce(gaussian.merge, found)
+  if site.waits_before:
+    moments = moments.after(*folding.scale_and_shift(site.layer))
+  return moments
 
 
 def _mend(
@@ -160,18 +180,22 @@ def _fits(site: sites_lib.Site, options: config_lib.Match) -> bool:
   return options.method == "gaussian" or folding.is_batch_norm(site.layer)
 
 
-def _source_moments(source, images, chosen: set[str]) -> dict[str, gaussian.Moments]:
+def _source_moments(
+  walk: site_walk.SiteWalk, images: Iterable[tf.Tensor], chosen: set[str]
+) -> dict[str, gaussian.Moments]:
   """Moments of every chosen site, streaming: nothing is kept but them."""
   batch_moments: dict[str, list[gaussian.Moments]] = {name: [] for name in chosen}
-  for batch in images:
+  sites, batches = walk.begin(images)
+  for batch in batches:
     state = {"output": batch}
-    for site in source.sites():
+    for site in sites:
       state = site.advance(state)
       if site.name in chosen:
-        batch_moments[site.name].append(gaussian.moments(state["output"]))
+        batch_moments[site.name].append(walk.measure(state["output"]))
   return {
-    name: functools.reduce(gaussian.merge, found) for name, found in batch_moments.items()
-  }
+    site.name: _merged(site, batch_moments[site.name])
+    for site in sites if site.name in chosen
+  }  # fmt: skip
 
 
 def _moving_moments(source: Any, chosen: set[str]) -> dict[str, gaussian.Moments]:

@@ -51,6 +51,10 @@ class WaitingStates:
     if self._folder is not None:
       self._folder.cleanup()
 
+  def __len__(self) -> int:
+    """Batches; known after the first pass."""
+    return len(self._states)
+
   def update(self, change: Callable[[sites_lib.State], sites_lib.State]) -> None:
     """Puts `change(state)` in place of every state, batch by batch, in order."""
     if self._batches is not None:
