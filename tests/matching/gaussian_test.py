@@ -39,6 +39,35 @@ class GaussianTest(tf.test.TestCase, parameterized.TestCase):
     # A mean 1e5 standard deviations from zero: sums of squares would lose ten digits.
     self.assertAllClose(moments.variance, data.var(0), rtol=1e-9)
 
+  @parameterized.parameters(
+    ((7, 5), 0.0), ((4, 40, 41, 3), 0.0), ((2, 16, 16, 96), 3.0), ((9, 9, 9, 3000), 1.0),
+    ((6, 64, 64, 32), 1e3),
+  )  # fmt: skip
+  def test_quick_moments_have_six_digits(self, shape, mean):
+    """Whole blocks, others, short and long rows; a mean 1,000 deviations from zero."""
+    data = np.random.RandomState(0).normal(mean, 1.0, shape).astype(np.float32)
+    data[0] += 5.0  # no sample of the first rows says where the rest is
+    found, wanted = gaussian.quick_moments(tf.constant(data)), gaussian.moments(data)
+    self.assertEqual(float(found.count), float(wanted.count))
+    # In deviations, whatever the mean.
+    self.assertAllClose(found.mean, wanted.mean, rtol=0, atol=1e-6)
+    self.assertAllClose(found.variance, wanted.variance, rtol=1e-6)
+
+  @parameterized.parameters(tf.float16, tf.bfloat16, tf.float64)
+  def test_quick_moments_of_other_types(self, dtype):
+    data = tf.cast(np.random.RandomState(0).normal(2.0, 1.0, (3, 30, 30, 8)), dtype)
+    found, wanted = gaussian.quick_moments(data), gaussian.moments(data)
+    self.assertAllClose(found.mean, wanted.mean, rtol=0, atol=1e-6)
+    self.assertAllClose(found.variance, wanted.variance, rtol=1e-6)
+
+  def test_moments_after_a_scale_and_a_shift(self):
+    data = np.random.RandomState(0).normal(2.0, 1.0, (100, 3))
+    scale, shift = np.array([2.0, -1.0, 0.0]), np.array([0.0, 1.0, 3.0])
+    found = gaussian.moments(data).after(tf.constant(scale), tf.constant(shift))
+    wanted = gaussian.moments(scale * data + shift)
+    self.assertAllClose(found.mean, wanted.mean, atol=1e-12)
+    self.assertAllClose(found.variance, wanted.variance, atol=1e-12)
+
   def test_agrees_with_numpy_on_10000_real_images(self):
     """Activations of LeNet's sites, streamed in batches, against all of them at once."""
     folder = os.path.join(synthetic.real_data("mnist"), "mnist")
