@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.keras_graph import finding, stretches, versions
-from tfdam.keras_graph import program as program_lib
-from tfdam.matching import folding
+from tfdam import tapped_model
+from tfdam.keras_graph import graph_model, layers, versions
 from tfdam.models import sites as sites_lib
 
-_RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM2D", "Bidirectional")
 _OUTPUTS = ("auto", "logits", "probabilities")
+# Where taps, sites and logits come from: found in a graph, or said by the model itself.
+_Inside = Union[graph_model.GraphModel, tapped_model.Tapped]
 
 
 class Expects(NamedTuple):
@@ -79,18 +79,17 @@ class Expects(NamedTuple):
 
 
 class Network(tf.Module):
-  """A Functional or Sequential Keras model with its taps and sites found.
+  """A Keras model with its taps and sites.
 
-  The model stays as it is: matching and adaptation change copies of it.
+  They are found in a Functional or Sequential model; any other says them itself, as a
+  `TappedModel`. The model stays as it is: matching and adaptation change copies of it.
 
   Attributes:
     model: the Keras model, of Keras 2 or 3.
     TAPS: names of layers after which activations are looked at, in network order.
-    num_noise: random numbers an image that dropout takes: none.
+    num_noise: random numbers an image that dropout takes: 0 but for a model that says so.
     left_out: {layer: why Gaussian matching cannot change it}.
   """
-
-  num_noise = 0
 
   def __init__(
     self,
@@ -105,7 +104,7 @@ class Network(tf.Module):
 
     Args:
       model: a built tf.keras or Keras 3 model of one input, [B, H, W, C], and one output,
-        [B, classes] or [B, H, W, classes].
+        [B, classes] or [B, H, W, classes]; or a `TappedModel`, which is tried on one image.
       outputs: "logits", "probabilities" (their logarithms are the logits), or "auto": a
         softmax at the end is left out, any other output is taken for logits.
       enlarge: whether score maps are enlarged to the images' size, bilinearly.
@@ -116,8 +115,9 @@ class Network(tf.Module):
         them.
 
     Raises:
-      config.UserError: a model without a graph, of several inputs or outputs, recurrent, or
-        with channels first.
+      config.UserError: a model with neither a graph nor the members of a `TappedModel`, or
+        whose members contradict what it computes; one of several inputs or outputs,
+        recurrent, or with channels first.
     """
     super().__init__(name=name)
     if isinstance(model, (str, os.PathLike)):
@@ -130,45 +130,38 @@ class Network(tf.Module):
         f"outputs is {outputs!r}; expected one of {', '.join(_OUTPUTS)}."
         f"{config_lib.nearest(str(outputs), _OUTPUTS)}"
       )
-    _check(model)
+    # In a holder that TensorFlow does not look into: Keras' own tracking has other names.
+    # `view` and `clone` hand over what is found out already.
+    is_found = isinstance(model, (graph_model.GraphModel, tapped_model.Tapped))
+    self._held = _Held(model if is_found else _look_inside(model, outputs))
     if expects is not None:
-      expects.check(versions.graph(model).inputs[0].shape[-1])
+      expects.check(self.input_shape[-1] or 1)
     self._outputs, self._enlarge, self.expects = outputs, enlarge, expects
     self._unit_images = unit_images
-    # In a holder that TensorFlow does not look into: Keras' own tracking has other names.
-    self._held = _Held(model, program_lib.read(model))
-    self._logits = (
-      finding.Logits(self._program.output, None, "the output as it is")
-      if outputs != "auto" else finding.find_logits(self._program)
-    )  # fmt: skip
-    found = finding.find(self._program)
-    self.left_out = found.left_out
-    self._walk = stretches.Stretches(self._program, found.places, self._logits)
-    self.TAPS = finding.tap_names(self._program, self._logits.output)
-    self._numbers = {
-      one.name: one.writes[0] for one in self._program.operations if finding.is_tap(one)
-    }
+    self.num_noise = self._inside.num_noise
+    self.left_out = self._inside.left_out
+    self.TAPS = self._inside.usual_taps
     # What checkpoints hold, in the order of the model's weights.
-    self._kept = [versions.variable(v) for v in model.weights]
+    self._kept = [versions.variable(v) for v in self.model.weights]
     self.trainable = True
 
   @property
   def model(self) -> Any:
-    return self._held.model
+    return self._inside.model
 
   @property
-  def _program(self) -> program_lib.Program:
-    return self._held.program
+  def _inside(self) -> _Inside:
+    return self._held.inside
 
   @property
   def input_shape(self) -> tuple[int | None, ...]:
     """(H, W, C) of the images that the model takes; None where it takes any."""
-    return tuple(versions.graph(self.model).inputs[0].shape[1:])
+    return self._inside.input_shape
 
   @property
   def output_shape(self) -> tuple[int | None, ...]:
     """(classes,) or (H, W, classes) of the scores; None where it depends on the images."""
-    return tuple(versions.graph(self.model).outputs[0].shape[1:])
+    return self._inside.output_shape
 
   @property
   def prepares(self) -> bool:
@@ -178,17 +171,17 @@ class Network(tf.Module):
   @property
   def scales_pixels(self) -> bool:
     """Whether the model begins with layers that scale pixels."""
-    return finding.begins_with_scaling(self._program)
+    return self._inside.scales_pixels
 
   @property
   def how_logits(self) -> str:
     """Where logits are taken, for reports."""
-    return self._logits.how
+    return self._inside.how_logits
 
   @property
   def all_taps(self) -> tuple[str, ...]:
     """Every layer that can be a tap; `TAPS` are those worth a look."""
-    return tuple(self._numbers)
+    return self._inside.taps
 
   def __call__(
     self, images: tf.Tensor, training: bool = False, noise: tf.Tensor | None = None
@@ -199,37 +192,34 @@ class Network(tf.Module):
       images: float [B, H, W, C], as the model takes them, or from 0 to 1 (`unit_images`).
       training: whether batch norms use the batch's own moments, and update the moving ones;
         dropout stays out.
-      noise: takes none.
+      noise: float32 [B, num_noise], what a model with `num_noise` drops by; None: nothing
+        is dropped.
 
     Returns:
       {"logits": float32 [B, classes] or [B, H, W, classes], "taps": {tap: float [B, ...]}}.
     """
-    numbers = {tap: self._numbers[tap] for tap in self.TAPS}
-    logits, taps = self._walk.forward(self._taken(images), training, numbers)
+    logits, taps = self._inside.forward(self._taken(images), training, noise, self.TAPS)
     return {"logits": self._finished(logits, images), "taps": taps}
 
   def activations(self, images: tf.Tensor, taps: Iterable[str]) -> dict[str, tf.Tensor]:
     """{tap: float [B, ...]} in inference, of those taps alone."""
-    numbers = {tap: self._numbers[tap] for tap in taps}
-    return self._walk.forward(self._taken(images), False, numbers)[1]
+    return self._inside.forward(self._taken(images), False, None, [*taps])[1]
 
   def tap_shape(self, tap: str) -> tuple[int | None, ...]:
     """Of a tap's activations without the batch; None where it depends on the image."""
-    number = self._numbers[tap]
-    one = next(o for o in self._program.operations if number in o.writes)
-    return one.shapes[0][1:]
+    return self._inside.tap_shape(tap)
 
   def sites(self) -> tuple[sites_lib.Site, ...]:
     """Every layer that takes a scale and a shift, in network order."""
-    return self._from_images(self._walk.sites())
+    return self._from_images(self._inside.sites())
 
   def matching_sites(self, compiled: bool) -> tuple[sites_lib.Site, ...]:
-    """The same for matching, with `waits_before` (keras_graph/stretches.py).
+    """The same for matching, which walks through many batches.
 
     Args:
       compiled: worth its time for more than a few batches.
     """
-    return self._from_images(self._walk.stretches(compiled))
+    return self._from_images(self._inside.matching_sites(compiled))
 
   def _from_images(self, sites: tuple[sites_lib.Site, ...]) -> tuple[sites_lib.Site, ...]:
     """Sites of which the first takes images as calls do."""
@@ -243,7 +233,7 @@ class Network(tf.Module):
 
   def logits_from(self, state: sites_lib.State, images: tf.Tensor) -> tf.Tensor:
     """The logits of `images`, from the state after their last site."""
-    return self._finished(self._walk.logits_from(state), images)
+    return self._finished(self._inside.logits_from(state, images), images)
 
   def view(self, taps: Sequence[str]) -> Network:
     """Another network of the same model, whose calls return these taps alone.
@@ -252,13 +242,13 @@ class Network(tf.Module):
       config.UserError: no such layer, or one whose output is no activation.
     """
     for tap in taps:
-      if tap not in self._numbers:
+      if tap not in self.all_taps:
         raise config_lib.UserError(
-          f"Tap '{tap}' is not in {self.model.name}, where {len(self._numbers)} layers can"
-          f" be one ({_some(self._numbers)}).{config_lib.nearest(tap, self._numbers)}"
+          f"Tap '{tap}' is not in {self.model.name}, where {len(self.all_taps)} layers can"
+          f" be one ({_some(self.all_taps)}).{config_lib.nearest(tap, self.all_taps)}"
         )
-    made = self._around(self.model, self.name)
-    made.TAPS = tuple(name for name in self._numbers if name in taps)
+    made = self._around(self._inside, self.name)
+    made.TAPS = tuple(name for name in self.all_taps if name in taps)
     return made
 
   def clone(self, name: str = "") -> Network:
@@ -267,9 +257,7 @@ class Network(tf.Module):
     Raises:
       config.UserError: Keras cannot make one from the model's configuration.
     """
-    copy = _copied(self.model)
-    _set_weights(copy, self.model.get_weights())
-    made = self._around(copy, name or self.name)
+    made = self._around(self._inside.copied(), name or self.name)
     made.TAPS = self.TAPS
     return made
 
@@ -292,17 +280,17 @@ class Network(tf.Module):
     return self.model.get_weights()
 
   def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-    _set_weights(self.model, weights)
+    layers.set_weights(self.model, weights)
 
   @property
   def submodules(self) -> tuple[Any, ...]:
     """The model's layers, those of nested models among them."""
-    return tuple(_layers(self.model))
+    return tuple(layers.inside(self.model))
 
-  def _around(self, model: Any, name: str) -> Network:
+  def _around(self, inside: _Inside, name: str) -> Network:
     """Another network, with this one's settings."""
     return Network(
-      model, self._outputs, self._enlarge, self.expects, name, self._unit_images
+      inside, self._outputs, self._enlarge, self.expects, name, self._unit_images
     )
 
   def _taken(self, images: tf.Tensor) -> tf.Tensor:
@@ -322,90 +310,26 @@ class Network(tf.Module):
 
 
 class _Held:
-  """Keeps a model out of TensorFlow's sight, and the layers that its program names."""
+  """Keeps a model out of TensorFlow's sight."""
 
-  def __init__(self, model: Any, program: program_lib.Program):
-    self.model = model
-    self.program = program
+  def __init__(self, inside: _Inside):
+    self.inside = inside
 
 
-def _check(model: Any) -> None:
+def _look_inside(model: Any, outputs: str) -> _Inside:
   """Raises config.UserError for what is no model that can be walked through."""
   if not versions.version(model) or not hasattr(model, "layers"):
     raise config_lib.UserError(
       f"model is {type(model).__name__}; expected a Keras model (tf.keras or Keras 3)."
     )
-  title = f"Model '{model.name}' ({type(model).__name__})"
-  found = versions.graph(model)
-  if found is None and versions.kind_name(model) == "Sequential":
+  if versions.graph(model) is not None:
+    return graph_model.GraphModel(model, outputs)
+  if versions.kind_name(model) == "Sequential":
     raise config_lib.UserError(
-      f"{title} has not seen an input: its layers have no shapes yet. Begin it with a"
-      " keras.Input, or call it on one image."
+      f"{layers.title(model)} has not seen an input: its layers have no shapes yet. Begin"
+      " it with a keras.Input, or call it on one image."
     )
-  if found is None:
-    raise config_lib.UserError(
-      f"{title} has a `call` of its own, so that nobody sees its layers; expected a"
-      " Functional or Sequential model. Build it with keras.Model(inputs, outputs)."
-    )
-  inputs, outputs = versions.ends(found)
-  for word, ends in (("inputs", inputs), ("outputs", outputs)):
-    if len(ends) != 1:
-      raise config_lib.UserError(
-        f"{title} has {len(ends)} {word}; expected one. Make a model of one with"
-        " keras.Model(model.inputs[0], model.outputs[0])."
-      )
-  shape = tuple(found.inputs[0].shape)
-  if len(shape) != 4:
-    raise config_lib.UserError(
-      f"{title} takes {shape}; expected images, [batch, height, width, channels]."
-    )
-  for layer in _layers(model):
-    kind = folding.kind(layer)
-    if kind in _RECURRENT:
-      raise config_lib.UserError(
-        f"{title} is recurrent ('{layer.name}', {kind}); expected a network that sees each"
-        " image by itself."
-      )
-    if getattr(layer, "data_format", None) == "channels_first":
-      raise config_lib.UserError(
-        f"{title} has channels first ('{layer.name}'); expected data_format"
-        " 'channels_last' in every layer."
-      )
-
-
-def _layers(model: Any) -> list[Any]:
-  """The model's layers, those of nested models among them."""
-  found = []
-  for layer in model.layers:
-    found += _layers(layer) if hasattr(layer, "layers") else [layer]
-  return found
-
-
-def _copied(model: Any) -> Any:
-  """A model of the same class and configuration, with weights of its own."""
-  classes = {type(layer).__name__: type(layer) for layer in [model, *_layers(model)]}
-  own = {name: kind for name, kind in classes.items() if not _is_kerass(kind)}
-  try:
-    with versions.custom_objects(model, own):
-      return type(model).from_config(model.get_config())
-  except Exception as error:
-    reason = str(error).strip().splitlines()[0]
-    raise config_lib.UserError(
-      f"Model '{model.name}' cannot be copied from its configuration ({reason}). Give its"
-      " own layers a get_config, and register them with"
-      " keras.saving.register_keras_serializable()."
-    ) from error
-
-
-def _set_weights(model: Any, weights: Sequence[np.ndarray]) -> None:
-  model.set_weights(weights)
-  for layer in _layers(model):
-    if folding.kind(layer) == "Normalization":
-      layer.finalize_state()  # Keras 3 computes with tensors that it made of the weights
-
-
-def _is_kerass(kind: type) -> bool:
-  return kind.__module__.partition(".")[0] in ("keras", "tf_keras")
+  return tapped_model.tried(model)
 
 
 def _some(names: Iterable[str], count: int = 6) -> str:

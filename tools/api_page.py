@@ -14,8 +14,8 @@ PAGE = PROJECT / "docs" / "api.md"
 # What functions give, and nobody builds: {name: its module}.
 _GIVEN = {"Gap": "tfdam.metrics.gap", "Result": "tfdam.api"}
 _ORDER = (
-  "Network", "Expects", "measure_gap", "Gap", "match_moments", "Match", "adapt", "Adapt",
-  "Result", "UserError",
+  "Network", "Expects", "TappedModel", "Site", "measure_gap", "Gap", "match_moments",
+  "Match", "adapt", "Adapt", "Result", "UserError",
 )  # fmt: skip
 # Options that runs alone have a use for, or that are arguments of the functions.
 _OF_RUNS = (
@@ -95,7 +95,8 @@ def _class(thing, title):
   for name, member in thing.members.items():
     if not member.has_docstring or (name.startswith("_") and name != "__call__"):
       continue
-    owner = thing.name if "classmethod" in member.labels else thing.name.lower()
+    an_instance = re.findall("[A-Z][a-z]*", thing.name)[-1].lower()
+    owner = thing.name if "classmethod" in member.labels else an_instance
     called = owner if name == "__call__" else f"{owner}.{name}"
     parts.append(f"### {thing.name}.{name}\n")
     parts += (
@@ -126,7 +127,8 @@ def _signature(function, title):
 def _named_tuple(thing, title):
   fields = [member for member in thing.members.values() if member.annotation is not None]
   parameters = [
-    f"{field.name}: {_type(field.annotation, thing.module)} = {_quoted(field.value)}"
+    f"{field.name}: {_type(field.annotation, thing.module)}"
+    + ("" if field.value is None else f" = {_quoted(field.value)}")
     for field in fields if "property" not in field.labels and not field.is_function
   ]  # fmt: skip
   return _call(title, parameters, "")
@@ -147,7 +149,7 @@ def _type(annotation, module):
   if alias is not None and not alias.is_alias and alias.is_attribute:
     text = re.sub(r"^Union\[(.*)\]$", r"\1", str(alias.value))
     text = " | ".join(re.split(r", (?![^\[]*\])", text))
-  return re.sub(r"\b(?!tf\.)\w+\.(?=[A-Z])", "", text).strip("'\"")
+  return re.sub(r"(?<![\w.])(?!tf\.)\w+\.(?=[A-Z])", "", text).strip("'\"")
 
 
 def _quoted(value):

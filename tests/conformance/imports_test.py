@@ -33,10 +33,16 @@ _BELOW = {
   "tfdam/__init__.py": {"tfdam.stack"},
   "tfdam/keras_graph": {
     "tfdam.config", "tfdam.keras_errors", "tfdam.keras_graph", "tfdam.matching",
-    "tfdam.models",
+    "tfdam.models"
+  },
+  "tfdam/tapped_trial.py": {
+    "tfdam.config", "tfdam.keras_graph", "tfdam.matching", "tfdam.models"
+  },
+  "tfdam/tapped_model.py": {
+    "tfdam.config", "tfdam.keras_graph", "tfdam.models", "tfdam.tapped_trial"
   },
   "tfdam/network.py": {
-    "tfdam.config", "tfdam.keras_graph", "tfdam.matching", "tfdam.models"
+    "tfdam.config", "tfdam.keras_graph", "tfdam.models", "tfdam.tapped_model"
   },
   "tfdam/images.py": {"tfdam", "tfdam.config", "tfdam.runtime", "tfdam.data"},
   "tfdam/api.py": {

@@ -12,7 +12,9 @@ from tfdam import models
 from tfdam.matching import folding
 from tfdam.training import players
 
-_HELPERS = {"sites", "discriminators", "blocks", "conv_norm", "vgg16_weights"}
+_HELPERS = {
+  "sites", "protocol", "discriminators", "blocks", "conv_norm", "vgg16_weights"
+}  # fmt: skip
 
 
 class ModelsTest(tf.test.TestCase, parameterized.TestCase):

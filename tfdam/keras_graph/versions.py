@@ -62,7 +62,7 @@ def graph(model: Any) -> Any:
   if not version(model) or not hasattr(model, "layers"):
     return None
   call = type(model).call
-  if call.__module__.partition(".")[0] not in _PACKAGES:
+  if str(call.__module__).partition(".")[0] not in _PACKAGES:
     return None  # whoever writes a `call` may leave the graph aside
   if kind_name(model) == "Sequential":
     if version(model) == 3:

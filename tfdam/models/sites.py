@@ -19,11 +19,13 @@ class Site(NamedTuple):
 
   Attributes:
     name: unique in its model.
-    layer: of a kind in matching.folding.KINDS; its output, before an activation that it may
+    layer: a Keras layer that takes a scale and a shift: a convolution or dense layer with a
+      bias, or a norm (matching.folding.KINDS); its output, before an activation that it may
       end with, is the site's.
     advance: from the state after the previous site (at first {"output": images}) to the
-      state after this one. Its cost is that of the layers in between, so that walking all
-      the sites costs one forward pass.
+      state after this one. A state is {name: tensor [B, ...]}; its "output" is the site's,
+      [B, ..., channels], and the rest is what later sites need. Its cost is that of the
+      layers in between, so that walking all the sites costs one forward pass.
     waits_before: "output" is what the layer, a batch norm, takes; the next `advance` begins
       with the layer as it is by then.
   """
