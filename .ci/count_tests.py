@@ -6,9 +6,11 @@ import xml.etree.ElementTree as ElementTree
 
 
 def main(logs: str, *not_run: str) -> int:
-  """Args:
-  logs: folder with a folder of test.xml files for each time that tests were run.
-  not_run: what could not be run here, each counted as one skipped test.
+  """Prints what failed or was skipped, and the sums; returns the exit status.
+
+  Args:
+    logs: folder with a folder of test.xml files for each time that tests were run.
+    not_run: what could not be run here, each counted as one skipped test.
   """
   passed = failed = skipped = 0
   for file in sorted(pathlib.Path(logs).resolve().rglob("test.xml")):

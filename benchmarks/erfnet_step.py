@@ -20,7 +20,7 @@ from absl import app, logging
 from benchmarks import peers, timing
 from configs.segmentation import gta5_to_cityscapes_erfnet
 from tfdam import config as config_lib
-from tfdam.training import game, loop, players
+from tfdam.training import adaptation, loop, networks
 
 # Height, width, images.
 _STEP, _FORWARD = (128, 256, 4), (512, 1024, 1)
@@ -83,9 +83,9 @@ def step() -> Callable[[], float]:
   """Milliseconds a step of our adaptation, over and over on one batch."""
   height, width, batch = _STEP
   config = _config(*_STEP)
-  source = players.network(config, "source")
+  source = networks.build_network(config, "source")
   images = tf.random.stateless_uniform([2, batch, height, width, 3], [0, 1])
-  (phase,) = game.set_up(config, source, source, source).phases
+  (phase,) = adaptation.set_up(config, source, source, source).phases
   many_steps = loop.compile_steps(phase.step, tf.distribute.get_strategy())
   one_batch = {"source": images[0], "target": images[1]}
   iterator = iter(tf.data.Dataset.from_tensors(one_batch).cache().repeat())
@@ -96,7 +96,7 @@ def step() -> Callable[[], float]:
 def forward() -> Callable[[], float]:
   """Milliseconds from an image to its label map."""
   height, width, batch = _FORWARD
-  network = players.network(_config(*_FORWARD), "network")
+  network = networks.build_network(_config(*_FORWARD), "network")
   images = tf.random.stateless_uniform([batch, height, width, 3], [0, 2])
 
   @tf.function

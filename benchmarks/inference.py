@@ -41,6 +41,7 @@ from export import backends
 from export import contract as contract_lib
 from tfdam import config as config_lib
 from tfdam import models, runtime
+from tfdam.vocabulary import Task
 
 _WORKDIR = flags.DEFINE_string("run", "", "Run whose network is timed.")
 _NETWORK = flags.DEFINE_enum(
@@ -79,7 +80,7 @@ _OPENVINO_PYTHON = flags.DEFINE_string("openvino_python", "", "A Python that has
 _OPENVINO_FILES = {"openvino": "onnx_float32", "openvino_int8": "onnx_int8"}
 _SEEDS = {"weights": 0, "images": 1, "order": 2}
 # A classification has one label an image to compare.
-_NUM_IMAGES = {"segmentation": 4, "classification": 64}
+_NUM_IMAGES: dict[str, int] = {Task.SEGMENTATION: 4, Task.CLASSIFICATION: 64}
 
 
 class _Task(NamedTuple):

@@ -38,9 +38,11 @@ class Files:
     folder: str,
     ready: Mapping[str, str],
   ):
-    """Args:
-    folder: where to.
-    ready: {name: path} of what is there.
+    """Takes a network, and what is exported of it already.
+
+    Args:
+      folder: where to.
+      ready: {name: path} of what is there.
     """
     self.paths = dict(ready)
     self.calibration = "see its export"

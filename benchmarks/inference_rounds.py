@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from absl import logging
 
 from benchmarks import inference_candidates, inference_report
-from tfdam.training import progress
+from tfdam import progress
 
 Workers = dict[str, inference_candidates.Worker]
 # Before the first round, and before each later one: others had the caches meanwhile.

@@ -18,7 +18,8 @@ from export import module as module_lib
 from export import samples as samples_lib
 from tfdam import config as config_lib
 from tfdam import runtime
-from tfdam.training import players, run_folder
+from tfdam.runs import run_folder
+from tfdam.training import networks
 
 RANDOM_IMAGES = "random images"
 _DIGITS = ("lenet", "lenet_bn")
@@ -38,7 +39,7 @@ class Subject(NamedTuple):
   def network(self) -> tf.keras.Model:
     """Built anew; the same weights at every call, in every process."""
     if not self.workdir:
-      return players.network(self.config, "network", self.contract.stage)
+      return networks.build_network(self.config, "network", self.contract.stage)
     folder = run_folder.RunFolder(self.workdir)
     return pipeline.restore(self.config, folder, self.contract.stage)[0]
 

@@ -24,7 +24,7 @@ from configs.segmentation import carla_to_camvid, streets_to_camvid
 from tfdam import config as config_lib
 from tfdam import data, runtime
 from tfdam.data import pairs, scenes
-from tfdam.training import game, loop, players
+from tfdam.training import adaptation, loop, networks
 
 _BATCHES = flags.DEFINE_integer(
   "batches", 40, "Batches a measurement.", lower_bound=2, upper_bound=1_000_000
@@ -97,11 +97,11 @@ def _images_per_s(config: config_lib.Config, root: str, cache_mb: int) -> float:
 
 def _step_images_per_s(config: config_lib.Config) -> float:
   """Images of both domains that the adaptation step works through in a second."""
-  source = players.network(config, "source")
+  source = networks.build_network(config, "source")
   size = config.adapt.global_batch_size
-  height, width = players.input_size(config.data)
+  height, width = networks.input_size(config.data)
   images = tf.random.stateless_uniform([2, size, height, width, 3], [0, 1])
-  phases = game.set_up(config, source, source, source).phases
+  phases = adaptation.set_up(config, source, source, source).phases
   many_steps = loop.compile_steps(phases[-1].step, tf.distribute.get_strategy())
   batch = {"source": images[0], "target": images[1]}
   iterator = iter(tf.data.Dataset.from_tensors(batch).cache().repeat())

@@ -29,7 +29,8 @@ from configs.digits import mnist_to_usps
 from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
 from tfdam.data import pairs
-from tfdam.training import checkpoints, game, loop, players, records, run_folder
+from tfdam.runs import checkpoints, records, run_folder
+from tfdam.training import adaptation, loop, networks
 
 _BATCH, _STEPS = 128, 40
 # Multiplications and additions of one image through one layer, a pair each.
@@ -146,8 +147,8 @@ class _Ours:
   """The adaptation step on random images, with the source's taps kept or not."""
 
   def __init__(self, config: config_lib.Config, images: tf.Tensor):
-    source = players.network(config, "source")
-    self.game = game.set_up(config, source, source, source)
+    source = networks.build_network(config, "source")
+    self.game = adaptation.set_up(config, source, source, source)
     (self.phase,) = self.game.phases
     taps = source(images)["taps"]
     self.taps = {tap: taps[tap] for tap in self.game.discriminators}

@@ -21,7 +21,7 @@ from absl import app, flags, logging
 
 from tfdam import config as config_lib
 from tfdam import network as network_lib
-from tfdam.training import gaussian_stage
+from tfdam.matching import closed_form
 
 _NETWORK = flags.DEFINE_string("network", "ResNet50", "Of keras.applications.")
 _IMAGES = flags.DEFINE_integer(
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> None:
 
   def match(domains: _Domains) -> None:
     matched.set_weights(weights)  # what a copy of the network begins with
-    gaussian_stage.match(network, matched, domains[0], domains[1], options)
+    closed_form.match(network, matched, domains[0], domains[1], options)
 
   subjects: dict[str, Callable[[_Domains], None]] = {
     "forward, layer by layer": functools.partial(

@@ -21,7 +21,8 @@ from absl import app, flags, logging
 
 from configs import streets
 from tfdam import config as config_lib
-from tfdam.training import gaussian_stage, players
+from tfdam.matching import closed_form
+from tfdam.training import networks
 
 _IMAGES = flags.DEFINE_integer(
   "images", 2_000, "Images of each domain.", lower_bound=20, upper_bound=1_000_000
@@ -75,15 +76,15 @@ def main(argv: list[str]) -> None:
   del argv
   logging.set_verbosity(logging.WARNING)
   config = config_lib.resolve(streets.get_config())
-  source = players.network(config, "source")
-  target = players.network(config, "matched", "gaussian")
-  size = players.input_size(config.data)
+  source = networks.build_network(config, "source")
+  target = networks.build_network(config, "matched", "gaussian")
+  size = networks.input_size(config.data)
   options = dataclasses.replace(config.match, memory_mb=_BUDGET.value)
 
   def images(count: int, offset: float) -> _Images:
     return _Images(count, options.batch_size, size, offset)
 
-  gaussian_stage.match(
+  closed_form.match(
     source,
     target,
     images(options.batch_size, 0.0),
@@ -99,7 +100,7 @@ def main(argv: list[str]) -> None:
   before = _resident_mb()
   start = time.perf_counter()
   with _Peak() as peak:
-    gaussian_stage.match(
+    closed_form.match(
       source, target, images(_IMAGES.value, 0.0), images(_IMAGES.value, 0.5), options
     )
   print(f"images of each domain        {_IMAGES.value:10,}")

@@ -33,10 +33,10 @@ _BATCH = 8
 
 _FILE = flags.DEFINE_string("file", "hed-streets.keras", "To write.")
 _STEPS = flags.DEFINE_integer(
-  "head_steps", 300, "Steps of the head, of 8 images.", lower_bound=1
+  "head_steps", 300, "Steps of the head, of 8 images.", lower_bound=1, upper_bound=1_000_000
 )
 _IMAGES = flags.DEFINE_integer(
-  "head_images", 300, "Drawn streets that it learns from.", lower_bound=8
+  "head_images", 300, "Drawn streets that it learns from.", lower_bound=8, upper_bound=3_000
 )
 
 

@@ -53,9 +53,11 @@ class Peer:
   """
 
   def __init__(self, python: str, script: str, *arguments: str):
-    """Args:
-    python: an interpreter that has what the script imports.
-    script: a file in benchmarks/peers/.
+    """Starts the script and waits until it is ready.
+
+    Args:
+      python: an interpreter that has what the script imports.
+      script: a file in benchmarks/peers/.
     """
     path = os.path.join(os.path.dirname(peers.__file__), script)
     self._process = subprocess.Popen(

@@ -65,11 +65,13 @@ class RestClient:
   def __init__(
     self, url: str, name: str, version: int | None = None, timeout_s: float = 10.0
   ):
-    """Args:
-    url: http://host:port.
-    name: of the model.
-    version: of it; None: the newest that the server has.
-    timeout_s: how long an answer may take.
+    """Names a server's REST port and its model.
+
+    Args:
+      url: http://host:port.
+      name: of the model.
+      version: of it; None: the newest that the server has.
+      timeout_s: how long an answer may take.
 
     Raises:
       ServingError: that is no URL, or no time.
@@ -179,11 +181,13 @@ class GrpcClient:
   def __init__(
     self, address: str, name: str, version: int | None = None, timeout_s: float = 10.0
   ):
-    """Args:
-    address: host:port.
-    name: of the model.
-    version: of it; None: the newest that the server has.
-    timeout_s: how long an answer may take.
+    """Opens a channel to a server's gRPC port.
+
+    Args:
+      address: host:port.
+      name: of the model.
+      version: of it; None: the newest that the server has.
+      timeout_s: how long an answer may take.
 
     Raises:
       ServingError: tensorflow-serving-api is missing, or that is no address or no time.

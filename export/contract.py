@@ -14,7 +14,8 @@ from typing import Any
 
 from tfdam import config as config_lib
 from tfdam.metrics import palette
-from tfdam.training import report, run_folder
+from tfdam.runs import run_folder
+from tfdam.vocabulary import Stage, Task
 
 INPUT, LABELS = "image", "labels"
 # Signatures of a SavedModel: images; encoded files, whose input REST takes as base64 by its
@@ -38,7 +39,7 @@ WRITERS = {
     " name; or set --formats=saved_model",
   ),
 }  # fmt: skip
-STAGES = tuple(report.STAGE_TITLES)
+STAGES = tuple(Stage)
 # Value of a pixel without a class, for readers of the manifest; a network never gives it.
 _IGNORED = 255
 
@@ -49,7 +50,7 @@ class Contract:
 
   Attributes:
     name: of the served model.
-    task: "classification" or "segmentation".
+    task: of Task.
     network: name in tfdam.models.MODELS, or "keras".
     stage: whose network it is.
     step: of that stage.
@@ -86,7 +87,7 @@ class Contract:
 
   @property
   def is_segmentation(self) -> bool:
-    return self.task == "segmentation"
+    return self.task == Task.SEGMENTATION
 
   @property
   def size(self) -> tuple[int | None, int | None]:

@@ -38,11 +38,14 @@ class Inference(tf.Module):
     is_segmentation: bool,
     keeps_size: bool = False,
   ):
-    """Args:
-    network: built, with the weights to export.
-    data: `height`, `width` and `channels` of what the network was trained on, and `target`.
-    is_segmentation: whether it labels pixels.
-    keeps_size: whether images enter the network at their own size instead.
+    """Takes a network, and what its images were trained as.
+
+    Args:
+      network: built, with the weights to export.
+      data: `height`, `width` and `channels` of what the network was trained on, and
+        `target`.
+      is_segmentation: whether it labels pixels.
+      keeps_size: whether images enter the network at their own size instead.
     """
     super().__init__(name="inference")
     self.network = network

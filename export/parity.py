@@ -15,13 +15,17 @@ from export import backends
 from export import contract as contract_lib
 from export import samples as samples_lib
 from tfdam import config as config_lib
+from tfdam import progress
 from tfdam.metrics import confusion
-from tfdam.training import progress, report
+from tfdam.vocabulary import Task
 
 # ONNX's own evaluator is NumPy: for images of at most so many pixels.
 _REFERENCE_PIXELS = 4_096
 # Of each task, random and real ones; a classification's label is one number.
-_NUM_PROBES = {"segmentation": (2, 4), "classification": (16, 32)}
+_NUM_PROBES: dict[str, tuple[int, int]] = {
+  Task.SEGMENTATION: (2, 4),
+  Task.CLASSIFICATION: (16, 32),
+}
 # A share of moments above which images without contrast are no test: rounding alone is what
 # norms then make large.
 _MAX_FLAT_SHARE = 0.9
@@ -227,7 +231,7 @@ def metric(
       " --metric_images=0 to take all, or --data_root to a folder without labels."
     )
   value = matrix.scores()["miou"] if contract.is_segmentation else matrix.accuracy()
-  return {report.HEADLINE[contract.task]: value, "num_images": len(indices)}
+  return {Task(contract.task).headline: value, "num_images": len(indices)}
 
 
 def check(

@@ -28,7 +28,7 @@ from export import module as module_lib
 from export import samples as samples_lib
 from tfdam import config as config_lib
 from tfdam import runtime
-from tfdam.training import checkpoints, network_file, players, run_folder
+from tfdam.runs import loading, run_folder
 
 _PACKAGES = ("tensorflow", "tf2onnx", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy")
 # What TensorFlow raises of a full disk, of one that may not be written, and of a file that
@@ -82,17 +82,13 @@ def restore(
   Raises:
     config.UserError: there is no whole checkpoint, or one of another network.
   """
-  place = checkpoints.newest(folder.checkpoints(stage))
-  if place is None or not checkpoints.is_finished(place):
+  loaded = loading.load_network(config, folder, stage)
+  if loaded is None or loaded.unfinished:
     raise config_lib.UserError(
       f"{folder.path} holds no whole checkpoint of the end of stage {stage}. Let the run"
       " end, or set --stage."
     )
-  with folder.config_explained():
-    config = network_file.of_run(config, folder)
-    network = players.network(config, "network", stage)
-  checkpoints.restore_model(network, place, config.model.name)
-  return network, checkpoints.read_info(place)["step"]
+  return loaded.network, loaded.step
 
 
 def weights_digest(network: tf.keras.Model) -> str:

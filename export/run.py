@@ -16,7 +16,9 @@ from export import contract as contract_lib
 from export import publish, serving_files
 from tfdam import config as config_lib
 from tfdam import runtime
-from tfdam.training import report, run_folder, signals
+from tfdam.reporting import tables
+from tfdam.runs import run_folder, signals
+from tfdam.vocabulary import Task
 
 FORMATS = tuple(contract_lib.WRITERS)
 
@@ -173,7 +175,7 @@ def _stage(results: dict, folder: run_folder.RunFolder) -> str:
     return finished[-1]
   wanted = "any stage" if _STAGE.value == "last" else f"stage {_STAGE.value}"
   there = f"it has {', '.join(finished)}" if finished else "it has none"
-  command = report.next_command("tfdam.train", folder.path)
+  command = tables.next_command("tfdam.train", folder.path)
   raise config_lib.UserError(
     f"{folder.path} has not finished {wanted} ({there}). Let the run end ({command}), or"
     " set --stage."
@@ -185,7 +187,7 @@ def _contract(
 ) -> contract_lib.Contract:
   """What the flags ask for, checked against what the network can do."""
   data = config.data
-  is_segmentation = results["task"] == "segmentation"
+  is_segmentation = results["task"] == Task.SEGMENTATION
   if _DYNAMIC_SIZE.value and not is_segmentation:
     raise config_lib.UserError(
       f"--dynamic_size is set, but {config.model.name} labels whole images of"
@@ -227,7 +229,7 @@ def _print(manifest: dict, parity: dict, folder: run_folder.RunFolder) -> None:
   from export import summary
 
   summary.print_parity(manifest, parity)
-  place = report.shown_path(folder.join("export"))
+  place = tables.shown_path(folder.join("export"))
   print(f"Exported to {place}; what it was compared on is in {publish.MANIFEST}.")
   if "onnx" in manifest:
     arguments = f"--model={shlex.quote(place)} --image=..."

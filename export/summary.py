@@ -7,7 +7,7 @@ from typing import Any
 
 import rich.table
 
-from tfdam.training import report
+from tfdam.reporting import tables
 
 
 def print_parity(manifest: Mapping[str, Any], parity: Mapping[str, Any]) -> None:
@@ -35,7 +35,7 @@ def print_parity(manifest: Mapping[str, Any], parity: Mapping[str, Any]) -> None
         f"{100 * found['label_agreement']:.3f}",
         _percent(found.get("metric")),
       )
-  report.console().print(table)
+  tables.console().print(table)
   for precision, entry in manifest.get("onnx", {}).items():
     if "calibration" in entry and f"ONNX Runtime, {precision}" in parity:
       print(f"{precision}: {shown_calibration(entry['calibration'])}")

@@ -78,8 +78,8 @@ def test_defaults_are_valid_and_survive_json():
 def test_a_value_out_of_bounds_names_its_flag(field, value, said):
   with pytest.raises(config_lib.UserError) as caught:
     resolve(**{field: value})
-  assert said in str(caught.value)
-  assert f"--config.{field}" in str(caught.value)
+  assert said in caught.value.with_flags()
+  assert f"--config.{field}" in caught.value.with_flags()
 
 
 def numeric_fields():
@@ -172,8 +172,8 @@ def test_a_crop_larger_than_the_image_names_both_flags(side):
   assert resolve(**{f"data.crop_{side}": 28})
   with pytest.raises(config_lib.UserError) as caught:
     resolve(**{f"data.crop_{side}": 29})
-  assert f"--config.data.crop_{side} to at most 28" in str(caught.value)
-  assert f"--config.data.{side} to at least 29" in str(caught.value)
+  assert f"--config.data.crop_{side} to at most 28" in caught.value.with_flags()
+  assert f"--config.data.{side} to at least 29" in caught.value.with_flags()
 
 
 @pytest.mark.parametrize("field", ["adapt.init", "adapt.drift_anchor"])
@@ -243,9 +243,7 @@ def test_what_is_of_scenes_is_refused_for_digits(field, value, remedy):
   trained = {"adapt.self_training_weight": 1.0, "adapt.ema_momentum": 0.9}
   config = resolve(**{field: value, **count, **trained})
   config_lib.check_task(config, "segmentation")
-  with pytest.raises(
-    config_lib.UserError, match=rf"{field} is.*--config.{field}={remedy}\."
-  ):
+  with pytest.raises(config_lib.UserError, match=rf"{field} is.*Set {field}={remedy}\."):
     config_lib.check_task(config, "classification")
 
 
@@ -283,3 +281,15 @@ def test_derived_seeds_differ_by_purpose_and_by_seed():
   seeds = {config_lib.derive_seed(seed, name) for seed in range(100) for name in ("a", "b")}
   assert len(seeds) == 200
   assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_a_command_line_spells_a_remedys_fields_as_flags():
+  said = config_lib.UserError(
+    "adapt.taps is empty.", "Set adapt.taps=fc3:0.1 or adapt.steps=0; model.path stays."
+  )
+  assert str(said).startswith("adapt.taps is empty. Set adapt.taps=fc3")
+  assert said.with_flags() == (
+    "adapt.taps is empty. Set --config.adapt.taps=fc3:0.1 or --config.adapt.steps=0;"
+    " --config.model.path stays."
+  )
+  assert config_lib.UserError("No name.").with_flags() == "No name."

@@ -8,7 +8,7 @@ import tensorflow as tf
 from export import contract as contract_lib
 from export import module
 from tests import networks, synthetic
-from tfdam.training import players
+from tfdam.training import networks as networks_lib
 
 
 def make(name, image_moments=0.0, **changes):
@@ -16,7 +16,7 @@ def make(name, image_moments=0.0, **changes):
   config = synthetic.small_config(
     model__name=name, match__image_moments=image_moments, **networks.SMALL[name]
   )
-  network = players.network(config, "net", "adapted")
+  network = networks_lib.build_network(config, "net", "adapted")
   rng = np.random.RandomState(0)
   for variable in network.variables:
     # Also gammas, betas and moments, which would otherwise fold into nothing.

@@ -6,7 +6,7 @@ import os
 
 import tensorflow as tf
 
-from tests import programs, runs, synthetic
+from tests import in_process, programs, synthetic
 
 _FLAGS = (
   "--config.source.steps=20",
@@ -62,7 +62,7 @@ class FullDiskTest(tf.test.TestCase):
     self.assertEqual(code, 0, output)
     self.assertIn("Picture:", output)
     for stage in ("source_only", "gaussian", "adapted"):
-      one, other = runs.weights(whole, stage), runs.weights(full, stage)
+      one, other = in_process.weights(whole, stage), in_process.weights(full, stage)
       self.assertCountEqual(one, other)
       for name in one:
         self.assertAllEqual(one[name], other[name])

@@ -25,7 +25,7 @@ from benchmarks.peers import latency
 from export import contract as contract_lib
 from export import publish
 from tfdam import config as config_lib
-from tfdam.training import run_folder
+from tfdam.runs import run_folder
 
 
 def tiny_model(path, gains=(1.0, 2.0, 3.0)):

@@ -19,7 +19,7 @@ def main() -> None:
 
   def start_and_wait_for_the_line(*arguments):
     strategy = start(*arguments)
-    from tfdam.training import records  # late, as train.py does
+    from tfdam.runs import records
 
     write, sent = records.Records.write, []
 

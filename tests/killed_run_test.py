@@ -9,7 +9,7 @@ import signal
 
 import tensorflow as tf
 
-from tests import programs, runs, synthetic
+from tests import in_process, programs, synthetic
 
 
 class KilledRunTest(tf.test.TestCase):
@@ -17,7 +17,7 @@ class KilledRunTest(tf.test.TestCase):
   def setUpClass(cls):
     """Makes `whole`, a run that nothing disturbed."""
     super().setUpClass()
-    cls.folder = runs.class_folder(cls)
+    cls.folder = in_process.class_folder(cls)
     cls.root = synthetic.write_all(os.path.join(cls.folder, "data"))
     cls.whole = os.path.join(cls.folder, "whole")
     code, output = programs.run(cls.whole, cls.root, *programs.SMALL)
@@ -28,7 +28,7 @@ class KilledRunTest(tf.test.TestCase):
 
   def assert_same_run(self, one, other):
     for stage in ("source_only", "gaussian", "adapted"):
-      first, second = runs.weights(one, stage), runs.weights(other, stage)
+      first, second = in_process.weights(one, stage), in_process.weights(other, stage)
       self.assertCountEqual(first, second)
       for name in first:
         self.assertAllEqual(first[name], second[name])

@@ -38,7 +38,7 @@ def test_a_batch_beyond_memory_names_its_flag_and_both_sizes(field):
   with pytest.raises(config_lib.UserError) as caught:
     memory.check(config(**LARGE, **{**LITTLE, field: 342}), 1_000)
   for part in ("342 images of 512 x 512 x 3", field, "take 1.0 GiB", "has 1.0 GiB",
-               f"Set --config.{field}, --config.data.height or"):  # fmt: skip
+               f"Set {field}, data.height or"):  # fmt: skip
     assert part in str(caught.value)
 
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests import programs, runs, synthetic
+from tests import in_process, programs, synthetic
 from tfdam import runtime
 
 _SMALL = (
@@ -120,7 +120,7 @@ def execute_alone(path, root):
 
 def assert_same_weights(one, other, atol=0.0):
   for stage in ("source_only", "gaussian", "adapted"):
-    first, second = runs.weights(one, stage), runs.weights(other, stage)
+    first, second = in_process.weights(one, stage), in_process.weights(other, stage)
     assert sorted(first) == sorted(second)
     for name in first:
       assert abs(first[name] - second[name]).max() <= atol, f"{stage}: {name}"

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tfdam
 from tests import keras_networks
 from tfdam import network as network_lib
-from tfdam.keras_graph import versions
+from tfdam.keras_models import versions
 
 K = tf.keras
 L = K.layers
@@ -326,5 +326,5 @@ def test_a_clone_knows_what_a_normalization_was_adapted_to(keras):
 
 
 def test_spread_takes_names_evenly_and_the_last_one():
-  assert network_lib.spread("abcdefgh", 4) == ["b", "d", "f", "h"]
-  assert network_lib.spread("ab", 4) == ["a", "b"]
+  assert network_lib.auto_taps("abcdefgh") == ["b", "d", "f", "h"]
+  assert network_lib.auto_taps("ab") == ["a", "b"]

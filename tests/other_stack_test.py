@@ -11,7 +11,7 @@ import unittest
 
 import tensorflow as tf
 
-from tests import programs, runs, synthetic
+from tests import in_process, programs, synthetic
 from tfdam import stack
 
 OTHER = os.environ.get("TFDAM_OTHER_PYTHON", "")
@@ -28,7 +28,7 @@ class OtherStackTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.folder = runs.class_folder(cls)
+    cls.folder = in_process.class_folder(cls)
     cls.root = synthetic.write_all(os.path.join(cls.folder, "data"))
     cls.theirs, cls.ours = (os.path.join(cls.folder, n) for n in ("theirs", "ours"))
     for workdir, python in ((cls.theirs, {"python": OTHER}), (cls.ours, {})):
@@ -68,7 +68,7 @@ class OtherStackTest(tf.test.TestCase):
       ("theirs", self.theirs, {}),
       ("ours", self.ours, {"python": OTHER}),
     ):
-      whole = runs.weights(begun)
+      whole = in_process.weights(begun)
       workdir = os.path.join(self.folder, f"{name}_goes_on")
       shutil.copytree(begun, workdir)
       # As a kill would have left it, twenty steps before the end.
@@ -82,7 +82,9 @@ class OtherStackTest(tf.test.TestCase):
       sessions = self.read(workdir, "run.json")["sessions"]
       self.assertCountEqual([s["stack"] for s in sessions], stack.STACKS)
       # The target's own variables: wrappers' go by other names on each stack.
-      gone_on = {n: v for n, v in runs.weights(workdir).items() if n.startswith("model/")}
+      gone_on = {
+        n: v for n, v in in_process.weights(workdir).items() if n.startswith("model/")
+      }
       self.assertLen(gone_on, 8)
       for variable, value in gone_on.items():
         # Twenty steps of Adam, which divides rounding by rounding where gradients cancel.

@@ -28,8 +28,10 @@ TIMEOUT_S = 600
 def start(
   workdir, root, *flags, module="tfdam.train", cwd=None, python=sys.executable, before=()
 ):
-  """Args:
-  before: words that come before all flags.
+  """Starts a command of tfdam in a process of its own.
+
+  Args:
+    before: words that come before all flags.
   """
   environment = {
     **os.environ,

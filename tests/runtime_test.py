@@ -6,7 +6,7 @@ import pytest
 
 from tfdam import config as config_lib
 from tfdam import runtime
-from tfdam.training import report
+from tfdam.reporting import tables
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def test_the_data_root_is_flag_then_variable_then_data(here, monkeypatch):
 
 def test_the_next_command_is_typed_the_way_this_one_was(here, monkeypatch):
   inside = str(here / "runs" / "a b")
-  assert report.next_command("tfdam.evaluate", inside) == (
+  assert tables.next_command("tfdam.evaluate", inside) == (
     "./bazelw run //tfdam:evaluate -- --workdir='runs/a b'"
   )
-  assert report.next_command("export.run", inside).startswith("./bazelw run //export -- ")
+  assert tables.next_command("export.run", inside).startswith("./bazelw run //export -- ")
   monkeypatch.delenv("BUILD_WORKSPACE_DIRECTORY")
-  assert report.next_command("export.run", "/run") == "python -m export.run --workdir=/run"
-  assert report.next_command("tfdam.evaluate", "/elsewhere/run") == (
+  assert tables.next_command("export.run", "/run") == "python -m export.run --workdir=/run"
+  assert tables.next_command("tfdam.evaluate", "/elsewhere/run") == (
     "python -m tfdam.evaluate --workdir=/elsewhere/run"
   )
 

@@ -12,7 +12,7 @@ from tests import programs
 from tfdam import config as config_lib
 from tfdam import runtime
 from tfdam.diagnosis import looks
-from tfdam.training import source_cache
+from tfdam.runs import source_cache
 
 _NOBODY = """
 import pwd
@@ -67,9 +67,9 @@ def test_without_a_home_no_folder_of_its_sign_is_made(tmp_path, name):
 def test_a_reader_that_has_left_ends_a_table_as_any_output():
   program = """
 from tfdam import runtime
-from tfdam.training import report
+from tfdam.reporting import tables
 def main(_):
-  report.console().print("a table")
+  tables.console().print("a table")
   print("and a line")
 runtime.run(main)
 """
@@ -126,3 +126,31 @@ def test_without_a_home_a_run_shares_nothing_and_the_doctor_says_so(homeless, mo
   assert not looks.cache()["writable"]
   monkeypatch.setenv("TFDAM_CACHE", "/x")
   assert source_cache.folder(config_lib.Source(steps=1)) == "/x/source"
+
+
+def test_a_users_folder_named_configs_does_not_hide_ours(tmp_path):
+  (tmp_path / "configs").mkdir()
+  (tmp_path / "configs" / "__init__.py").write_text("raise SystemExit('read')")
+  done = subprocess.run(
+    [sys.executable, "-m", "tfdam.train",
+     "--config=configs/digits/mnist_to_usps.py:release", "--config.data.root=/no/such"],
+    cwd=tmp_path, capture_output=True, text=True, check=False,
+    env={**os.environ, "PYTHONPATH": runtime.PROJECT},
+  )  # fmt: skip
+  assert done.returncode == 2
+  assert "Data sets are missing" in done.stderr
+
+
+def test_a_users_own_config_file_imports_the_users_configs(tmp_path):
+  (tmp_path / "configs").mkdir()
+  (tmp_path / "configs" / "__init__.py").write_text("SEED = 'none'")
+  (tmp_path / "mine.py").write_text(
+    "import configs\ndef get_config(options=None): return {'seed': configs.SEED}"
+  )
+  done = subprocess.run(
+    [sys.executable, "-m", "tfdam.train", "--config=mine.py"],
+    cwd=tmp_path, capture_output=True, text=True, check=False,
+    env={**os.environ, "PYTHONPATH": runtime.PROJECT},
+  )  # fmt: skip
+  assert done.returncode == 2
+  assert "seed is 'none'" in done.stderr

@@ -23,8 +23,8 @@ stack.use_legacy_keras()
 _PUBLIC = {
   "Network": "tfdam.network",
   "Expects": "tfdam.network",
-  "TappedModel": "tfdam.models.protocol",
-  "Site": "tfdam.models.sites",
+  "TappedModel": "tfdam.protocol",
+  "Site": "tfdam.sites",
   "measure_gap": "tfdam.api",
   "match_moments": "tfdam.api",
   "adapt": "tfdam.api",

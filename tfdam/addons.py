@@ -15,7 +15,7 @@ from tfdam import stack
 
 _REMEDY = (
   "Run pip install 'tensorflow-addons==0.23.0', take the other stack (TFDAM_STACK=tf221),"
-  " or set --config.adapt.spectral_norm=False."
+  " or set adapt.spectral_norm=False."
 )
 
 
@@ -24,7 +24,8 @@ def check() -> None:
   if _is_needed() and not importlib.util.find_spec("tensorflow_addons"):
     raise config_lib.UserError(
       "adapt.spectral_norm is set, but TensorFlow 2.15 needs tensorflow-addons for it,"
-      f" which is not installed. {_REMEDY}"
+      " which is not installed.",
+      _REMEDY,
     )
 
 

@@ -23,12 +23,14 @@ import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam import images as images_lib
-from tfdam import keras_errors, runtime
 from tfdam import network as network_lib
+from tfdam import progress, runtime
 from tfdam.data import feeds
+from tfdam.keras_files import errors as keras_errors
+from tfdam.matching import closed_form
 from tfdam.metrics import gap as gap_lib
-from tfdam.training import game as game_lib
-from tfdam.training import gaussian_stage, loop, players, progress
+from tfdam.training import adaptation, loop
+from tfdam.training import optimizers as optimizers_lib
 
 Taps = Union[str, Sequence[str], Mapping[str, float]]
 
@@ -217,7 +219,7 @@ def match_moments(
   of_source = None if source is None else _images(source, "source", network)
   size = min(options.batch_size, _fitting(of_target, _BATCH_PIXELS))
   options = dataclasses.replace(options, batch_size=size)
-  sites = gaussian_stage.match(
+  sites = closed_form.match(
     network,
     matched,
     None
@@ -289,8 +291,8 @@ def adapt(
   averaged = begun.clone("averaged") if options.ema_momentum else adapted
   anchor = begun if options.drift_anchor == "matched" else network
   tapped = list(weights)
-  game = game_lib.between(
-    game_lib.Networks(network.view(tapped), adapted.view(tapped), averaged, anchor),
+  state = adaptation.between(
+    adaptation.Networks(network.view(tapped), adapted.view(tapped), averaged, anchor),
     config,
     tf.zeros([1, *images["target"].shape]),
     strategy.num_replicas_in_sync,
@@ -299,7 +301,7 @@ def adapt(
   with feeds.failures_explained(), _ends_explained():
     steps_per_s = loop.run(
       "adapted",
-      game.phases,
+      state.phases,
       lambda start: _pairs(images, options.global_batch_size, seed),
       strategy,
       None,
@@ -307,17 +309,17 @@ def adapt(
       config_lib.Loop(log_every=min(_LOG_EVERY, max(1, options.steps))),
     )
   if averaged is not adapted:
-    players.update_average(game.optimizers[0], adapted, averaged)
+    optimizers_lib.update_average(state.optimizers[0], adapted, averaged)
   report = {
     "method": "gam",
     "options": dataclasses.asdict(options),
     "seed": seed,
     "logits": network.how_logits,
     "taps": {
-      tap: {"weight": weight, "shape": list(game.taps[tap].shape[1:])}
+      tap: {"weight": weight, "shape": list(state.taps[tap].shape[1:])}
       for tap, weight in weights.items()
     },
-    "steps": game.num_steps,
+    "steps": state.num_steps,
     "steps_per_s": steps_per_s,
     "losses": history.lines,
   }
@@ -334,7 +336,7 @@ def tap_weights(network: network_lib.Network, taps: Taps) -> dict[str, float]:
     config.UserError: the network does not have such a tap, or none are given.
   """
   if taps == "auto":
-    weights = {tap: 1.0 for tap in network_lib.spread(network.TAPS, config_lib.NUM_AUTO)}
+    weights = {tap: 1.0 for tap in network_lib.auto_taps(network.TAPS)}
   elif isinstance(taps, str):
     weights = config_lib.parse_taps(taps)
   else:
@@ -469,7 +471,7 @@ def _check_matching(options: Any, source: Any) -> None:
 
 
 def _check_options(options: Any) -> None:
-  """Refuses options that a game without labels and folders has no use for."""
+  """Refuses options that adaptation without labels and folders has no use for."""
   if not isinstance(options, config_lib.Adapt):
     raise config_lib.UserError(
       f"options is {type(options).__name__}; expected tfdam.Adapt."

@@ -77,8 +77,8 @@ def find(options: config_lib.Runtime) -> Cluster | None:
   found = "names one worker" if cluster else "is not set"
   raise config_lib.UserError(
     f"runtime.strategy is 'multi_worker', but {_VARIABLE} {found}; expected all the workers"
-    f" and which of them this is, such as {_EXAMPLE}. Set {_VARIABLE}, or"
-    " --config.runtime.strategy=auto."
+    f" and which of them this is, such as {_EXAMPLE}.",
+    f"Set {_VARIABLE}, or runtime.strategy=auto.",
   )
 
 

@@ -11,13 +11,16 @@ import dataclasses
 import difflib
 import json
 import math
+import re
 import reprlib
 import shlex
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ml_collections
+
+from tfdam.vocabulary import Task
 
 
 class UserError(Exception):
@@ -25,12 +28,35 @@ class UserError(Exception):
 
   Attributes:
     exit_status: of a command that it ends.
+    what: what came, and what was expected.
+    remedy: what mends it, with fields by their names; empty where `what` says it.
   """
 
   # No ValueError: ml_collections would wrap one that a configuration file raises in a
   # traceback.
 
   exit_status = 2
+
+  def __init__(self, what: str, remedy: str = ""):
+    """Takes what is said of the mistake.
+
+    Args:
+      what: what came, and what was expected; it may end with what mends it.
+      remedy: a sentence that names fields as `config.Config` does, such as "Set x.y.".
+    """
+    super().__init__(f"{what} {remedy}" if remedy else what)
+    self.what, self.remedy = what, remedy
+
+  def with_flags(self) -> str:
+    """The same for a command line: fields in the remedy as its flags spell them."""
+    return f"{self.what} {_flags(self.remedy)}" if self.remedy else self.what
+
+
+def _flags(remedy: str) -> str:
+  """Turns "Set match.sites." into "Set --config.match.sites."; any number of fields."""
+  dotted = [name for name in field_names() if "." in name]
+  fields = "|".join(map(re.escape, sorted(dotted, key=len, reverse=True)))
+  return re.sub(rf"(?<![\w.-])({fields})(?![\w])", r"--config.\1", remedy)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -63,10 +89,17 @@ KERAS = "keras"
 AUTO, NUM_AUTO = "auto", 4
 # Adam divides by the root of squared gradients plus epsilon: the smallest that float32
 # keeps apart from 0 beside them, and the largest beside which they count.
-_EPSILONS = {"low": 1e-30, "high": 1e3}
+_EPSILONS: dict[str, Any] = {"low": 1e-30, "high": 1e3}
 
 
-def _field(default, *, low=None, high=None, choices=None, affects_result=True):
+def _field(
+  default: Any,
+  *,
+  low: float | None = None,
+  high: float | None = None,
+  choices: Sequence[Any] | None = None,
+  affects_result: bool = True,
+) -> Any:
   """A dataclass field with its bounds (inclusive) or choices.
 
   `affects_result=False` marks what may differ between a run and its continuation.
@@ -142,7 +175,7 @@ def _shown(value: Any) -> str:
   return _REPR.repr(value)
 
 
-def redefined(section: type, name: str, default: Any, **bounds) -> Any:
+def redefined(section: type, name: str, default: Any, **bounds: Any) -> Any:
   """A field of a section's subclass: as it is there, with another default.
 
   Args:
@@ -155,7 +188,7 @@ def redefined(section: type, name: str, default: Any, **bounds) -> Any:
 class _Section:
   """Options that check themselves, whoever builds them."""
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for field in dataclasses.fields(self):  # type: ignore[arg-type]
       name = f"{type(self).__name__}.{field.name}"
       value = _check_value(field, getattr(self, field.name), name, "")
@@ -399,6 +432,11 @@ class Adapt(_Section):
     return self.objective == "joint_mmd"
 
   @property
+  def tap_weights(self) -> dict[str, float]:
+    """{tap: weight of its losses} of `taps`, in their order; not of AUTO."""
+    return parse_taps(self.taps)
+
+  @property
   def needs_source_labels(self) -> bool:
     """Whether adaptation sees the source's labels."""
     return self.is_joint or self.source_label_weight > 0 or self.self_training_mix
@@ -487,6 +525,11 @@ class Config:
   runtime: Runtime = Runtime()
 
   @property
+  def task(self) -> Task:
+    """What the network labels; classes of pixels have names."""
+    return Task.SEGMENTATION if self.data.classes else Task.CLASSIFICATION
+
+  @property
   def needs_source_labels(self) -> bool:
     """Whether the run reads labels of the source: all do that train their own network."""
     adapt = self.adapt
@@ -564,16 +607,17 @@ def check_task(config: Config, task: str) -> None:
   """Raises UserError if a field is set that the task has no use for.
 
   Args:
-    task: "classification" or "segmentation", as the data says.
+    task: of Task, as the data says.
   """
-  if task != "classification":
+  if task != Task.CLASSIFICATION:
     return
   for name in _OF_SCENES:
     value, default = _get(config, name), _get(Config(), name)
     if value != default:
       raise UserError(
         f"{name} is {value!r}, but {config.data.source} is for classification, which has no"
-        f" use for it. Set --config.{name}={default!r}."
+        " use for it.",
+        f"Set {name}={default!r}.",
       )
 
 
@@ -645,14 +689,12 @@ def parse_taps(text: str) -> dict[str, float]:
     if not name or name in taps or not 0 < value <= _MAX_WEIGHT:
       raise UserError(
         f"adapt.taps has the entry '{part}'; expected each tap once as name:weight with a"
-        f" weight above 0 and at most {_MAX_WEIGHT:,.0f}, such as 'fc3:0.1,fc4:1.0'. Set"
-        " --config.adapt.taps."
+        f" weight above 0 and at most {_MAX_WEIGHT:,.0f}, such as 'fc3:0.1,fc4:1.0'.",
+        "Set adapt.taps.",
       )
     taps[name] = value
   if not taps:
-    raise UserError(
-      "adapt.taps is empty; expected at least one tap. Set --config.adapt.taps."
-    )
+    raise UserError("adapt.taps is empty; expected at least one tap.", "Set adapt.taps.")
   return taps
 
 
@@ -671,7 +713,8 @@ def parse_classes(text: str) -> dict[str, tuple[str, ...]]:
       raise UserError(
         f"data.classes has the entry '{part}'; expected each class once, as name or"
         " name=name in a data set+another one, such as 'sky,road=road+road line', and no"
-        " name in two classes. Set --config.data.classes."
+        " name in two classes.",
+        "Set data.classes.",
       )
     classes[name] = own_names
     taken.update(own_names)
@@ -699,8 +742,8 @@ def parse_numbers(text: str, name: str, most: int = 1, flag: str = "") -> tuple[
   if not all(map(math.isfinite, numbers)) or len(numbers) not in (1, most):
     a_channel = f", or {most}, one a channel, with commas" if most > 1 else ""
     raise UserError(
-      f"{name} is {_shown(text)}; expected a number, such as 127.5 or 1/255{a_channel}. Set"
-      f" {flag or f'--config.{name}'}."
+      f"{name} is {_shown(text)}; expected a number, such as 127.5 or 1/255{a_channel}.",
+      f"Set {flag or f'{name}'}.",
     )
   return tuple(numbers)
 
@@ -743,25 +786,26 @@ def _count_classes(options: Data) -> Data:
   if not options.classes:
     if options.num_classes < 2:
       raise UserError(
-        f"data.num_classes is {options.num_classes}; expected at least 2. Set"
-        " --config.data.num_classes (or, for segmentation, --config.data.classes)."
+        f"data.num_classes is {options.num_classes}; expected at least 2.",
+        "Set data.num_classes (or, for segmentation, data.classes).",
       )
     return options
   count = len(parse_classes(options.classes))
   if count < 2:
     raise UserError(
       f"data.classes is '{options.classes}', one class; expected at least two: what is not"
-      " named is left out, no class of its own. Set --config.data.classes."
+      " named is left out, no class of its own.",
+      "Set data.classes.",
     )
   if options.num_classes not in (0, count):
     raise UserError(
-      f"data.num_classes is {options.num_classes}, but data.classes names {count}. Set"
-      " --config.data.num_classes=0."
+      f"data.num_classes is {options.num_classes}, but data.classes names {count}.",
+      "Set data.num_classes=0.",
     )
   return dataclasses.replace(options, num_classes=count)
 
 
-def _walk(config: Config):
+def _walk(config: Config) -> Iterator[tuple[str, dataclasses.Field, Any]]:
   """Yields (dotted name, field, value) of every leaf."""
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)
@@ -801,7 +845,8 @@ def _check_together(config: Config) -> None:
   if config.source.steps == 0 and not is_trained:
     raise UserError(
       "source.steps is 0 and source.init_checkpoint is empty: the source network would be"
-      " random. Set --config.source.steps or --config.source.init_checkpoint."
+      " random.",
+      "Set source.steps or source.init_checkpoint.",
     )
   for name in ("init", "drift_anchor"):
     if (
@@ -811,14 +856,16 @@ def _check_together(config: Config) -> None:
     ):
       raise UserError(
         f"adapt.{name} is 'matched' but match.enabled is False: there is no matched"
-        f" network. Set --config.match.enabled=True or --config.adapt.{name}=source."
+        " network.",
+        f"Set match.enabled=True or adapt.{name}=source.",
       )
   offset = config.source.class_weight_offset
   if 0 < offset <= 1:
     raise UserError(
       f"source.class_weight_offset is {offset}, which would give rare classes a weight"
       " without bound, or below 0; expected 0 (all classes weigh the same) or more than 1,"
-      " such as 1.1. Set --config.source.class_weight_offset."
+      " such as 1.1.",
+      "Set source.class_weight_offset.",
     )
   _check_crop(config.data)
   _check_image_moments(config)
@@ -836,12 +883,13 @@ def _check_model(config: Config) -> None:
     if model.is_file:
       raise UserError(
         f"model.{name} is {_shown(value)}, but the network is a file's (model.name"
-        f" '{KERAS}'), as large as it is and trained. Set --config.model.{name}={default}."
+        f" '{KERAS}'), as large as it is and trained.",
+        f"Set model.{name}={default}.",
       )
     raise UserError(
       f"model.{name} is {_shown(value)}, but model.name is {_shown(model.name)}, which has"
-      f" no use for it. Set --config.model.name={KERAS} for a network from a file, or"
-      f" --config.model.{name}={default}."
+      " no use for it.",
+      f"Set model.name={KERAS} for a network from a file, or model.{name}={default}.",
     )
   if model.is_file:
     _check_file(config)
@@ -853,7 +901,8 @@ def _check_file(config: Config) -> None:
   if not model.path:
     raise UserError(
       f"model.name is '{KERAS}' and model.path is empty; expected a network that Keras"
-      " saved (.keras, .h5, or a SavedModel folder). Set --config.model.path."
+      " saved (.keras, .h5, or a SavedModel folder).",
+      "Set model.path.",
     )
   for name in ("scale", "mean", "deviation"):
     text = getattr(model, name)
@@ -862,19 +911,20 @@ def _check_file(config: Config) -> None:
     if name != "mean" and 0.0 in numbers:
       raise UserError(
         f"model.{name} is {_shown(text)}, which leaves nothing of an image; expected other"
-        f" numbers than 0. Set --config.model.{name}."
+        " numbers than 0.",
+        f"Set model.{name}.",
       )
   if config.runtime.precision != "float32":
     raise UserError(
       f"runtime.precision is '{config.runtime.precision}', but the layers of a network from"
-      " a file compute in the types that they were saved with. Set"
-      " --config.runtime.precision=float32."
+      " a file compute in the types that they were saved with.",
+      "Set runtime.precision=float32.",
     )
   if config.match.image_moments:
     raise UserError(
       f"match.image_moments is {config.match.image_moments}, but batch norms of a network"
-      " from a file are Keras' own, which normalise by moving moments alone. Set"
-      " --config.match.image_moments=0."
+      " from a file are Keras' own, which normalise by moving moments alone.",
+      "Set match.image_moments=0.",
     )
 
 
@@ -890,8 +940,9 @@ def _check_crop(options: Data) -> None:
     if crop > whole:
       raise UserError(
         f"data.crop_{side} is {crop}, but images are resized to data.{side} {whole};"
-        f" expected a crop no larger than the image. Set --config.data.crop_{side} to at"
-        f" most {whole} (0: no crop) or --config.data.{side} to at least {crop}."
+        " expected a crop no larger than the image.",
+        f"Set data.crop_{side} to at most {whole} (0: no crop) or data.{side} to at least"
+        f" {crop}.",
       )
 
 
@@ -906,8 +957,8 @@ def _check_image_moments(config: Config) -> None:
     if config.match.image_moments and contradicts:
       raise UserError(
         f"match.image_moments is {config.match.image_moments}, but {name} is"
-        f" {_get(config, name)!r}, which leaves batch norms no moments to mix with. Set"
-        f" --config.match.image_moments=0 or --config.{name}={wanted}."
+        f" {_get(config, name)!r}, which leaves batch norms no moments to mix with.",
+        f"Set match.image_moments=0 or {name}={wanted}.",
       )
 
 
@@ -919,32 +970,32 @@ def _check_players(options: Adapt) -> None:
       if value != default:
         raise UserError(
           f"adapt.{name} is {value!r}, but adapt.objective 'joint_mmd' (no discriminators,"
-          " one network for both domains) has no use for it. Set"
-          f" --config.adapt.{name}={shlex.quote(str(default))} or another"
-          " --config.adapt.objective."
+          " one network for both domains) has no use for it.",
+          f"Set adapt.{name}={shlex.quote(str(default))} or another adapt.objective.",
         )
-  if options.is_joint and set(parse_taps(options.taps).values()) != {1.0}:
+  if options.is_joint and set(options.tap_weights.values()) != {1.0}:
     raise UserError(
       f"adapt.taps is '{options.taps}', but adapt.objective 'joint_mmd' takes all taps"
-      " together; expected names without weights. Set --config.adapt.taps, such as"
-      " fc3,fc4."
+      " together; expected names without weights.",
+      "Set adapt.taps, such as fc3,fc4.",
     )
   if options.gate_accuracy and options.optimizer != "adam":
     raise UserError(
       f"adapt.gate_accuracy is {options.gate_accuracy}, which only Adam can follow;"
-      f" adapt.optimizer is '{options.optimizer}'. Set --config.adapt.optimizer=adam or"
-      " --config.adapt.gate_accuracy=0."
+      f" adapt.optimizer is '{options.optimizer}'.",
+      "Set adapt.optimizer=adam or adapt.gate_accuracy=0.",
     )
   if options.information_after and not options.information_weight:
     raise UserError(
       f"adapt.information_after is {options.information_after}, but"
-      " adapt.information_weight is 0. Set --config.adapt.information_weight, or"
-      " --config.adapt.information_after=0."
+      " adapt.information_weight is 0.",
+      "Set adapt.information_weight, or adapt.information_after=0.",
     )
   if options.steps and options.information_after > options.steps:
     raise UserError(
       f"adapt.information_after is {options.information_after}, more than adapt.steps"
-      f" ({options.steps}). Set --config.adapt.information_after."
+      f" ({options.steps}).",
+      "Set adapt.information_after.",
     )
 
 
@@ -953,21 +1004,21 @@ def _check_label_terms(options: Adapt) -> None:
   if options.self_training_weight and not options.ema_momentum:
     raise UserError(
       f"adapt.self_training_weight is {options.self_training_weight}, but"
-      " adapt.ema_momentum is 0: there is no moving average to give labels. Set"
-      " --config.adapt.ema_momentum=0.99, or --config.adapt.self_training_weight=0."
+      " adapt.ema_momentum is 0: there is no moving average to give labels.",
+      "Set adapt.ema_momentum=0.99, or adapt.self_training_weight=0.",
     )
   for name in ("self_training_mix", "self_training_confidence"):
     value, default = getattr(options, name), getattr(Adapt(), name)
     if value != default and not options.self_training_weight:
       raise UserError(
-        f"adapt.{name} is {value!r}, but adapt.self_training_weight is 0. Set"
-        f" --config.adapt.self_training_weight=1, or --config.adapt.{name}={default!r}."
+        f"adapt.{name} is {value!r}, but adapt.self_training_weight is 0.",
+        f"Set adapt.self_training_weight=1, or adapt.{name}={default!r}.",
       )
   if options.batch_norm == "train":
     for name in ("source_label_weight", "self_training_weight"):
       if getattr(options, name):
         raise UserError(
           f"adapt.{name} is {getattr(options, name)}, but adapt.batch_norm is 'train', by"
-          " which one domain's images would move what the other is normalised by. Set"
-          f" --config.adapt.batch_norm=matched, or --config.adapt.{name}=0."
+          " which one domain's images would move what the other is normalised by.",
+          f"Set adapt.batch_norm=matched, or adapt.{name}=0.",
         )

@@ -26,7 +26,7 @@ from tfdam import runtime
 from tfdam.diagnosis import facts as facts_lib
 from tfdam.diagnosis import frameworks, packages, surroundings
 from tfdam.diagnosis import rows as rows_lib
-from tfdam.training import report
+from tfdam.reporting import tables
 
 _JSON = flags.DEFINE_string("report", "", "File that the table is written to, for others.")
 
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
   with rich.console.Console(stderr=True).status(hint):
     facts = facts_lib.gather()
   rows = diagnose(facts)
-  report.console().print(table(rows))
+  tables.console().print(table(rows))
   if _JSON.value:
     write(runtime.resolve_path(_JSON.value), rows)
   print(verdict(rows))

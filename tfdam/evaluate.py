@@ -11,12 +11,12 @@ from absl import flags, logging
 
 from tfdam import config as config_lib
 from tfdam import data, files, runtime
-from tfdam.training import report, run_folder
+from tfdam.reporting import tables
+from tfdam.runs import run_folder
+from tfdam.vocabulary import Stage
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
-_STAGE = flags.DEFINE_enum(
-  "stage", "all", ["all", *report.STAGE_TITLES], "Which stage's network."
-)
+_STAGE = flags.DEFINE_enum("stage", "all", ["all", *Stage], "Which stage's network.")
 _DATA_ROOT = flags.DEFINE_string(
   "data_root", "", "Folder of data sets, if not the run's data.root, $TFDAM_DATA or data/."
 )
@@ -50,35 +50,32 @@ def main(argv: list[str]) -> None:
 
   # Late, as in train.py: TensorFlow takes seconds to start.
   from tfdam.data import feeds
-  from tfdam.training import checkpoints, evaluation, network_file, players, stages
+  from tfdam.reporting import evaluation
+  from tfdam.runs import loading
+  from tfdam.runs import run as run_lib
 
   alone = config_lib.Runtime("none", num_replicas=1, precision=config.runtime.precision)
   runtime.start(alone, config.seed)
-  config = network_file.of_run(config, folder)
   found = {}
-  for stage in stages.STAGES if _STAGE.value == "all" else (_STAGE.value,):
-    place = checkpoints.newest(folder.checkpoints(stage))
-    if place is None:
+  for stage in Stage if _STAGE.value == "all" else (_STAGE.value,):
+    loaded = loading.load_network(config, folder, stage)
+    if loaded is None:
       continue
-    if not checkpoints.is_finished(place):
-      logging.warning("%s stands at %s.", stage, checkpoints.progress(place))
-    with folder.config_explained():
-      network = players.network(config, "network", stage)
-    checkpoints.restore_model(network, place, config.model.name)
+    if loaded.unfinished:
+      logging.warning("%s stands at %s.", stage, loaded.unfinished)
     with feeds.failures_explained():
-      found[stage] = evaluation.score_splits(network, scored, config)
+      found[stage] = evaluation.score_splits(loaded.network, scored, config)
   if not found:
     raise config_lib.UserError(
       f"{files.shown(folder.path)} holds no checkpoint of stage {_STAGE.value}."
     )
   domains = f"{config.data.source} to {config.data.target}"
-  task = stages.task(next(split for split in scored.values() if split))
-  report.print_stages(found, f"{domains}: {folder.path}", task=task)
+  tables.print_stages(found, f"{domains}: {folder.path}", task=config.task)
   if scored["test"]:
-    names = stages.class_names(config, scored["test"])
-    report.print_classes(found, "test", names, task)
+    names = run_lib.class_names(config, scored["test"])
+    tables.print_classes(found, "test", names, config.task)
   try:
-    folder.write_json("evaluation.json", {"task": task, "stages": found})
+    folder.write_json("evaluation.json", {"task": config.task, "stages": found})
   except OSError as error:
     raise config_lib.UserError(
       f"The scores above were not written. {files.problem(error) or error}"

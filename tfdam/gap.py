@@ -11,7 +11,8 @@ from absl import flags
 
 from tfdam import config as config_lib
 from tfdam import files, runtime
-from tfdam.training import gap_picture, report, run_folder
+from tfdam.reporting import gap_picture, tables
+from tfdam.runs import run_folder
 
 _MODEL = flags.DEFINE_string(
   "model", None, "Keras file (.keras, .h5) or SavedModel folder."
@@ -81,7 +82,7 @@ def main(argv: list[str]) -> None:
   picture = os.path.join(output, "gap.png")
   title = f"{name}: {given['source']} and {given['target']}"
   gap_picture.save(picture, gap, title=title)
-  print(f"Picture: {report.shown_path(picture)}")
+  print(f"Picture: {tables.shown_path(picture)}")
 
 
 def _place(given: str) -> str:

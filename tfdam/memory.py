@@ -41,7 +41,7 @@ def check(config: config_lib.Config, num_images: int, num_workers: int = 1) -> N
     check_fits(
       count * math.prod(shape) * _FLOAT,
       f"{count:,} images of {' x '.join(map(str, shape))} at once ({name})",
-      f"--config.{name}, --config.data.height or --config.data.width lower",
+      f"{name}, data.height or data.width lower",
     )
 
 
@@ -56,7 +56,8 @@ def check_fits(num_bytes: int, what: str, remedy: str) -> None:
   if present and num_bytes > present:
     raise config_lib.UserError(
       f"{what} take {num_bytes / 2**30:,.1f} GiB of memory at least, and this machine has"
-      f" {present / 2**30:,.1f} GiB. Set {remedy}."
+      f" {present / 2**30:,.1f} GiB.",
+      f"Set {remedy}.",
     )
 
 
@@ -98,11 +99,11 @@ def _check_discriminators(options: config_lib.Adapt) -> None:
   locations = 16 if options.discriminator == "patch" else 1
   weights = locations * sum(a * b for a, b in zip(units, units[1:]))
   is_auto = options.taps == config_lib.AUTO
-  num_taps = config_lib.NUM_AUTO if is_auto else len(config_lib.parse_taps(options.taps))
+  num_taps = config_lib.NUM_AUTO if is_auto else len(options.tap_weights)
   # Adam's two moments beside each weight, SGD's momentum.
   copies = 3 if options.optimizer == "adam" else 2
   check_fits(
     num_taps * weights * copies * _FLOAT,
     f"Discriminators of {num_taps} taps, each with {weights:,} weights between its layers,",
-    "--config.adapt.discriminator_units lower",
+    "adapt.discriminator_units lower",
   )

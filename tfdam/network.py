@@ -10,9 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam import tapped_model
-from tfdam.keras_graph import graph_model, layers, versions
-from tfdam.models import sites as sites_lib
+from tfdam import sites as sites_lib
+from tfdam.keras_models import graph_model, layers, tapped_model, versions
 
 _OUTPUTS = ("auto", "logits", "probabilities")
 # Where taps, sites and logits come from: found in a graph, or said by the model itself.
@@ -338,7 +337,7 @@ def _some(names: Iterable[str], count: int = 6) -> str:
   return f"{shown}, ..." if len(every) > count else shown
 
 
-def spread(names: Sequence[str], count: int) -> list[str]:
-  """`count` of the names (or all), evenly over their order, the last one among them."""
-  count = min(count, len(names))
+def auto_taps(names: Sequence[str]) -> list[str]:
+  """The taps that "auto" stands for: four, spread evenly over depth, with the last."""
+  count = min(config_lib.NUM_AUTO, len(names))
   return [names[(i + 1) * len(names) // count - 1] for i in range(count)]

@@ -20,7 +20,8 @@ from tfdam import data, files, runtime
 from tfdam.data import examples as examples_lib
 from tfdam.data import scenes as scenes_lib
 from tfdam.metrics import oracle
-from tfdam.training import report
+from tfdam.reporting import tables
+from tfdam.vocabulary import Task
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config",
@@ -54,10 +55,10 @@ def main(argv: list[str]) -> None:
   parts = {f"{options.source} train": source, f"{options.target} test": target}
   counts = [_label_counts(what, part, options) for what, part in parts.items()]
   names = [*target.class_names] or [str(i) for i in range(options.num_classes)]
-  is_segmentation = data.locate(options.target, root)[0].INFO.task == "segmentation"
+  is_segmentation = config.task == Task.SEGMENTATION
   found = oracle.bounds(*counts)
   title = f"Label-distribution oracle, {options.source} to {options.target}, %"
-  report.console().print(_table(title, names, counts, found, is_segmentation))
+  tables.console().print(_table(title, names, counts, found, is_segmentation))
   for note in _notes(parts):
     print(f"Note: {files.shown(note)}")
 

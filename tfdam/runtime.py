@@ -7,6 +7,7 @@ said before.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import math
 import os
@@ -85,7 +86,7 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
       if sys.stdout:
         sys.stdout.flush()  # here, where a reader that has left can be answered
   except config_lib.UserError as error:
-    _end(str(error), error.exit_status)
+    _end(error.with_flags(), error.exit_status)
   except KeyboardInterrupt:
     sys.exit(128 + signal.SIGINT)
   except BrokenPipeError:
@@ -236,8 +237,8 @@ def check_batch(name: str, global_batch_size: int, num_replicas: int) -> None:
     down = global_batch_size - global_batch_size % num_replicas
     raise config_lib.UserError(
       f"{name} is {global_batch_size}, which {num_replicas} replicas cannot share evenly;"
-      f" expected a multiple of {num_replicas}, such as {down or num_replicas}. Set"
-      f" --config.{name} or --config.runtime.num_replicas."
+      f" expected a multiple of {num_replicas}, such as {down or num_replicas}.",
+      f"Set {name} or runtime.num_replicas.",
     )
 
 
@@ -260,6 +261,7 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
   """
   arguments, config_file = _mended(argv[1:], default_config)
   sys.argv[1:] = arguments  # ml_collections looks for overrides there
+  _bring_own_configs(config_file)
   try:
     with _no_bytecode():
       rest = flags.FLAGS([argv[0], *arguments])
@@ -291,6 +293,19 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
   if flags.FLAGS["verbosity"].using_default_value:
     logging.set_verbosity(logging.INFO)
   return rest
+
+
+def _bring_own_configs(config_file: str) -> None:
+  """Has tfdam's config files import tfdam's `configs`: users' projects have one as well."""
+  folder = os.path.join(PROJECT, "configs")
+  known = getattr(sys.modules.get("configs"), "__path__", None)
+  if not config_file.startswith(folder + os.sep) or known == [folder]:
+    return
+  spec = importlib.util.spec_from_file_location(
+    "configs", os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+  )
+  assert spec
+  sys.modules["configs"] = importlib.util.module_from_spec(spec)
 
 
 def _check_numbers() -> None:
@@ -372,7 +387,7 @@ def _config_of_run(workdir: str) -> str:
   """What continues the run in a folder, if there is one: its own config."""
   folder = resolve_path(workdir)
   there = workdir and os.path.isfile(os.path.join(folder, "config.json"))
-  return f"tfdam/training/continued.py:{folder}" if there else ""
+  return f"tfdam/runs/resume.py:{folder}" if there else ""
 
 
 def _check_field(field: str, argument: str) -> None:

@@ -14,7 +14,8 @@ from ml_collections import config_flags
 
 from tfdam import addons, cluster, data, memory, runtime
 from tfdam import config as config_lib
-from tfdam.training import network_file, report, run_folder, signals, supervisor
+from tfdam.reporting import tables
+from tfdam.runs import network_file, run_folder, signals, supervisor
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config",
@@ -63,7 +64,9 @@ def main(argv: list[str]) -> None:
   notes += sorted({note for part in read.values() if part for note in part.notes})
 
   # TensorFlow starts here: what is wrong with flags, folder or files has been said by now.
-  from tfdam.training import context, stages, workers
+  from tfdam.runs import context, workers
+  from tfdam.runs import run as run_lib
+  from tfdam.training import distribution
 
   strategy = runtime.start(config.runtime, config.seed)
   domains = context.Domains(source, target, scored)
@@ -72,25 +75,25 @@ def main(argv: list[str]) -> None:
     workers.loss_explained(strategy, folder),
     workers.own_folder(strategy, folder) as own,
   ):
-    run = stages.Run(config, domains, own, strategy)
+    run = run_lib.Run(config, domains, own, strategy)
     run.prepare()
-    own.claim(config, digests, notes, stages.devices(strategy))
+    own.claim(config, digests, notes, run_lib.devices(strategy))
     workers.check_shared(strategy, own)
     workers.check_same(strategy, own, config, digests)
     results = run.execute()
-  if not workers.is_chief(strategy):
+  if not distribution.is_chief(strategy):
     return
-  notes = notes + report.last_step_note(results) + report.alarm_notes(results)
-  report.print_stages(results["stages"], _title(config), notes, results["task"])
+  notes = notes + tables.last_step_note(results) + tables.alarm_notes(results)
+  tables.print_stages(results["stages"], _title(config), notes, results["task"])
   if "unlabelled" in results:
-    report.print_unlabelled(results["unlabelled"])
+    tables.print_unlabelled(results["unlabelled"])
   for picture in folder.pictures():
-    print(f"Picture: {report.shown_path(picture)}")
+    print(f"Picture: {tables.shown_path(picture)}")
   network = network_file.written(folder)
   if network:
-    print(f"Network, in the form that it came in: {report.shown_path(network)}")
+    print(f"Network, in the form that it came in: {tables.shown_path(network)}")
   following = "tfdam.evaluate" if any(scored.values()) else "export.run"
-  print(f"Next: {report.next_command(following, folder.path)}")
+  print(f"Next: {tables.next_command(following, folder.path)}")
 
 
 def _title(config: config_lib.Config) -> str:

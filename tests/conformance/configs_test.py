@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from configs.digits import recipes
-from tests import runs, synthetic
+from tests import in_process, synthetic
 from tfdam import config as config_lib
 from tfdam import matching, models, runtime
 
@@ -42,7 +42,7 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
 
   @parameterized.parameters(*itertools.product(_FILES, _OPTIONS))
   def test_is_valid_and_names_itself(self, path, options):
-    config = config_lib.resolve(runs.load_config(path, options))
+    config = config_lib.resolve(in_process.load_config(path, options))
     recipe, method = options.split(",")
     self.assertEqual((config.recipe, config.method), (recipe, method))
     self.assertIn(method, config.name)
@@ -53,7 +53,7 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
     *[(path, None) for path in _FILES[1:]],
   )
   def test_takes_two_tiny_steps(self, path, options):
-    values = runs.load_config(path, options)
+    values = in_process.load_config(path, options)
     num_steps = 2 if values.adapt.steps else 0
     values.update_from_flattened_dict({
       "source.steps": 2, "source.global_batch_size": 4, "adapt.steps": num_steps,
@@ -64,7 +64,7 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
     config = config_lib.resolve(values)
     folder = self.create_tempdir().full_path
     root = synthetic.write_all(os.path.join(folder, "data"))
-    results = runs.execute(config, root, os.path.join(folder, "run"))
+    results = in_process.execute(config, root, os.path.join(folder, "run"))
     expected = ["source_only"]
     expected += ["gaussian"] if config.match.enabled else []
     expected += ["adapted"] if num_steps else []

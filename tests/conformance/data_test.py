@@ -1,5 +1,7 @@
 """What every data set in the registry must do."""
 
+import importlib
+import inspect
 import os
 import pkgutil
 import re
@@ -11,12 +13,7 @@ from PIL import Image
 from tests import street_folders, synthetic
 from tfdam import config as config_lib
 from tfdam import data
-
-_HELPERS = {
-  "bad_images", "downloads", "examples", "feeds", "image_files", "image_globs", "labels",
-  "matlab", "metadata", "pairs", "places", "scene_files", "scene_spec", "scenes",
-  "sub_folders", "subsets", "transforms",
-}  # fmt: skip
+from tfdam.data import examples
 
 
 def names(root):
@@ -47,16 +44,20 @@ def task(name):
   return data.locate(name, "")[0].INFO.task
 
 
-def _module_of(registered):
-  """The module of tfdam.data that a registered one is, or of the object's class."""
-  name = getattr(registered, "__name__", type(registered).__module__)
-  return name.split(".")[2]
+def test_every_data_set_is_in_the_registry():
+  written = {
+    info.title
+    for found in pkgutil.iter_modules([os.path.dirname(data.__file__)])
+    for info in data_sets(importlib.import_module(f"tfdam.data.{found.name}"))
+  }
+  assert written == {item.INFO.title for item in data.DATASETS.values()}
 
 
-def test_every_module_is_in_the_registry():
-  modules = {m.name for m in pkgutil.iter_modules([os.path.dirname(data.__file__)])}
-  registered = {_module_of(m) for m in data.DATASETS.values()}
-  assert modules - _HELPERS == registered
+def data_sets(module):
+  """The INFO of a module that is a data set, or of those that stand in it."""
+  every = (module, *vars(module).values())
+  found = (getattr(item, "INFO", None) for item in every if not inspect.isclass(item))
+  return [info for info in found if isinstance(info, examples.Info)]
 
 
 def test_labels_are_given_where_asked_for_and_only_there(tmp_path):

@@ -7,47 +7,38 @@ import pytest
 
 from tfdam import runtime
 
-# What each part of the project may import of the project.
+# What each part of the project may import of the project; a part may import itself.
+_LIBRARY = {
+  "tfdam", "tfdam.config", "tfdam.files", "tfdam.progress", "tfdam.runtime", "tfdam.addons",
+  "tfdam.cluster", "tfdam.data", "tfdam.keras_files", "tfdam.matching", "tfdam.metrics",
+  "tfdam.models", "tfdam.network", "tfdam.stored",
+}  # fmt: skip
+_RUNS = _LIBRARY | {"tfdam.stack", "tfdam.training", "tfdam.reporting"}
 _BELOW = {
+  "tfdam/vocabulary.py": set(),
   "tfdam/config.py": set(),
   "tfdam/files.py": {"tfdam.config"},
+  "tfdam/progress.py": {"tfdam.files"},
   "tfdam/memory.py": {"tfdam.config"},
   "tfdam/claims.py": {"tfdam.config", "tfdam.files", "tfdam.memory"},
   "tfdam/hdf5.py": {"tfdam.claims", "tfdam.files"},
   "tfdam/stored.py": {"tfdam.config", "tfdam.files"},
-  "tfdam/keras_errors.py": {
-    "tfdam.config", "tfdam.files", "tfdam.memory", "tfdam.stack"
-  },
-  "tfdam/keras_order.py": set(),
-  "tfdam/keras_configs.py": {
-    "tfdam.config", "tfdam.files", "tfdam.keras_errors", "tfdam.keras_order"
-  },
-  "tfdam/keras_contents.py": {
-    "tfdam.config", "tfdam.claims", "tfdam.files", "tfdam.hdf5", "tfdam.keras_errors",
-    "tfdam.stored",
-  },
-  "tfdam/keras_files.py": {
-    "tfdam.config", "tfdam.files", "tfdam.keras_configs", "tfdam.keras_contents",
-    "tfdam.keras_errors", "tfdam.memory", "tfdam.stored",
+  "tfdam/keras_files": {
+    "tfdam.config", "tfdam.claims", "tfdam.files", "tfdam.hdf5", "tfdam.memory",
+    "tfdam.stack", "tfdam.stored",
   },
   "tfdam/__init__.py": {"tfdam.stack"},
-  "tfdam/keras_graph": {
-    "tfdam.config", "tfdam.keras_errors", "tfdam.keras_graph", "tfdam.matching",
-    "tfdam.models"
+  "tfdam/sites.py": set(),
+  "tfdam/protocol.py": {"tfdam.sites"},
+  "tfdam/keras_models": {
+    "tfdam.config", "tfdam.keras_files", "tfdam.matching", "tfdam.protocol", "tfdam.sites"
   },
-  "tfdam/tapped_trial.py": {
-    "tfdam.config", "tfdam.keras_graph", "tfdam.matching", "tfdam.models"
-  },
-  "tfdam/tapped_model.py": {
-    "tfdam.config", "tfdam.keras_graph", "tfdam.models", "tfdam.tapped_trial"
-  },
-  "tfdam/network.py": {
-    "tfdam.config", "tfdam.keras_graph", "tfdam.models", "tfdam.tapped_model"
-  },
+  "tfdam/network.py": {"tfdam.config", "tfdam.keras_models", "tfdam.sites"},
   "tfdam/images.py": {"tfdam", "tfdam.config", "tfdam.runtime", "tfdam.data"},
   "tfdam/api.py": {
-    "tfdam", "tfdam.config", "tfdam.data", "tfdam.metrics", "tfdam.training",
-    "tfdam.images", "tfdam.keras_errors", "tfdam.network", "tfdam.runtime",
+    "tfdam", "tfdam.config", "tfdam.progress", "tfdam.data", "tfdam.matching",
+    "tfdam.metrics", "tfdam.training", "tfdam.images", "tfdam.keras_files",
+    "tfdam.network", "tfdam.runtime",
   },
   "tfdam/stack.py": set(),
   "tfdam/cluster.py": {"tfdam.config"},
@@ -55,95 +46,45 @@ _BELOW = {
     "tfdam.config", "tfdam.files", "tfdam.memory", "tfdam.cluster", "tfdam.stack"
   },
   "tfdam/addons.py": {"tfdam.config", "tfdam.stack"},
+  "tfdam/streets": set(),
   "tfdam/data": {
     "tfdam.config", "tfdam.claims", "tfdam.files", "tfdam.hdf5", "tfdam.memory",
-    "tfdam.data",
+    "tfdam.streets",
   },
-  "tfdam/models": {"tfdam.config", "tfdam.hdf5", "tfdam.models"},
-  "tfdam/matching": {"tfdam.matching"},
-  "tfdam/metrics": {"tfdam.metrics"},
-  # What a gap prints, writes and refuses.
-  "tfdam/metrics/gap.py": {
-    "tfdam.config", "tfdam.files", "tfdam.stored", "tfdam.metrics"
-  },
-  "tfdam/metrics/gap_table.py": {"tfdam.files"},
-  "tfdam/training": {
-    "tfdam",
-    *(f"tfdam.{name}" for name in (
-      "config", "files", "stored", "cluster", "runtime", "stack", "addons", "data",
-      "keras_files", "models", "matching", "metrics", "network", "training",
-    )),
-  },
-  "tfdam/train.py": {
-    "tfdam.config", "tfdam.memory", "tfdam.cluster", "tfdam.runtime", "tfdam.addons",
-    "tfdam.data", "tfdam.training",
-  },
-  "tfdam/evaluate.py": {
-    "tfdam.config", "tfdam.files", "tfdam.runtime", "tfdam.data", "tfdam.training"
-  },
-  "tfdam/gap.py": {
-    "tfdam", "tfdam.api", "tfdam.config", "tfdam.files", "tfdam.keras_files",
-    "tfdam.network", "tfdam.runtime", "tfdam.training",
-  },
+  "tfdam/models": {"tfdam.config", "tfdam.hdf5", "tfdam.sites"},
+  "tfdam/matching": {"tfdam.config", "tfdam.files", "tfdam.progress", "tfdam.sites"},
+  "tfdam/metrics": {"tfdam.config", "tfdam.files", "tfdam.stored"},
+  "tfdam/training": _LIBRARY,
+  "tfdam/reporting": _LIBRARY,
+  "tfdam/runs": _RUNS,
+  "tfdam/train.py": _RUNS | {"tfdam.memory", "tfdam.runs"},
+  "tfdam/evaluate.py": _RUNS | {"tfdam.runs"},
+  "tfdam/gap.py": _RUNS | {"tfdam.api", "tfdam.runs"},
   "tfdam/download.py": {"tfdam.config", "tfdam.runtime", "tfdam.data"},
-  "tfdam/oracle.py": {
-    "tfdam.config", "tfdam.files", "tfdam.runtime", "tfdam.data", "tfdam.metrics",
-    "tfdam.training",
-  },
+  "tfdam/oracle.py": _RUNS | {"tfdam.runs"},
   "tfdam/diagnosis": {
     "tfdam.config", "tfdam.files", "tfdam.cluster", "tfdam.runtime", "tfdam.stack",
-    "tfdam.addons", "tfdam.data", "tfdam.diagnosis",
+    "tfdam.addons", "tfdam.data",
   },
   "tfdam/doctor.py": {
-    "tfdam.config", "tfdam.runtime", "tfdam.diagnosis", "tfdam.training"
+    "tfdam.config", "tfdam.runtime", "tfdam.diagnosis", "tfdam.reporting"
   },
-  "configs": {"tfdam.config", "configs"},
+  "configs": {"tfdam.config"},
   # The car's side and a server's clients are copied elsewhere, alone.
   "export/client_onnx.py": set(),
   "export/client_serving.py": set(),
-  "export": {
-    "tfdam", "export",
-    *(f"tfdam.{name}" for name in (
-      "config", "files", "stored", "runtime", "data", "models", "metrics", "training",
-    )),
-  },
+  "export": _RUNS | {"tfdam.runs"},
 }  # fmt: skip
-# Not imported at the top of these: what a user got wrong is said before TensorFlow
-# starts.
-_WITHOUT_TENSORFLOW = tuple(
-  f"tfdam/{name}.py"
-  for name in (
-    "config", "files", "memory", "stored", "cluster", "runtime", "stack", "addons", "train",
-    "evaluate", "download", "gap", "oracle", "doctor", "diagnosis/__init__",
-    "diagnosis/facts", "keras_errors", "keras_configs", "keras_contents", "keras_files",
-    "keras_order",
-    "diagnosis/frameworks", "diagnosis/looks", "diagnosis/packages", "diagnosis/probes",
-    "diagnosis/rows", "diagnosis/surroundings",
-    "data/__init__",
-    "data/examples", "data/downloads", "data/subsets", "data/mnist", "data/usps",
-    "data/svhn", "data/npz", "data/folder", "data/scenes", "data/labels", "data/bad_images",
-    "data/image_files", "data/metadata", "data/scene_files", "data/scene_spec",
-    "data/scene_folder",
-    "data/gta5", "data/synthia", "data/cityscapes", "data/camvid", "data/carla",
-    *(f"data/streets/{name}" for name in (
-      "__init__", "canvas", "car_shapes", "dice", "furniture", "ground", "houses", "paints",
-      "people", "people_shapes", "photo", "plan", "plots", "shapes", "sign_shapes", "sim",
-      "sketch", "textures", "traffic", "world",
-    )),
-    "metrics/__init__", "metrics/closed_gap", "metrics/confusion", "metrics/divergence",
-    "metrics/gap", "metrics/gap_table", "metrics/oracle", "metrics/palette",
-    "metrics/source_or_not",
-    "training/__init__", "training/drawing", "training/panels", "training/run_folder",
-    "training/network_file", "training/report", "training/source_or_not",
-    "training/gap_picture",
-  )
-) + tuple(
-  f"export/{name}.py"
-  for name in (
-    "run", "contract", "publish", "samples", "serving_files", "summary", "reduce",
-    "client_onnx", "client_serving",
-  )
-)  # fmt: skip
+_COMPILING = (
+  "tfdam/training/loop.py",
+  "tfdam/reporting/evaluation.py",
+  "tfdam/keras_models/stretches.py",
+)
+# What a user types: what is wrong with it is said before TensorFlow starts.
+_COMMANDS = (
+  *(f"tfdam.{n}" for n in ("train", "evaluate", "download", "gap", "oracle", "doctor")),
+  *(f"export.{n}" for n in ("run", "client_onnx", "client_serving")),
+)
 
 
 def sources():
@@ -175,17 +116,47 @@ def part(name):
 def test_imports_point_downwards(path):
   parts = path.split(os.sep)
   layer = path if path in _BELOW else os.path.join(*parts[:2])
-  allowed = _BELOW[layer] if layer in _BELOW else _BELOW[parts[0]]
+  layer = layer if layer in _BELOW else parts[0]
+  own = os.path.splitext(layer)[0].replace(os.sep, ".")
   for name in imported(path):
     if name.split(".")[0] in ("tfdam", "configs", "export"):
-      assert part(name) in allowed, f"{path} imports {name}"
+      if part(name) in (own, "tfdam.vocabulary"):  # which anybody may use
+        continue
+      assert part(name) in _BELOW[layer], f"{path} imports {name}"
 
 
-@pytest.mark.parametrize("path", _WITHOUT_TENSORFLOW)
-def test_tensorflow_is_not_imported_early(path):
-  assert not [
-    n for n in imported(path, top_level_only=True) if n.split(".")[0] == "tensorflow"
-  ]
+def early(module, found=None):
+  """Every module of the project that is imported with one, functions' imports left out."""
+  found = {} if found is None else found
+  parts = module.split(".")
+  for end in range(1, len(parts) + 1):
+    name = ".".join(parts[:end])
+    path = next((p for p in paths(name) if is_source(p)), None)
+    if path is None or name in found:
+      continue
+    found[name] = path
+    for inner in imported(path, top_level_only=True):
+      if inner.split(".")[0] in ("tfdam", "configs", "export"):
+        early(inner, found)
+  return found
+
+
+def paths(name):
+  base = os.path.join(*name.split("."))
+  return f"{base}.py", os.path.join(base, "__init__.py")
+
+
+def is_source(path):
+  return os.path.isfile(os.path.join(runtime.PROJECT, path))
+
+
+@pytest.mark.parametrize("command", ["tfdam", *_COMMANDS])
+def test_a_command_starts_without_tensorflow(command):
+  modules = early(command)
+  assert command in modules
+  for path in modules.values():
+    names = imported(path, top_level_only=True)
+    assert not [n for n in names if n.split(".")[0] == "tensorflow"], path
 
 
 def test_tfdam_never_imports_export():
@@ -194,9 +165,7 @@ def test_tfdam_never_imports_export():
       assert not [n for n in imported(path) if n.split(".")[0] == "export"], path
 
 
-def test_tf_function_stands_in_the_loop_in_stretches_and_in_export_alone():
-  """Every part can be stepped eagerly, the stretches of matching's walk as well."""
-  allowed = ("tfdam/training/loop.py", "tfdam/keras_graph/stretches.py")
+def test_only_the_loop_scoring_stretches_and_export_compile():
   for path in sources():
     with open(os.path.join(runtime.PROJECT, path)) as file:
       nodes = ast.walk(ast.parse(file.read()))
@@ -204,7 +173,7 @@ def test_tf_function_stands_in_the_loop_in_stretches_and_in_export_alone():
       isinstance(n, ast.Attribute) and ast.unparse(n) == "tf.function" for n in nodes
     )
     if not path.startswith("export"):
-      assert uses == (path in allowed), path
+      assert uses == (path in _COMPILING), path
 
 
 def test_one_file_alone_imports_tensorflow_addons():

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import tfdam
 from tests import keras_networks
-from tfdam.keras_graph import program
+from tfdam.keras_models import program
 from tfdam.matching import folding, gaussian
 
 VERSIONS = (2, 3)

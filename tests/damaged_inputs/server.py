@@ -32,8 +32,8 @@ HANGS, CLAIMS = "hangs", "takes too much memory"
 
 # No command itself: its flags are its own, and two of them have flags of one name.
 _PRELOADED = (
-  "tfdam.data", "tfdam.training.stages", "tfdam.training.workers", "tfdam.training.context",
-  "tfdam.training.evaluation", "tfdam.metrics.oracle", "export.pipeline", "export.summary",
+  "tfdam.data", "tfdam.runs.run", "tfdam.runs.workers", "tfdam.runs.context",
+  "tfdam.reporting.evaluation", "tfdam.metrics.oracle", "export.pipeline", "export.summary",
   "tfdam.diagnosis.facts", "tfdam.api", "tfdam.keras_files", "PIL.ImageFont",
 )  # fmt: skip
 _POLL_SECONDS = 0.02

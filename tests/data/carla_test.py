@@ -112,7 +112,7 @@ def test_a_numbering_that_cannot_be_told_is_no_guess(tmp_path, below, above, sai
   street_folders.save(stored, folder, "CameraSeg", "02_00_000.png")
   with pytest.raises(config_lib.UserError, match=said) as caught:
     carla.load(folder, "train", True, OPTIONS)
-  assert "Set --config.data.carla_version=0.8|0.9.10|0.9.14" in str(caught.value)
+  assert "Set data.carla_version=0.8|0.9.10|0.9.14" in str(caught.value)
 
 
 def test_an_id_of_another_numbering_names_the_field(tmp_path):

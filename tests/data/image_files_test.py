@@ -95,7 +95,7 @@ def test_a_file_that_is_cut_short_is_named_with_the_remedy(tmp_path, ending, kep
   with pytest.raises(image_files.BadImage) as caught:
     image_files.read_image(str(path))
   assert str(path) in str(caught.value)
-  assert "--config.data.on_bad_image=skip" in str(caught.value)
+  assert "data.on_bad_image=skip" in str(caught.value)
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg"])

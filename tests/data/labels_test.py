@@ -36,7 +36,7 @@ def test_a_class_that_the_set_lacks_is_named_with_what_it_has():
   with pytest.raises(config_lib.UserError) as caught:
     labels.class_table(NATIVE, options("sky,road=raod+lane"), "toy")
   for part in ("toy has no class 'road'", "raod, lane", "car, road, road line, sky, void",
-               "Did you mean 'road'", "--config.data.classes"):  # fmt: skip
+               "Did you mean 'road'", "data.classes"):  # fmt: skip
     assert part in str(caught.value)
 
 

@@ -62,7 +62,7 @@ def test_an_empty_folder_is_named_with_what_it_should_hold(tmp_path):
   (tmp_path / "train").mkdir()
   said = said_by(str(tmp_path))
   for part in (f"{tmp_path} has no train images", "train/NAME.png", "trainannot/NAME.png",
-               "https://", "--config.data.root"):  # fmt: skip
+               "https://", "data.root"):  # fmt: skip
     assert part in said
 
 

@@ -186,7 +186,7 @@ def test_classes_are_those_that_the_run_shares():
 @pytest.mark.parametrize(
   ("changes", "said"),
   [
-    ({"classes": "road,bulding"}, "Did you mean 'building'.*--config.data.classes"),
+    ({"classes": "road,bulding"}, "Did you mean 'building'.*data.classes"),
     ({"classes": "road,water=lake+sea"}, "no class 'water'.*bicyclist, building"),
     ({"channels": 1}, "channels=3"),
     ({"height": 16}, "data.height is 16; expected 32 to 4096"),

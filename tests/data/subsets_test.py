@@ -182,7 +182,7 @@ def test_a_limit_above_what_there_is_names_the_size_and_the_flag(root, role, fie
   with pytest.raises(config_lib.UserError) as caught:
     load(root, role, **fields)
   assert said in str(caught.value)
-  assert f"--config.data.{role}_limit" in str(caught.value)
+  assert f"data.{role}_limit" in str(caught.value)
 
 
 def test_an_unlabelled_target_cannot_be_skewed(tmp_path):

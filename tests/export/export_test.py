@@ -30,7 +30,7 @@ from export import (
   to_saved_model,
 )
 from tests import exported as small
-from tests import runs, street_folders, synthetic
+from tests import in_process, street_folders, synthetic
 from tfdam import config as config_lib
 from tfdam import data
 from tfdam.data import transforms
@@ -47,7 +47,7 @@ _STREETS = {
 @pytest.fixture(scope="module")
 def street_run(tmp_path_factory):
   path = str(tmp_path_factory.mktemp("runs") / "streets")
-  runs.execute(synthetic.scenes_config(**_STREETS), "", path)
+  in_process.execute(synthetic.scenes_config(**_STREETS), "", path)
   return path
 
 
@@ -56,7 +56,7 @@ def digit_run(tmp_path_factory):
   root = synthetic.write_all(tmp_path_factory.mktemp("data"))
   path = str(tmp_path_factory.mktemp("runs") / "digits")
   config = synthetic.small_config(data__root=root, source__steps=4, adapt__steps=4)
-  runs.execute(config, root, path)
+  in_process.execute(config, root, path)
   return path
 
 
@@ -163,7 +163,7 @@ def test_the_moving_average_is_what_is_exported(exported):
   workdir, *_ = exported
   # A convolution with nothing to fold into it.
   kernel = "model/blocks/2/tall1/kernel/.ATTRIBUTES/VARIABLE_VALUE"
-  weights = runs.weights(str(workdir))
+  weights = in_process.weights(str(workdir))
   model = onnx.load(place(workdir, "onnx", "model.onnx"))
   found = [onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
   average = weights[kernel].transpose(3, 2, 0, 1)

@@ -4,7 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from tests import synthetic
-from tfdam.training import class_terms, cross_entropy, players
+from tfdam.training import class_terms, cross_entropy, networks
+from tfdam.training import optimizers as optimizers_lib
 
 _IGNORED = 255
 
@@ -57,10 +58,10 @@ class TermsTest(tf.test.TestCase):
     super().setUp()
     self.config = synthetic.scenes_config(adapt__ema_momentum=0.9)
     self.target, self.averaged = (
-      players.network(self.config, name) for name in ("target", "averaged")
+      networks.build_network(self.config, name) for name in ("target", "averaged")
     )
     prior = np.array([0.5, 0.3, 0.2])
-    self.loss = players.label_loss(self.config, prior)
+    self.loss = cross_entropy.of_task(self.config, prior)
     rng = np.random.RandomState(1)
     labels = rng.randint(0, 3, (2, 32, 48)).astype(np.uint8)
     labels[:, -3:] = _IGNORED
@@ -73,7 +74,7 @@ class TermsTest(tf.test.TestCase):
     kernel, bias = self.target.trainable_variables[-2:]
     kernel.assign(40.0 * kernel)
     bias.assign_sub(tf.reduce_mean(self.logits(self.batch["target"]), [0, 1, 2]))
-    self.optimizer, _ = players.adapt_optimizers(self.config.adapt, self.target, {})
+    self.optimizer, _ = optimizers_lib.for_adaptation(self.config.adapt, self.target, {})
 
   def logits(self, images, network=None):
     return (network or self.target)(images, training=False)["logits"]

@@ -9,7 +9,8 @@ from unittest import mock
 import tensorflow as tf
 
 from tests import synthetic
-from tfdam.training import checkpoints, loop, records, run_folder
+from tfdam.runs import checkpoints, records, run_folder
+from tfdam.training import loop
 
 
 class CountingStep:
@@ -41,7 +42,7 @@ class LoopTest(tf.test.TestCase):
     )  # a look up every 5 steps, a checkpoint every 10
 
   def run_stage(
-    self, state, *num_steps, step=None, strategy=None, options=None, watch=None
+    self, state, *num_steps, step=None, strategy=None, options=None, monitor=None
   ):
     self.checkpoints = checkpoints.Checkpoints(
       os.path.join(self.path, "c"), {"state": state}
@@ -51,7 +52,7 @@ class LoopTest(tf.test.TestCase):
     folder = run_folder.RunFolder(self.path)
     return loop.run(
       "stage", phases, batches, strategy or tf.distribute.get_strategy(), self.checkpoints,
-      records.Records(folder), options or self.options, watch,
+      records.Records(folder), options or self.options, monitor,
     )  # fmt: skip
 
   def lines(self):
@@ -127,7 +128,11 @@ class LoopTest(tf.test.TestCase):
     state, looks = tf.Variable(0.0), []
     options = dataclasses.replace(self.options, watch_every=7)
     self.run_stage(
-      state, 12, 11, options=options, watch=lambda done: looks.append((done, float(state)))
+      state,
+      12,
+      11,
+      options=options,
+      monitor=lambda done: looks.append((done, float(state))),
     )
     self.assertEqual(looks, [(done, sum(range(done))) for done in (0, 7, 14, 21, 23)])
     self.assertEqual(float(state), sum(range(23)))
@@ -147,7 +152,7 @@ class LoopTest(tf.test.TestCase):
       )
       with written:
         rate = self.run_stage(
-          tf.Variable(0.0), 20, options=options, watch=lambda _: spend(1e3)
+          tf.Variable(0.0), 20, options=options, monitor=lambda _: spend(1e3)
         )
     self.assertEqual(rate, 5.0)  # a second every five steps
 
@@ -156,7 +161,7 @@ class LoopTest(tf.test.TestCase):
     state, looks = tf.Variable(0.0), []
     with self.assertRaises(loop.NonFiniteLoss):
       self.run_stage(state, 20, step=CountingStep(state, bad_value=16.0), options=options)
-    self.run_stage(tf.Variable(0.0), 20, options=options, watch=looks.append)
+    self.run_stage(tf.Variable(0.0), 20, options=options, monitor=looks.append)
     self.assertEqual(looks, [20])
 
   def test_replicas_share_the_batch_and_average_their_metrics(self):

@@ -6,16 +6,18 @@ from absl.testing import parameterized
 
 from tests import synthetic
 from tfdam.matching import drift, joint_mmd
-from tfdam.training import game, players, source_step
+from tfdam.training import adaptation, networks, source_step
+from tfdam.training import optimizers as optimizers_lib
+from tfdam.training import phases as phases_lib
 
 
 class SourceStepTest(tf.test.TestCase):
   def test_loss_is_cross_entropy_plus_half_the_squared_kernels(self):
     config = synthetic.small_config(source__l2=0.5)
-    model = players.network(config, "net")
+    model = networks.build_network(config, "net")
     before = [np.array(w) for w in model.get_weights()]
     step = source_step.SourceStep(
-      model, players.source_optimizer(config.source, model), config.source, 1
+      model, optimizers_lib.for_source(config.source, model), config.source, 1
     )
     images, labels = synthetic.digits(16, 28)
     batch = {"image": tf.constant(images[..., None] / 255.0, tf.float32), "label": labels}
@@ -37,9 +39,9 @@ class SourceStepTest(tf.test.TestCase):
 class AdaptStepTest(tf.test.TestCase, parameterized.TestCase):
   def make(self, num_replicas=1, warmup=False, **overrides):
     self.config = synthetic.small_config(**overrides)
-    self.source = players.network(self.config, "source")
+    self.source = networks.build_network(self.config, "source")
     prior = np.full([10], 0.1)
-    made = game.set_up(
+    made = adaptation.set_up(
       self.config, self.source, self.source, self.source, num_replicas, prior
     )
     self.target, self.players, self.phases = made.target, made.discriminators, made.phases
@@ -215,10 +217,12 @@ class JointStepTest(tf.test.TestCase):
       adapt__drift_weight=0.0, adapt__optimizer="sgd", adapt__momentum=0.0,
       adapt__target_learning_rate=1.0,
     )  # fmt: skip
-    net = players.network(config, "target")
-    optimizers = players.adapt_optimizers(config.adapt, net, {})
+    net = networks.build_network(config, "target")
+    optimizers = optimizers_lib.for_adaptation(config.adapt, net, {})
     pairs = drift.pair_weights(net.trainable_variables, net.trainable_variables)
-    (phase,) = players.adapt_phases(config, net, net, net, {}, pairs, optimizers, 1, None)
+    (phase,) = phases_lib.of_adaptation(
+      config, net, net, net, {}, pairs, optimizers, 1, None
+    )
     images, labels = synthetic.digits(16, 28, 0)
     other, _ = synthetic.digits(16, 28, 1, gain=0.5, offset=0.3)
     batch = {

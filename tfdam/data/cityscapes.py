@@ -11,10 +11,11 @@ import os
 from tfdam import config as config_lib
 from tfdam.data import examples, image_files, places, scene_files, scenes
 from tfdam.data import labels as labels_lib
+from tfdam.vocabulary import Task
 
 INFO = examples.Info(
   title="Cityscapes",
-  task="segmentation",
+  task=Task.SEGMENTATION,
   files={"train": "leftImg8bit/train", "test": "leftImg8bit/val"},
   label_files={"train": "gtFine/train", "test": "gtFine/val"},
   where="https://www.cityscapes-dataset.com (leftImg8bit_trainvaltest.zip and"

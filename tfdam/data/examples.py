@@ -18,6 +18,7 @@ import numpy as np
 
 from tfdam import config as config_lib
 from tfdam import files
+from tfdam.vocabulary import Task
 
 SPLITS = ("train", "test")
 # No official file holds as many bytes.
@@ -82,7 +83,7 @@ class Info:
     label_files: {split: the files of its labels}, where they are files of their own.
     where: where to get it.
     licence: under which terms.
-    task: "classification", or "segmentation", whose `load` gives Scenes.
+    task: what a network is trained for; a segmentation's `load` gives Scenes.
     own: whether it reads the user's own files, as "<name>:FOLDER".
     sizes: number of images of each official split; empty where there is no official one.
     downloads: the official files that tfdam.download fetches.
@@ -92,7 +93,7 @@ class Info:
   files: dict[str, str]
   where: str
   licence: str
-  task: str = "classification"
+  task: Task = Task.CLASSIFICATION
   own: bool = False
   label_files: dict[str, str] = dataclasses.field(default_factory=dict)
   sizes: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -199,7 +200,8 @@ def check(examples: Examples, where: str, num_classes: int) -> Examples:
   if wrong.size:
     raise config_lib.UserError(
       f"{where}: image {wrong[0]} has label {labels[wrong[0]]}; expected 0 to"
-      f" {num_classes - 1}. Mend the file or set --config.data.num_classes."
+      f" {num_classes - 1}.",
+      "Mend the file or set data.num_classes.",
     )
   return examples
 
@@ -229,7 +231,7 @@ def canonical_notes(
     )
   if require:
     raise config_lib.UserError(
-      f"{note}. Get the official files ({info.where}) or set"
-      " --config.data.require_canonical=False."
+      f"{note}.",
+      f"Get the official files ({info.where}) or set data.require_canonical=False.",
     )
   return (note,)

@@ -102,7 +102,7 @@ def load(
   memory.check_fits(
     len(files) * math.prod(shape),
     f"The {len(files):,} images of {base} at {options.height} x {options.width}",
-    "--config.data.height and --config.data.width lower",
+    "data.height and data.width lower",
   )
   images, kept, skipped = _decode_all(base, [path for path, _ in files], options)
   digest = hashlib.md5()
@@ -158,8 +158,9 @@ def _check_classes(
   if labels and len(names) != options.num_classes:
     raise config_lib.UserError(
       f"{base} has {len(names)} class folders ({', '.join(names[:5])});"
-      f" data.num_classes is {options.num_classes}. Set --config.data.num_classes; if they"
-      f" are no classes but cameras, say, put the images into {base} itself."
+      f" data.num_classes is {options.num_classes}.",
+      "Set data.num_classes; if they are no classes but cameras, say, put the images into"
+      f" {base} itself.",
     )
 
 

@@ -29,10 +29,11 @@ from tfdam.data import (
   scenes,
 )
 from tfdam.data import labels as labels_lib
+from tfdam.vocabulary import Task
 
 INFO = examples.Info(
   title="GTA5",
-  task="segmentation",
+  task=Task.SEGMENTATION,
   files={"train": "images", "test": "images"},
   label_files={"train": "labels", "test": "labels"},
   where="https://download.visinf.tu-darmstadt.de/data/from_games",

@@ -117,7 +117,8 @@ def read_image(path: str, formats: tuple[str, ...] = IMAGE_FORMATS) -> np.ndarra
     if not is_wide and image.mode not in _CONVERTED:
       raise BadImage(
         f"{path} holds '{image.mode}' pixels; expected 8-bit RGB (grey, palette, RGBA and"
-        f" 16 bits are converted). Convert it to RGB, or {_SKIP}."
+        " 16 bits are converted).",
+        f"Convert it to RGB, or {_SKIP}.",
       )
     if is_wide:  # convert() would clamp them to white
       grey = (np.asarray(image) >> 8).astype(np.uint8)
@@ -143,8 +144,8 @@ def read_stored(path: str) -> Stored:
       values //= _GREY_SCALE[raw_mode]
     elif raw_mode == "LA;16B":
       raise BadImage(
-        f"{path} is a PNG of 16-bit grey with alpha; expected grey, palette, RGB or RGBA."
-        f" Convert it, or {_SKIP}."
+        f"{path} is a PNG of 16-bit grey with alpha; expected grey, palette, RGB or RGBA.",
+        f"Convert it, or {_SKIP}.",
       )
     elif raw_mode in _LOWER_BYTES:
       with _opened(path, ("PNG",)) as (again, _):
@@ -207,7 +208,7 @@ def read_colours(path: str) -> np.ndarray:
   return values[..., :3]
 
 
-_SKIP = "set --config.data.on_bad_image=skip"
+_SKIP = "set data.on_bad_image=skip"
 
 
 @contextlib.contextmanager
@@ -231,16 +232,16 @@ def _opened(
       )
       image = opened.enter_context(Image.open(file, formats=formats))
       if image.width * image.height > MAX_PIXELS:
-        raise BadImage(_too_large(path, f"{image.width} x {image.height}"))
+        raise _too_large(path, f"{image.width} x {image.height}")
       yield image, exif
   except BadImage:
     raise
   except config_lib.UserError as error:  # a pipe or a device
-    raise BadImage(f"{error} To leave it out, {_SKIP}.") from error
+    raise BadImage(f"{error}", f"To leave it out, {_SKIP}.") from error
   except FileNotFoundError as error:
-    raise BadImage(f"{path} is not there. Put it there, or {_SKIP}.") from error
+    raise BadImage(f"{path} is not there.", f"Put it there, or {_SKIP}.") from error
   except Image.DecompressionBombError as error:
-    raise BadImage(_too_large(path, str(error))) from error
+    raise _too_large(path, str(error)) from error
   # Pillow raises OSError, SyntaxError, ValueError, struct.error and others, by format.
   except Exception as error:
     kinds = formats[0] if len(formats) == 1 else ", ".join(formats)
@@ -248,7 +249,8 @@ def _opened(
     reason = "it begins as none does" if is_none else error
     raise BadImage(
       f"{path} cannot be decoded as {kinds} ({reason}): it is cut short, damaged or no such"
-      f" file. Mend or remove it, or {_SKIP}."
+      " file.",
+      f"Mend or remove it, or {_SKIP}.",
     ) from error
 
 
@@ -261,11 +263,11 @@ def _check_end(path: str, kind: str | None) -> None:
         image.load()
 
 
-def _too_large(path: str, claim: str) -> str:
-  return (
+def _too_large(path: str, claim: str) -> BadImage:
+  return BadImage(
     f"{path} claims more pixels than any image here can have ({claim}; expected at most"
-    f" {MAX_PIXELS:,}, as of 8192 x 8192). It was not decoded. Mend or remove it, or"
-    f" {_SKIP}."
+    f" {MAX_PIXELS:,}, as of 8192 x 8192). It was not decoded.",
+    f"Mend or remove it, or {_SKIP}.",
   )
 
 

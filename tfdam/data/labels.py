@@ -45,9 +45,9 @@ def class_table(
       raise config_lib.UserError(
         f"{where} has no class '{shared}'"
         + (f" (looked for: {', '.join(names)})" if names != (shared,) else "")
-        + f". Its classes: {_listing(known)}.{_nearest_of(names, known)} Set"
-        f" --config.data.classes to classes of both domains; '{shared}=NAME+NAME' gives"
-        " names that differ."
+        + f". Its classes: {_listing(known)}.{_nearest_of(names, known)}",
+        f"Set data.classes to classes of both domains; '{shared}=NAME+NAME' gives names"
+        " that differ.",
       )
     positions.update((name, position) for name in names)
   table = np.full(max(256, max(native) + 1), UNKNOWN, np.uint8)
@@ -76,14 +76,14 @@ def shared_classes(
   if not options.classes:
     listing = f" {where} has: {_listing(known)}." if known else ""
     raise config_lib.UserError(
-      "data.classes is empty; expected the classes that both domains share."
-      f"{listing} Set --config.data.classes, such as 'sky,road=road+lane,car'."
+      f"data.classes is empty; expected the classes that both domains share.{listing}",
+      "Set data.classes, such as 'sky,road=road+lane,car'.",
     )
   wanted = config_lib.parse_classes(options.classes)
   if len(wanted) > MAX_CLASSES:
     raise config_lib.UserError(
-      f"data.classes names {len(wanted)} classes; expected at most {MAX_CLASSES}. Set"
-      " --config.data.classes."
+      f"data.classes names {len(wanted)} classes; expected at most {MAX_CLASSES}.",
+      "Set data.classes.",
     )
   return wanted
 

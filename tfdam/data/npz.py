@@ -85,7 +85,7 @@ def _resized(images: np.ndarray, options: config_lib.Data) -> np.ndarray:
   memory.check_fits(
     math.prod(shape),
     f"{len(images):,} images at {options.height} x {options.width}",
-    "--config.data.height and --config.data.width lower",
+    "data.height and data.width lower",
   )
   result = np.empty(shape, np.uint8)
   for image, place in zip(images, result):

@@ -28,10 +28,11 @@ from tfdam.data import (
   scenes,
 )
 from tfdam.data import labels as labels_lib
+from tfdam.vocabulary import Task
 
 INFO = examples.Info(
   title="scenes",
-  task="segmentation",
+  task=Task.SEGMENTATION,
   own=True,
   files={"train": scene_spec.FILE, "test": scene_spec.FILE},
   where=f"your own: images, label PNGs and {scene_spec.FILE}, which says where they lie",

@@ -13,10 +13,11 @@ import numpy as np
 from tfdam import config as config_lib
 from tfdam.data import examples, image_files, places, scene_files, scenes
 from tfdam.data import labels as labels_lib
+from tfdam.vocabulary import Task
 
 INFO = examples.Info(
   title="SYNTHIA-RAND-CITYSCAPES",
-  task="segmentation",
+  task=Task.SEGMENTATION,
   files={"train": "RGB", "test": "RGB"},
   label_files={"train": "GT/LABELS", "test": "GT/LABELS"},
   where="https://synthia-dataset.net (SYNTHIA-RAND-CITYSCAPES)",

@@ -19,9 +19,11 @@ class Matcher:
   """
 
   def __init__(self, objective: type[objectives.Objective], weights: Mapping[str, float]):
-    """Args:
-    objective: one of tfdam.matching.OBJECTIVES.
-    weights: {tap: weight}.
+    """Takes an objective, and the taps that it plays on.
+
+    Args:
+      objective: one of tfdam.matching.OBJECTIVES.
+      weights: {tap: weight}.
     """
     self.objective = objective
     self.weights = dict(weights)

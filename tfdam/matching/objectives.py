@@ -35,17 +35,17 @@ class Gan(Objective):
   NUM_OUTPUTS = 1
 
   @staticmethod
-  def discriminator(source_logits, target_logits):
+  def discriminator(source_logits: tf.Tensor, target_logits: tf.Tensor) -> tf.Tensor:
     # -log sigmoid(x) = softplus(-x).
     on_source = tf.reduce_mean(tf.nn.softplus(-source_logits))
     return on_source + tf.reduce_mean(tf.nn.softplus(target_logits))
 
   @staticmethod
-  def alignment(target_logits):
+  def alignment(target_logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.softplus(-target_logits))
 
   @staticmethod
-  def looks_source(logits):
+  def looks_source(logits: tf.Tensor) -> tf.Tensor:
     return logits[..., 0] > 0
 
 
@@ -58,17 +58,17 @@ class GanSoftmax(Objective):
   NUM_OUTPUTS = 2
 
   @staticmethod
-  def discriminator(source_logits, target_logits):
+  def discriminator(source_logits: tf.Tensor, target_logits: tf.Tensor) -> tf.Tensor:
     on_source = -tf.reduce_mean(tf.nn.log_softmax(source_logits)[..., 0])
     on_target = -tf.reduce_mean(tf.nn.log_softmax(target_logits)[..., 1])
     return 0.5 * (on_source + on_target)
 
   @staticmethod
-  def alignment(target_logits):
+  def alignment(target_logits: tf.Tensor) -> tf.Tensor:
     return -tf.reduce_mean(tf.nn.log_softmax(target_logits)[..., 0])
 
   @staticmethod
-  def looks_source(logits):
+  def looks_source(logits: tf.Tensor) -> tf.Tensor:
     return logits[..., 0] > logits[..., 1]
 
 
@@ -78,14 +78,14 @@ class LeastSquares(Objective):
   NUM_OUTPUTS = 1
 
   @staticmethod
-  def discriminator(source_logits, target_logits):
+  def discriminator(source_logits: tf.Tensor, target_logits: tf.Tensor) -> tf.Tensor:
     on_source = 0.5 * tf.reduce_mean(tf.square(source_logits - 1.0))
     return on_source + 0.5 * tf.reduce_mean(tf.square(target_logits))
 
   @staticmethod
-  def alignment(target_logits):
+  def alignment(target_logits: tf.Tensor) -> tf.Tensor:
     return 0.5 * tf.reduce_mean(tf.square(target_logits - 1.0))
 
   @staticmethod
-  def looks_source(logits):
+  def looks_source(logits: tf.Tensor) -> tf.Tensor:
     return logits[..., 0] > 0.5

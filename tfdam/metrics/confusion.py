@@ -98,7 +98,9 @@ class Confusion:
       "iou_per_class": self.iou_per_class(),
     }
 
-  def _counted(self, labels, predictions, ignored: int | None) -> np.ndarray:
+  def _counted(
+    self, labels: np.ndarray, predictions: np.ndarray, ignored: int | None
+  ) -> np.ndarray:
     """How often each cell occurs, int64 [num_classes ** 2]; arguments have one axis."""
     # Ignored pixels, too: a prediction that is no class is a fault wherever it stands.
     self._check(predictions, "predictions")

@@ -96,7 +96,9 @@ def _range(samples: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
   return np.where(count > 0, low, np.inf), np.where(count > 0, high, -np.inf)
 
 
-def _histogram(samples, low, high, num_bins: int) -> np.ndarray:
+def _histogram(
+  samples: np.ndarray, low: np.ndarray, high: np.ndarray, num_bins: int
+) -> np.ndarray:
   with np.errstate(invalid="ignore", over="ignore"):
     places = np.floor((samples - low) / (high - low) * num_bins)
   finite = np.isfinite(samples)

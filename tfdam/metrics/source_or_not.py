@@ -115,7 +115,9 @@ def _some(count: int, most: int, rng: np.random.RandomState) -> np.ndarray:
   return np.arange(count) if count <= most else np.sort(rng.permutation(count)[:most])
 
 
-def _divergences(source, target, rng) -> np.ndarray:
+def _divergences(
+  source: np.ndarray, target: np.ndarray, rng: np.random.RandomState
+) -> np.ndarray:
   """Of every channel, pooled over images and locations: float64 [channels]."""
   domains = [
     (x, _some(x.shape[1], max(1, _MAX_POOLED // len(x)), rng)) for x in (source, target)
@@ -133,7 +135,12 @@ def _divergences(source, target, rng) -> np.ndarray:
   return np.concatenate(parts)
 
 
-def _drawn(activations, num_locations: int, units, rng) -> np.ndarray:
+def _drawn(
+  activations: np.ndarray,
+  num_locations: int,
+  units: np.ndarray,
+  rng: np.random.RandomState,
+) -> np.ndarray:
   """What the game is played with: floats [images, num_locations, units]."""
   images = _some(len(activations), _MAX_IMAGES, rng)
   locations = _some(activations.shape[1], num_locations, rng)

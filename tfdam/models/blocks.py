@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfdam import sites as sites_lib
 from tfdam.models import conv_norm
-from tfdam.models import sites as sites_lib
 
 State = sites_lib.State
 

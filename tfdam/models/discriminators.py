@@ -21,12 +21,14 @@ class _Stack(tf.keras.Model):
     wrap: Callable[[tf.keras.layers.Layer, int], tf.keras.layers.Layer] | None = None,
     name: str = "discriminator",
   ):
-    """Args:
-    units: hidden widths.
-    num_outputs: 1, or 2 for the two-way softmax.
-    slope: of the leaky ReLU for negative inputs.
-    seed: for the initial weights, together with the name.
-    wrap: (layer, seed) to what is put around every layer, such as spectral normalisation.
+    """Lays out the hidden layers and the classifier.
+
+    Args:
+      units: hidden widths.
+      num_outputs: 1, or 2 for the two-way softmax.
+      slope: of the leaky ReLU for negative inputs.
+      seed: for the initial weights, together with the name.
+      wrap: (layer, seed) to what is put around every layer, such as spectral normalisation.
     """
     super().__init__(name=name)
     self.slope = slope

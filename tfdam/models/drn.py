@@ -52,8 +52,10 @@ class DRN26(blocks.Segmenter):
   def __init__(
     self, num_classes: int, seed: int = 0, name: str = "drn26", width: float = 1.0
   ):
-    """Args:
-    width: factor of the numbers of channels; at least 4 are left.
+    """Lays out the stages and the classifier.
+
+    Args:
+      width: factor of the numbers of channels; at least 4 are left.
     """
     row: list[blocks.Block] = []
     channels = 0
@@ -69,8 +71,10 @@ class _StageBlock(blocks.Block):
   """Basic blocks, of which the first one strides; before the first stage the 7x7 one."""
 
   def __init__(self, stage: _Stage, channels: int, seed: int, name: str):
-    """Args:
-    channels: of the former stage; 0: there is none.
+    """Lays out one stage.
+
+    Args:
+      channels: of the former stage; 0: there is none.
     """
     super().__init__(name)
     self.stem = None
@@ -91,8 +95,10 @@ class _Unit(blocks.Block):
   """A basic block: two 3x3 convolutions beside the input or its 1x1 projection."""
 
   def __init__(self, stage: _Stage, channels: int, seed: int, name: str):
-    """Args:
-    channels: of the input.
+    """Lays out one residual unit.
+
+    Args:
+      channels: of the input.
     """
     super().__init__(name)
     self.is_residual = stage.is_residual

@@ -42,10 +42,12 @@ class ERFNet(blocks.Segmenter):
     depth: float = 1.0,
     dropout: float = 1.0,
   ):
-    """Args:
-    width: factor of the numbers of channels; at least 4, 16 and 32 are left.
-    depth: factor of the numbers of non-bottleneck blocks; at least 1 and 1 are left.
-    dropout: factor of the dropout rates.
+    """Lays out the encoder's blocks and the classifier.
+
+    Args:
+      width: factor of the numbers of channels; at least 4, 16 and 32 are left.
+      depth: factor of the numbers of non-bottleneck blocks; at least 1 and 1 are left.
+      dropout: factor of the dropout rates.
     """
     base = max(4, round(16 * width))
     channels, wide = 4 * base, 8 * base
@@ -113,9 +115,11 @@ class _NonBottleneck(blocks.Block):
   def __init__(
     self, filters: int, dilation: int, rate: float, noise_start: int, seed: int, name: str
   ):
-    """Args:
-    rate: of dropout, before the addition.
-    noise_start: where this block's noise, one number a channel, begins.
+    """Lays out four convolutions, each along one axis.
+
+    Args:
+      rate: of dropout, before the addition.
+      noise_start: where this block's noise, one number a channel, begins.
     """
     super().__init__(name)
     self.rate = rate

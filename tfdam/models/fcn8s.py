@@ -43,9 +43,11 @@ class FCN8s(blocks.Segmenter):
     width: float = 1.0,
     weights: str = "",
   ):
-    """Args:
-    width: factor of the numbers of channels; at least 4 are left.
-    weights: to start from: "imagenet", a file of VGG16's weights, or "": random ones.
+    """Lays out VGG16's blocks and the scores.
+
+    Args:
+      width: factor of the numbers of channels; at least 4 are left.
+      weights: to start from: "imagenet", a file of VGG16's weights, or "": random ones.
 
     Raises:
       config.UserError: no such weights, or another width than theirs.
@@ -63,7 +65,8 @@ class FCN8s(blocks.Segmenter):
       if width != 1.0:
         raise config_lib.UserError(
           f"model.weights is '{weights}', but VGG16's weights fit a width of 1, not"
-          f" {width}. Set --config.model.width=1 or --config.model.weights=''."
+          f" {width}.",
+          "Set model.width=1 or model.weights=''.",
         )
       self(tf.zeros([1, 1, 1, 3]))  # makes the variables
       vgg16_weights.assign(vgg16_weights.read(weights), self.named_convs())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.models import sites as sites_lib
+from tfdam import sites as sites_lib
 
 
 class LeNet(tf.keras.Model):

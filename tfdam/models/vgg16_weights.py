@@ -38,8 +38,8 @@ def read(weights: str) -> dict[str, list[np.ndarray]]:
   """
   if weights != "imagenet" and not os.path.lexists(weights):
     raise config_lib.UserError(
-      f"model.weights is '{weights}', but there is no such file. Set --config.model.weights"
-      " to one, to imagenet, or to ''."
+      f"model.weights is '{weights}', but there is no such file.",
+      "Set model.weights to one, to imagenet, or to ''.",
     )
   try:
     if weights != "imagenet":
@@ -51,8 +51,8 @@ def read(weights: str) -> dict[str, list[np.ndarray]]:
   except Exception as error:
     raise config_lib.UserError(
       f"model.weights {weights} cannot be read as VGG16's with its dense layers"
-      f" ({str(error).splitlines()[0] if str(error) else type(error).__name__}). Set"
-      " --config.model.weights to a file that tf.keras.applications.VGG16 saved."
+      f" ({str(error).splitlines()[0] if str(error) else type(error).__name__}).",
+      "Set model.weights to a file that tf.keras.applications.VGG16 saved.",
     ) from error
   return {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
 
@@ -76,8 +76,8 @@ def assign(
     if kernel.size != np.prod(conv.kernel.shape) or bias.shape != conv.bias.shape:
       raise config_lib.UserError(
         f"The weights of {_NAMES[name]} have shapes {kernel.shape} and {bias.shape}, which"
-        f" do not fit {name} {tuple(conv.kernel.shape)}. Set --config.model.weights to"
-        " those of VGG16 with its dense layers."
+        f" do not fit {name} {tuple(conv.kernel.shape)}.",
+        "Set model.weights to those of VGG16 with its dense layers.",
       )
     conv.kernel.assign(kernel.reshape(conv.kernel.shape))
     conv.bias.assign(bias)

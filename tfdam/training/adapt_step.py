@@ -35,16 +35,18 @@ class AdaptStep:
     num_replicas: int,
     terms: Sequence[class_terms.Term] = (),
   ):
-    """Args:
-    source: frozen; its taps are what the target's are matched to.
-    target: starts as a copy of the source or Gaussian-matched.
-    discriminators: {tap: model}, at least those of `matcher.weights`.
-    matcher: the losses, over the taps that play in this phase.
-    weight_pairs: (anchor, target weight), for drift.
-    target_optimizer: None in a warm-up, in which only discriminators learn.
-    discriminator_optimizers: {tap: optimizer}: each discriminator is a player of its own,
-      so that one which joins late starts with fresh moments.
-    terms: what else the target minimises in this phase.
+    """Takes both networks, the discriminators of a phase, and the optimisers.
+
+    Args:
+      source: frozen; its taps are what the target's are matched to.
+      target: starts as a copy of the source or Gaussian-matched.
+      discriminators: {tap: model}, at least those of `matcher.weights`.
+      matcher: the losses, over the taps that play in this phase.
+      weight_pairs: (anchor, target weight), for drift.
+      target_optimizer: None in a warm-up, in which only discriminators learn.
+      discriminator_optimizers: {tap: optimizer}: each discriminator is a player of its own,
+        so that one which joins late starts with fresh moments.
+      terms: what else the target minimises in this phase.
     """
     self.source = source
     self.target = target

@@ -92,10 +92,12 @@ class SelfTraining:
     optimizer: tf.keras.optimizers.Optimizer,
     loss: cross_entropy.CrossEntropy,
   ):
-    """Args:
-    confidence: the probability from which a label counts.
-    averaged: takes the moving average of the target's weights at each step.
-    optimizer: the target's, which keeps that average.
+    """Takes the network that learns, and the one that labels.
+
+    Args:
+      confidence: the probability from which a label counts.
+      averaged: takes the moving average of the target's weights at each step.
+      optimizer: the target's, which keeps that average.
     """
     self.weight = weight
     self._confidence = confidence

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
+from tfdam import config as config_lib
+from tfdam.data import scenes
 from tfdam.training import replicas
 
 
@@ -15,9 +19,11 @@ class CrossEntropy:
   def __init__(
     self, class_weights: Sequence[float] | None = None, ignored: int | None = None
   ):
-    """Args:
-    class_weights: of each class in the loss; None: all the same.
-    ignored: the label of pixels that do not count.
+    """Says which classes and labels count, and how much.
+
+    Args:
+      class_weights: of each class in the loss; None: all the same.
+      ignored: the label of pixels that do not count.
     """
     self._class_weights = class_weights
     self._ignored = ignored
@@ -63,3 +69,29 @@ def mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
   # A batch without a single label has a loss of 0.
   total = tf.maximum(replicas.mean(tf.reduce_sum(weights)), 1e-8)
   return tf.reduce_sum(values * weights) / total
+
+
+def class_weights(
+  options: config_lib.Source, prior: np.ndarray | None
+) -> list[float] | None:
+  """The weight of each class in source training; None: all the same.
+
+  ENet (Paszke et al. 2016, Sec. 5.2): 1 / ln(offset + share).
+
+  Args:
+    prior: the share of each class among the source's labels.
+  """
+  if not options.class_weight_offset or prior is None:
+    return None
+  return [1.0 / math.log(options.class_weight_offset + share) for share in prior]
+
+
+def of_task(config: config_lib.Config, prior: np.ndarray | None) -> CrossEntropy:
+  """The cross-entropy of the config's task.
+
+  Args:
+    prior: the share of each class among the source's labels.
+  """
+  if not config.data.classes:
+    return CrossEntropy()
+  return CrossEntropy(class_weights(config.source, prior), scenes.IGNORED)

@@ -35,10 +35,12 @@ class JointStep:
     options: config_lib.Adapt,
     num_replicas: int,
   ):
-    """Args:
-    network: starts as a copy of the source or Gaussian-matched.
-    taps: the layers; the network's last is its logits, and enters as probabilities.
-    weight_pairs: (anchor, weight), for drift.
+    """Takes the network, its taps and its optimiser.
+
+    Args:
+      network: starts as a copy of the source or Gaussian-matched.
+      taps: the layers; the network's last is its logits, and enters as probabilities.
+      weight_pairs: (anchor, weight), for drift.
     """
     self.network = network
     self.optimizer = optimizer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -16,19 +17,18 @@ import tensorflow as tf
 from absl import logging
 
 from tfdam import config as config_lib
-from tfdam.training import checkpoints as checkpoints_lib
-from tfdam.training import progress, signals, supervisor, workers
+from tfdam import progress
+from tfdam.training import distribution
+from tfdam.vocabulary import Stage
 
-_ADVICE = {
-  "source_only": "Lower --config.source.learning_rate.",
-  "adapted": "Lower --config.adapt.target_learning_rate and"
-  " --config.adapt.discriminator_learning_rate, or raise --config.adapt.drift_weight.",
+_ADVICE: dict[str, str] = {
+  Stage.SOURCE_ONLY: "Lower source.learning_rate.",
+  Stage.ADAPTED: "Lower adapt.target_learning_rate and"
+  " adapt.discriminator_learning_rate, or raise adapt.drift_weight.",
 }
 # A call that takes so many times as long as those before it, and so many seconds, computes
-# no more: it waits for other workers.
+# no more: it waits for other distribution.
 _SLOWER, _LONG_S = 3.0, 10.0
-
-Logits = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Step(Protocol):
@@ -54,6 +54,24 @@ class Record(Protocol):
   def elapsed(self) -> dict[str, float]: ...
 
 
+class Keeper(Protocol):
+  """Keeps a stage through kills and signals: runs/distribution.py, or nothing."""
+
+  def restore(self) -> Mapping[str, Any] | None:
+    """Brings back what was saved last, and returns what was said about it."""
+    ...
+
+  def save(self, step: int, info: Mapping[str, Any]) -> None: ...
+
+  def deferred_signals(self) -> contextlib.AbstractContextManager[list[signal.Signals]]:
+    """Collects signals, which would end the process in the middle of a step."""
+    ...
+
+  def allow(self, seconds: float) -> None:
+    """Says how long the next call may take, if a signal comes meanwhile."""
+    ...
+
+
 class Phase(NamedTuple):
   """A part of a stage with one step function, hence one trace."""
 
@@ -71,10 +89,10 @@ def run(
   phases: Sequence[Phase],
   batches: Callable[[int], tf.data.Dataset],
   strategy: tf.distribute.Strategy,
-  checkpoints: checkpoints_lib.Checkpoints | None,
+  keeper: Keeper | None,
   record: Record,
   options: config_lib.Loop,
-  watch: Callable[[int], None] | None = None,
+  monitor: Callable[[int], None] | None = None,
 ) -> float:
   """Runs a stage to its end, from its newest checkpoint if it has one.
 
@@ -82,10 +100,10 @@ def run(
     stage: its name in results and summaries.
     phases: in order.
     batches: from a step to the data set that starts there, of this worker's shares.
-    checkpoints: of this stage, with everything that changes among its objects; None keeps
-      nothing, and leaves signals to the program.
+    keeper: of this stage, with everything that changes; None keeps nothing, and leaves
+      signals to the program.
     record: takes metrics.
-    watch: called with the steps done, before the first step, every options.watch_every
+    monitor: called with the steps done, before the first step, every options.watch_every
       steps (above 0), and at the end; its time does not count.
 
   Returns:
@@ -97,7 +115,7 @@ def run(
     SystemExit: 128 + the signal's number, after SIGTERM or SIGINT and a checkpoint.
   """
   total = sum(phase.num_steps for phase in phases)
-  info: Any = (checkpoints.restore() if checkpoints else None) or {}
+  info: Any = (keeper.restore() if keeper else None) or {}
   done, clock = info.get("step", 0), _Clock(info.get("steps", 0), info.get("seconds", 0.0))
   if info:
     logging.info("%s: resumed at step %d of %d.", stage, done, total)
@@ -105,20 +123,20 @@ def run(
   record.forget_after(stage, done if info else -1)
   record.continue_clock(info.get("run_seconds", 0.0))
 
-  def save():
-    if checkpoints:
+  def save() -> None:
+    if keeper:
       about = {"stage": stage, "total": total, **clock.state(), **record.elapsed()}
-      checkpoints.save(done, about)
+      keeper.save(done, about)
 
   if done == total:
     if not info:  # a stage without steps still leaves its network for evaluation and export
       save()
     return clock.rate()
-  iterator = iter(workers.distribute(strategy, lambda: batches(done)))
+  iterator = iter(distribution.distribute(strategy, lambda: batches(done)))
   phase_end = 0
-  if watch and not info:
-    watch(0)
-  waits: Any = signals.deferred() if checkpoints else contextlib.nullcontext([])
+  if monitor and not info:
+    monitor(0)
+  waits: Any = keeper.deferred_signals() if keeper else contextlib.nullcontext([])
   with waits as pending, progress.bar(stage, done, total) as shown:
     for phase in phases:
       phase_end += phase.num_steps
@@ -133,37 +151,38 @@ def run(
       while done < phase_end:
         to_checkpoint = options.checkpoint_every - done % options.checkpoint_every
         count = min(options.log_every, phase_end - done, to_checkpoint)
-        if watch:
+        if monitor:
           count = min(count, options.watch_every - done % options.watch_every)
-        supervisor.allow(max(_LONG_S, _SLOWER * clock.expected(count)))
+        if keeper:
+          keeper.allow(max(_LONG_S, _SLOWER * clock.expected(count)))
         means = {
           name: float(value)
           for name, value in many_steps(iterator, tf.constant(count)).items()
         }
-        _check_finite(means, stage, done, done + count)
+        _check_finite(means, stage, done, done + count, keeper is not None)
         done += count
         clock.count(count)
         record.write(stage, done, means, phase.name)
         shown.update(done, means)
         # Before the checkpoint: a run resumed from it must find this look in its records.
-        if watch and (done == total or done % options.watch_every == 0):
+        if monitor and (done == total or done % options.watch_every == 0):
           clock.pause()
-          watch(done)
+          monitor(done)
           clock.resume()
-        leave = workers.first_signal(strategy, pending)
+        leave = distribution.first_signal(strategy, pending)
         if done == total or done % options.checkpoint_every == 0 or leave:
           save()
         if leave and done < total:
           logging.warning("%s at step %d of %s: saved.", leave.name, done, stage)
           raise SystemExit(128 + leave)
       clock.pause()
-  leave = workers.first_signal(strategy, pending)
+  leave = distribution.first_signal(strategy, pending)
   if leave:
     raise SystemExit(128 + leave)
   return clock.rate()
 
 
-def compile_steps(step: Step, strategy: tf.distribute.Strategy):
+def compile_steps(step: Step, strategy: tf.distribute.Strategy) -> Any:
   """Compiles `count` steps on every replica into one function.
 
   Returns:
@@ -172,7 +191,7 @@ def compile_steps(step: Step, strategy: tf.distribute.Strategy):
   """
   names = tuple(step.metric_names)
 
-  def one_step(batch):
+  def one_step(batch: Any) -> tf.Tensor:
     metrics = step(batch)
     # One vector: across workers, each reduction costs a round trip.
     return tf.stack([metrics[name] for name in names])
@@ -180,8 +199,8 @@ def compile_steps(step: Step, strategy: tf.distribute.Strategy):
   # Without AutoGraph: to rewrite the source of steps takes longer than to trace them, and
   # needs room for temporary files.
   @tf.function(autograph=False)
-  def many_steps(iterator, count):
-    def one_more(done, totals):
+  def many_steps(iterator: Any, count: tf.Tensor) -> dict[str, tf.Tensor]:
+    def one_more(done: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
       metrics = strategy.run(one_step, args=(next(iterator),))
       mean = strategy.reduce(tf.distribute.ReduceOp.MEAN, metrics, axis=None)
       return done + 1, totals + mean
@@ -193,33 +212,16 @@ def compile_steps(step: Step, strategy: tf.distribute.Strategy):
   return many_steps
 
 
-def compile_inference(model: tf.keras.Model, options: config_lib.Data) -> Logits:
-  """Compiles the network in inference, once for any number of images.
-
-  Layer by layer it takes twice as long on a CPU.
-
-  Args:
-    options: `height`, `width` and `channels` of the images.
-
-  Returns:
-    float32 [B, H, W, C] -> float32 [B, classes] or [B, H, W, classes].
-  """
-  shape = [None, options.height, options.width, options.channels]
-
-  @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
-  def logits(images):
-    return model(images, training=False)["logits"]
-
-  return logits
-
-
-def _check_finite(means: dict[str, float], stage: str, first: int, last: int) -> None:
+def _check_finite(
+  means: dict[str, float], stage: str, first: int, last: int, is_kept: bool
+) -> None:
   # A mean over the window: one bad step makes it infinite or nan.
   for name, value in means.items():
     if not math.isfinite(value):
       raise NonFiniteLoss(
-        f"{name} became {value} between steps {first} and {last} of {stage}. The last"
-        f" checkpoint is from before. {_ADVICE.get(stage, '')}"
+        f"{name} became {value} between steps {first} and {last} of {stage}."
+        f"{' The last checkpoint is from before.' if is_kept else ''}",
+        _ADVICE.get(stage, ""),
       )
 
 

@@ -7,9 +7,15 @@ does anything. An update whose gradients overflow is left out, and the scale hal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
+
+from tfdam import config as config_lib
+
+# Gradients and their variables.
+Pairs = Iterable[tuple[tf.Tensor, tf.Variable]]
 
 _Scaling = tf.keras.mixed_precision.LossScaleOptimizer
 
@@ -27,7 +33,7 @@ class FusedAdam(tf.keras.optimizers.Adam):
   def apply_if(
     self,
     is_open: tf.Tensor,
-    grads_and_vars,
+    grads_and_vars: Pairs,
     wrapper: tf.keras.optimizers.Optimizer | None = None,
   ) -> None:
     """Applies gradients if `is_open`; else weights, moments and count stay as they are.
@@ -45,7 +51,7 @@ class FusedAdam(tf.keras.optimizers.Adam):
     self._gate = None
     self.iterations.assign_sub(tf.cast(tf.logical_not(is_open), self.iterations.dtype))
 
-  def update_step(self, gradient, variable):
+  def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
     """Updates one variable with a dense gradient."""
     position = self._index_dict[self._var_key(variable)]
     step = tf.cast(self.iterations + 1, variable.dtype)
@@ -67,6 +73,75 @@ class FusedAdam(tf.keras.optimizers.Adam):
       epsilon=self.epsilon,
       grad=gradient,
     )
+
+
+def for_source(
+  options: config_lib.Source, model: tf.keras.Model
+) -> tf.keras.optimizers.Optimizer:
+  """Adam with its slots built for the model's variables."""
+  rate = options.learning_rate
+  if options.decay_power:
+    rate = tf.keras.optimizers.schedules.PolynomialDecay(
+      rate, options.steps, end_learning_rate=0.0, power=options.decay_power
+    )
+  return _built(_adam(rate, options), model)
+
+
+def for_adaptation(
+  options: config_lib.Adapt,
+  target: tf.keras.Model,
+  discriminators: Mapping[str, tf.keras.Model],
+) -> tuple[tf.keras.optimizers.Optimizer, dict[str, tf.keras.optimizers.Optimizer]]:
+  """Returns (the target's optimiser, {tap: its discriminator's optimiser}), slots built."""
+
+  def make(learning_rate: float, **average: Any) -> tf.keras.optimizers.Optimizer:
+    if options.optimizer == "sgd":
+      momentum = options.momentum
+      return tf.keras.optimizers.SGD(learning_rate, momentum, jit_compile=False, **average)
+    return _adam(learning_rate, options, **average)
+
+  for_discriminators = {
+    tap: _built(make(options.discriminator_learning_rate), d)
+    for tap, d in discriminators.items()
+  }
+  average = {"use_ema": options.ema_momentum > 0, "ema_momentum": options.ema_momentum}
+  return _built(make(options.target_learning_rate, **average), target), for_discriminators
+
+
+def _adam(
+  learning_rate: Any, options: config_lib.Source | config_lib.Adapt, **average: Any
+) -> FusedAdam:
+  # XLA around an optimiser breaks with several replicas.
+  return FusedAdam(
+    learning_rate, options.beta_1, options.beta_2, options.epsilon, jit_compile=False,
+    **average,
+  )  # fmt: skip
+
+
+def _built(
+  optimizer: tf.keras.optimizers.Optimizer, model: tf.keras.Model
+) -> tf.keras.optimizers.Optimizer:
+  optimizer = for_policy(optimizer)
+  # Slots must exist before a checkpoint is read, and before tf.function traces.
+  optimizer.build(model.trainable_variables)
+  return optimizer
+
+
+def update_average(
+  optimizer: tf.keras.optimizers.Optimizer,
+  target: tf.keras.Model,
+  averaged: tf.keras.Model,
+) -> None:
+  """Puts the optimiser's moving averages into `averaged`, and what is not averaged.
+
+  Without an average both are one network, and nothing happens.
+  """
+  if averaged is target:
+    return
+  for into, average in zip(averaged.trainable_variables, averages(optimizer)):
+    into.assign(average)
+  for into, value in zip(averaged.non_trainable_variables, target.non_trainable_variables):
+    into.assign(value)
 
 
 def averages(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Variable]:
@@ -96,7 +171,7 @@ def unscaled(
 
 
 def apply_if(
-  optimizer: tf.keras.optimizers.Optimizer, is_open: tf.Tensor, grads_and_vars
+  optimizer: tf.keras.optimizers.Optimizer, is_open: tf.Tensor, grads_and_vars: Pairs
 ) -> None:
   """FusedAdam.apply_if, through the loss scaling around it."""
   inner = _inner(optimizer)

@@ -1,15 +1,12 @@
-"""A user's trained network in a run: read from its file, checked, and handed back."""
+"""A user's trained network: read from its file, and compared with the config."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from absl import logging
 
 from tfdam import config as config_lib
 from tfdam import files, keras_files
 from tfdam import network as network_lib
-from tfdam.training import network_file, run_folder
 
 
 def build(config: config_lib.Config, name: str) -> network_lib.Network:
@@ -35,14 +32,14 @@ def build(config: config_lib.Config, name: str) -> network_lib.Network:
       unit_images=True,
     )  # fmt: skip
   except config_lib.UserError as error:
-    raise config_lib.UserError(f"{error} Set --config.model.path.") from error
+    raise config_lib.UserError(f"{error}", "Set model.path.") from error
   says_scale = options.scale or options.mean or options.deviation
   if not says_scale and not network.scales_pixels:
     raise config_lib.UserError(
       f"{path} begins with no Rescaling or Normalization layer, and nothing says how it"
-      " takes pixels (0 to 255); expected what it was trained on. Set --config.model.scale"
-      " (1/255 for values from 0 to 1, 1 for pixels as they are), and --config.model.mean,"
-      " .deviation and .channel_order where it wants them."
+      " takes pixels (0 to 255); expected what it was trained on.",
+      "Set model.scale (1/255 for values from 0 to 1, 1 for pixels as they are), and"
+      " model.mean, .deviation and .channel_order where it wants them.",
     )
   if says_scale and network.scales_pixels and name == "source":
     logging.warning(
@@ -54,21 +51,6 @@ def build(config: config_lib.Config, name: str) -> network_lib.Network:
   if name == "source":
     _log(network, path)
   return _tapped(network, config.adapt)
-
-
-def save(network: Any, config: config_lib.Config, folder: run_folder.RunFolder) -> None:
-  """Writes a stage's network in the form that it came in, whole or not at all.
-
-  Args:
-    network: with the weights to write, on however many replicas.
-    config: of the run; `model.path` has the architecture.
-
-  Raises:
-    OSError: the disk refuses.
-  """
-  model = keras_files.read(config.model.path)
-  model.set_weights(network.get_weights())
-  keras_files.write(model, network_file.adapted(config, folder))
 
 
 def _expects(options: config_lib.Model) -> network_lib.Expects | None:
@@ -100,13 +82,11 @@ def _check_size(network: network_lib.Network, data: config_lib.Data, path: str) 
       wanted = " x ".join("any" if w is None else str(w) for w in shape)
       found = " x ".join(map(str, size))
       what = "data.height x width x channels is" if size == sizes[0] else "crops are"
-      flags = " ".join(
-        f"--config.data.{name}={w}" for name, w in zip(names, shape) if w is not None
-      )
-      no_crop = " --config.data.crop_height=0 --config.data.crop_width=0"
+      remedy = [f"data.{name}={w}" for name, w in zip(names, shape) if w is not None]
+      if len(sizes) > 1 and shape[0] is not None:
+        remedy += ["data.crop_height=0", "data.crop_width=0"]
       raise config_lib.UserError(
-        f"{path} takes images of {wanted}, and {what} {found}. Set {flags}"
-        f"{no_crop if len(sizes) > 1 and shape[0] is not None else ''}."
+        f"{path} takes images of {wanted}, and {what} {found}.", f"Set {' '.join(remedy)}."
       )
 
 
@@ -123,21 +103,22 @@ def _check_classes(network: network_lib.Network, data: config_lib.Data, path: st
   if labels_pixels and not data.classes:
     raise config_lib.UserError(
       f"{path} labels pixels with {count} classes, and data.classes is empty; expected"
-      " their names, in the order of its scores. Set --config.data.classes and"
-      " --config.data.num_classes=0."
+      " their names, in the order of its scores.",
+      "Set data.classes and data.num_classes=0.",
     )
   if not labels_pixels and data.classes:
     raise config_lib.UserError(
       f"{path} labels whole images, and data.classes ({data.classes}) are classes of"
-      f" pixels. Set --config.data.classes= --config.data.num_classes={count}, and data"
-      " sets with a label an image; or another --config.model.path."
+      f" pixels.",
+      f"Set data.classes= data.num_classes={count}, and data sets with a label an image;"
+      " or another model.path.",
     )
   if count != data.num_classes:
     named = "data.classes names" if data.classes else "data.num_classes is"
     remedy = "data.classes" if data.classes else f"data.num_classes={count}"
     raise config_lib.UserError(
-      f"{path} has {count} classes, and {named} {data.num_classes}; expected as many. Set"
-      f" --config.{remedy}."
+      f"{path} has {count} classes, and {named} {data.num_classes}; expected as many.",
+      f"Set {remedy}.",
     )
 
 
@@ -145,14 +126,13 @@ def _tapped(network: network_lib.Network, options: config_lib.Adapt) -> network_
   """The same whose calls return the taps of adaptation, if there is any."""
   if not options.steps:
     return network
-  taps = list(config_lib.parse_taps(options.taps))
-  if options.taps == config_lib.AUTO:
-    taps = network_lib.spread(network.TAPS, config_lib.NUM_AUTO)
+  is_auto = options.taps == config_lib.AUTO
+  taps = network_lib.auto_taps(network.TAPS) if is_auto else list(options.tap_weights)
   try:
     return network.view(taps)
   except config_lib.UserError as error:
     raise config_lib.UserError(
-      f"{error} Set --config.adapt.taps; '{config_lib.AUTO}' takes four."
+      f"{error}", f"Set adapt.taps; '{config_lib.AUTO}' takes four."
     ) from error
 
 

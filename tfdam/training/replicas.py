@@ -20,7 +20,7 @@ def mean(value: tf.Tensor) -> tf.Tensor:
 def assign(variables: Sequence[tf.Variable], values: Sequence[tf.Variable]) -> None:
   """Gives variables the values of others, each replica's of its own."""
 
-  def update(strategy):
+  def update(strategy: tf.distribute.Strategy) -> None:
     for variable, value in zip(variables, values):
       strategy.extended.update(variable, lambda v, new: v.assign(new), args=(value,))
 

@@ -27,8 +27,10 @@ class SourceStep:
     num_replicas: int,
     loss: cross_entropy.CrossEntropy | None = None,
   ):
-    """Args:
-    loss: None: all images count, and all classes the same.
+    """Takes the network, its optimiser and its loss.
+
+    Args:
+      loss: None: all images count, and all classes the same.
     """
     self.model = model
     self.optimizer = optimizer

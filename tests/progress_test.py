@@ -1,0 +1,27 @@
+"""What a terminal shows of work that takes long."""
+
+import io
+
+import pytest
+import rich.console
+import rich.progress
+import rich.text
+
+from tfdam import progress
+
+_LOSSES = "target 0.0733 alignment 0.661 drift 0.144 discriminator 0.963 D(block06) 73 %"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("title", ["adapted", "scoring ONNX Runtime, int8", "[/b][red]"])
+def test_a_narrow_terminal_shows_steps_and_rate_and_what_fits_of_the_losses(width, title):
+  written = io.StringIO()
+  console = rich.console.Console(width=width, force_terminal=True, file=written)
+  bar = rich.progress.Progress(*progress._columns(), console=console, expand=True)
+  bar.add_task(title, total=10_000, completed=1_234, rate="12.3 steps/s", losses=_LOSSES)
+  console.print(bar.get_renderable())
+  plain = rich.text.Text.from_ansi(written.getvalue()).plain.rstrip("\n")
+  assert len(plain.splitlines()) == 1
+  for part in (title[:7], "1234/10000", "12.3 steps/s"):
+    assert part in plain
+  assert "alignment" in plain or width < 100

@@ -1,0 +1,118 @@
+"""Procedural street scenes in two renderings of the same worlds; no file is read.
+
+`SIM` is flat, clean and saturated; `PHOTO` has light, textures and a camera's faults. Image
+i of a split shows the same street in both, so that their label maps are equal; the splits
+show different streets. All is a function of the split, i, height and width.
+"""
+
+from __future__ import annotations
+
+import functools
+import zlib
+
+import numpy as np
+
+from tfdam import config as config_lib
+from tfdam.data import examples as examples_lib
+from tfdam.data import labels as labels_lib
+from tfdam.data import scenes
+from tfdam.streets import canvas, paints, photo, sim, world
+from tfdam.vocabulary import Task
+
+CLASSES = paints.CLASSES
+# Part of every seed, and the digest: a number higher for each change of what is drawn.
+_VERSION = "1"
+_SIZES = {"train": 3_000, "test": 300}
+# What can be seen in a picture, and what the tests cover.
+_SMALLEST, _LARGEST = 32, 4096
+
+
+class Streets:
+  """One rendering, as a data set of the registry."""
+
+  def __init__(self, name: str):
+    """`name`: "sim" or "photo"."""
+    self._name = name
+    self.INFO = examples_lib.Info(
+      title=f"Procedural streets ({name})",
+      files={},
+      where="tfdam itself: it is drawn when it is read",
+      licence="Apache-2.0, made by tfdam",
+      task=Task.SEGMENTATION,
+      sizes=_SIZES,
+    )
+
+  def has_labels(self, folder: str, split: str) -> bool:
+    return True
+
+  def load(
+    self, folder: str, split: str, labels: bool, options: config_lib.Data
+  ) -> scenes.Scenes:
+    """Makes one split ready to be drawn, image by image, at the size of the options.
+
+    Args:
+      folder: not used.
+      split: "train" or "test".
+      labels: whether label maps are wanted.
+      options: `height`, `width` and `classes`.
+
+    Raises:
+      config.UserError: a class that is not drawn, no colours, or a size that is too small.
+    """
+    height, width = options.height, options.width
+    title = f"streets/{self._name}"
+    table = labels_lib.class_table(dict(enumerate(CLASSES)), options, title)
+    _check(options)
+
+    def read_image(index: int) -> np.ndarray:
+      drawn = _draw(split, _checked(index, split), height, width)
+      if self._name == "sim":
+        return sim.render(drawn)
+      return photo.render(drawn, _seed("photo", split, index))
+
+    def read_label(index: int) -> np.ndarray:
+      return table[canvas.labels(_draw(split, _checked(index, split), height, width))]
+
+    return scenes.Scenes(
+      names=[f"streets/{self._name}/{split}/{i:04d}" for i in range(_SIZES[split])],
+      read_image=read_image,
+      read_label=read_label if labels else None,
+      class_names=labels_lib.class_names(options),
+      digests={f"streets/{self._name}/{split}": f"version {_VERSION}"},
+    )
+
+
+SIM, PHOTO = Streets("sim"), Streets("photo")
+
+
+# An image and its label map, and both renderings, are often asked for in turn.
+# By several threads at once.
+@functools.lru_cache(maxsize=32)
+def _draw(split: str, index: int, height: int, width: int) -> canvas.Canvas:
+  return canvas.draw(world.build(_seed("world", split, index)), height, width)
+
+
+def _seed(purpose: str, split: str, index: int) -> int:
+  """Of the data set, not of the run: like files, images are always the same."""
+  return zlib.crc32(f"streets {_VERSION} {purpose} {split} {index}".encode())
+
+
+def _checked(index: int, split: str) -> int:
+  if not 0 <= index < _SIZES[split]:
+    raise IndexError(f"streets/{split} has {_SIZES[split]} images; asked for {index}.")
+  return int(index)
+
+
+def _check(options: config_lib.Data) -> None:
+  if options.channels != 3:
+    raise config_lib.UserError(
+      f"data.channels is {options.channels}, but streets are drawn in colour; expected 3.",
+      "Set data.channels=3.",
+    )
+  for name in ("height", "width"):
+    size = getattr(options, name)
+    if not _SMALLEST <= size <= _LARGEST:
+      raise config_lib.UserError(
+        f"data.{name} is {size}; expected {_SMALLEST} to {_LARGEST} for streets.",
+        f"Set data.{name}.",
+      )

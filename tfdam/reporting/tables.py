@@ -1,0 +1,185 @@
+"""What a run prints at its end."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+
+import rich.console
+import rich.table
+
+from tfdam import files, runtime
+from tfdam.vocabulary import Stage, Task
+
+_SPLITS = ("test", "transductive")
+# {column: (split, score)} of a segmentation.
+_SEGMENTATION = {
+  "mIoU": ("test", "miou"),
+  "pixel accuracy": ("test", "pixel_accuracy"),
+  "class accuracy": ("test", "class_accuracy"),
+  "fwIoU": ("test", "fwiou"),
+  "transductive mIoU": ("transductive", "miou"),
+}
+
+
+def print_stages(
+  stages: Mapping,
+  title: str,
+  notes: Sequence[str] = (),
+  task: str = Task.CLASSIFICATION,
+) -> None:
+  """Prints scores in percent, stages in rows.
+
+  Columns are the splits' accuracies; of a segmentation the scores of the test split, and
+  the mean IoU of the images that were adapted to.
+
+  Args:
+    stages: {stage: {split: scores}}, as in results.json.
+    notes: lines for below the table.
+    task: of Task.
+  """
+  if task == Task.SEGMENTATION:
+    corner, every = "%", _SEGMENTATION
+  else:
+    corner, every = "accuracy, %", {split: (split, "accuracy") for split in _SPLITS}
+  columns = {
+    name: (split, score)
+    for name, (split, score) in every.items()
+    if any(split in scores for scores in stages.values())
+  }
+  table = rich.table.Table(title=files.shown(title))
+  table.add_column(corner)
+  for name in columns:
+    table.add_column(name, justify="right")
+  for stage, scores in stages.items():
+    values = [scores.get(split, {}).get(s) for split, s in columns.values()]
+    table.add_row(_stage_title(stage), *(_percent(value, 2) for value in values))
+  if columns:
+    console().print(table)
+  else:
+    print(f"{files.shown(title)}\nThe target has no labels: nothing was scored.")
+  for note in notes:
+    print(f"Note: {files.shown(note)}")
+
+
+def print_unlabelled(stages: Mapping) -> None:
+  """Prints what can be said of each stage's network without labels.
+
+  Args:
+    stages: {stage: numbers}, "unlabelled" of results.json.
+  """
+  table = rich.table.Table(title="without labels, on images of the target")
+  for name in (
+    "",
+    "labels' distance from the source's, %",
+    "classes seen",
+    "dead channels",
+  ):
+    table.add_column(name, justify="right" if name else "left")
+  for stage, found in stages.items():
+    dead = f"{found['dead_channels']} of {found['channels']}"
+    values = (
+      _percent(found["marginal_distance"], 1),
+      str(found["classes_predicted"]),
+      dead,
+    )
+    table.add_row(_stage_title(stage), *values)
+  console().print(table)
+
+
+def alarm_notes(results: Mapping) -> list[str]:
+  """What the watch saw during adaptation, a line an alarm."""
+  return [
+    f"alarm at step {a['step']} of adaptation: {a['what']}"
+    for a in results.get("alarms", [])
+  ]
+
+
+def last_step_note(results: Mapping) -> list[str]:
+  """What the last step itself scores, where the adapted network is a moving average."""
+  headline = Task(results["task"]).headline
+  shown = ", ".join(
+    f"{split} {_percent(scores.get(headline), 2)} %"
+    for split, scores in results.get("last_step", {}).items()
+  )
+  if not shown:
+    return []
+  return [f"adapted is the moving average of the target; its last step: {shown}"]
+
+
+def print_classes(
+  stages: Mapping,
+  split: str,
+  class_names: Sequence[str],
+  task: str = Task.CLASSIFICATION,
+) -> None:
+  """Prints each class's accuracy on one split, or its IoU: then a row a class.
+
+  Args:
+    stages: {stage: {split: scores}}, each with this split.
+    split: "test" or "transductive".
+    class_names: in the order of their labels.
+    task: of Task.
+  """
+  if task == Task.SEGMENTATION:
+    table = _iou_table(stages, split, class_names)
+  else:
+    table = rich.table.Table(title=f"accuracy per class, {split}, %")
+    table.add_column("")
+    for name in class_names:
+      table.add_column(files.shown(name), justify="right")
+    for stage, scores in stages.items():
+      values = scores[split]["per_class_accuracy"]
+      table.add_row(_stage_title(stage), *(_percent(value, 1) for value in values))
+  console().print(table)
+
+
+def _iou_table(stages: Mapping, split: str, class_names: Sequence[str]) -> rich.table.Table:
+  # Stages in columns: 19 names side by side would not fit.
+  table = rich.table.Table(title=f"IoU per class, {split}, %")
+  table.add_column("")
+  for stage in stages:
+    table.add_column(_stage_title(stage), justify="right")
+  every = [scores[split] for scores in stages.values()]
+  for name, *values in zip(class_names, *(scores["iou_per_class"] for scores in every)):
+    table.add_row(files.shown(name), *(_percent(value, 1) for value in values))
+  table.add_section()
+  table.add_row("mean", *(_percent(scores["miou"], 1) for scores in every))
+  return table
+
+
+def _stage_title(stage: str) -> str:
+  """A stage's; its name, if a later version has one that is not known here."""
+  known = stage in [known.value for known in Stage]
+  return Stage(stage).shown if known else stage
+
+
+def _percent(value: float | None, digits: int) -> str:
+  return "-" if value is None else f"{100 * value:.{digits}f}"
+
+
+def next_command(target: str, workdir: str) -> str:
+  """The line that runs `target` on a run folder, typed from where the user stands."""
+  return runtime.command(target, f"--workdir={shlex.quote(shown_path(workdir))}")
+
+
+def shown_path(path: str) -> str:
+  """A path as the user would type it from where he stands."""
+  here = runtime.resolve_path(".")
+  return os.path.relpath(path, here) if path.startswith(here + os.sep) else path
+
+
+class _Console(rich.console.Console):
+  def on_broken_pipe(self) -> None:
+    """Leaves it to runtime.run, as for all that is printed; rich would end with 1."""
+    raise
+
+
+def console() -> rich.console.Console:
+  """Where tables are printed."""
+  # A fixed width away from a terminal, where rich would assume 80 columns and wrap.
+  width = None if sys.stdout.isatty() else 120
+  # Names are the user's: "[m8]" and ":car:" in them mean themselves.
+  return _Console(width=width, highlight=False, markup=False, emoji=False)

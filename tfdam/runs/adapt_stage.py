@@ -1,0 +1,127 @@
+"""Adversarial matching as a stage: builds the players, and plays (Sec. 4.2)."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import tensorflow as tf
+from absl import logging
+
+from tfdam import config as config_lib
+from tfdam.data import pairs
+from tfdam.reporting import monitor as monitor_lib
+from tfdam.runs import checkpoints as checkpoints_lib
+from tfdam.runs import context as context_lib
+from tfdam.training import activation_cache, adaptation, distribution, loop, networks
+from tfdam.training import optimizers as optimizers_lib
+from tfdam.vocabulary import Stage
+
+# Part of the result, to rounding: no field.
+_TAPS_BATCH_SIZE = 500
+
+
+class Adapted(NamedTuple):
+  """What the stage leaves.
+
+  Attributes:
+    network: the target network, or its moving average.
+    last_step: the target network itself.
+    num_steps: warm-ups among them.
+    steps_per_s: of the whole loop; nan if nothing was left to do.
+    monitor: what looked on, if anything did.
+  """
+
+  network: tf.keras.Model
+  last_step: tf.keras.Model
+  num_steps: int
+  steps_per_s: float
+  monitor: monitor_lib.Monitor | None
+
+
+def adapt(
+  context: context_lib.Context, source: tf.keras.Model, matched: tf.keras.Model | None
+) -> Adapted:
+  """Matches the target network's activations to the source's.
+
+  Args:
+    source: trained; frozen from here on.
+    matched: after Gaussian matching; None if that stage was left out.
+  """
+  config, options = context.config, context.config.adapt
+  distribution.announce(context.strategy, Stage.ADAPTED)
+  networks = {"source": source, "matched": matched}
+  with context.strategy.scope():
+    state = adaptation.set_up(
+      config, source, networks[options.init], networks[options.drift_anchor],
+      context.strategy.num_replicas_in_sync, context.label_prior(),
+    )  # fmt: skip
+  target, averaged = state.target, state.averaged
+  if state.discriminators:
+    _log_taps(config, state)
+  checkpoints = context.checkpoints(
+    Stage.ADAPTED,
+    {
+      "model": averaged,
+      "optimizer": state.optimizers[0],
+      "discriminators": state.discriminators,
+      "discriminator_optimizers": state.optimizers[1],
+      **({} if averaged is target else {"target": target}),
+    },
+    functools.partial(optimizers_lib.update_average, state.optimizers[0], target, averaged),
+  )
+  source_taps = _source_taps(context, source, checkpoints)
+  monitor = context.monitor(Stage.ADAPTED, source, target)
+  rate = loop.run(
+    Stage.ADAPTED,
+    state.phases,
+    lambda start: pairs.domain_batches(
+      context.domains.source, context.domains.target, config, start, source_taps,
+      context.share,
+    ),
+    context.strategy,
+    checkpoints,
+    context.records,
+    config.loop,
+    monitor,
+  )  # fmt: skip
+  return Adapted(averaged, target, state.num_steps, rate, monitor)
+
+
+def _source_taps(
+  context: context_lib.Context,
+  source: tf.keras.Model,
+  checkpoints: checkpoints_lib.Checkpoints,
+) -> dict[str, tf.Tensor] | None:
+  """The frozen source's taps of every image, where steps may share them."""
+  config, options = context.config, context.config.adapt
+  images = context.domains.source
+  needs_images = (
+    options.augment
+    or options.needs_source_labels
+    or config.data.flip
+    or networks.input_size(config.data) != (config.data.height, config.data.width)
+  )
+  num_shown = options.steps * options.global_batch_size
+  begun = checkpoints.newest()
+  is_over = begun and checkpoints_lib.is_finished(begun)
+  if needs_images or is_over or num_shown < len(images) or not options.cache_taps_mb:
+    return None
+  return activation_cache.compute(
+    source,
+    pairs.ordered_batches(images, _TAPS_BATCH_SIZE, config.data),
+    len(images),
+    list(options.tap_weights),
+    options.cache_taps_mb,
+  )
+
+
+def _log_taps(config: config_lib.Config, state: adaptation.AdaptationState) -> None:
+  weights = config.adapt.tap_weights
+  rows = [
+    f"  {tap:10} {tuple(state.taps[tap].shape[1:])!s:16} {weights[tap]:8g}"
+    f" {discriminator.count_params():12,}"
+    for tap, discriminator in state.discriminators.items()
+  ]
+  header = f"  {'tap':10} {'shape':16} {'weight':>8} {'D parameters':>12}"
+  logging.info("adapted: discriminators\n%s", "\n".join([header, *rows]))

@@ -1,0 +1,353 @@
+"""Checkpoints, whole or absent: written beside their place, hashed, renamed into it."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from tfdam import config as config_lib
+from tfdam import files, stored
+from tfdam.runs import signals, supervisor
+
+_INFO = "checkpoint.json"
+_PREFIX = "state"
+# What TensorFlow raises when a file's content or its structure is not what it expects.
+_UNREADABLE = (
+  AssertionError, KeyError, RuntimeError, TypeError, ValueError, tf.errors.OpError
+)  # fmt: skip
+_WORKER_LOST = (
+  tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError
+)  # fmt: skip
+
+
+class _Saved(TypedDict):
+  step: stored.Count
+  sha256: dict[str, str]
+
+
+class Info(_Saved, total=False):
+  """What checkpoint.json holds.
+
+  Attributes:
+    step: that it was saved at.
+    sha256: {file: its digest}.
+    stage: whose.
+    total: steps of the stage.
+    steps: that this run has done itself, in `seconds`.
+    run_seconds: of the run so far.
+    shared: the source cache's key, if the network came from there.
+  """
+
+  stage: str
+  total: stored.Count
+  steps: stored.Count
+  seconds: float
+  run_seconds: float
+  shared: str
+
+
+class Checkpoints:
+  """The checkpoints of one stage: <folder>/<step>/.
+
+  Each is a folder with a TensorFlow checkpoint and checkpoint.json (step, whatever the loop
+  wants back, and the SHA-256 of every file).
+  """
+
+  def __init__(
+    self,
+    folder: str,
+    objects: Mapping[str, Any],
+    keep: int = 2,
+    prepare: Callable[[], None] = lambda: None,
+  ):
+    """Names what is saved, and where.
+
+    Args:
+      folder: made at the first save.
+      objects: {name: trackable}, with all their variables built. "model" is what evaluation
+        and export read.
+      keep: how many of the newest stay.
+      prepare: called before every save, to bring derived objects up to date.
+    """
+    self.folder = folder
+    self.objects = dict(objects)
+    self.keep = keep
+    self._prepare = prepare
+
+  def save(self, step: int, info: Mapping[str, Any]) -> None:
+    """Writes one checkpoint, whole or not at all, and removes the oldest.
+
+    Raises:
+      config.UserError: a weight of the network is infinite or not a number.
+    """
+    self._prepare()
+    self._check_finite(step)
+    place = os.path.join(self.folder, f"{step:08d}")
+    partial = f"{place}.partial"
+    _remove(partial)
+    try:
+      self._write(partial, {"step": step, **info})
+    except BaseException:
+      shutil.rmtree(partial, ignore_errors=True)  # it may be what fills the disk
+      raise
+    # What stands above is damaged, or restoring would have taken it.
+    for above in (old for old in steps(self.folder) if old >= step):
+      _remove(os.path.join(self.folder, f"{above:08d}"))
+    os.replace(partial, place)
+    _sync(self.folder)
+    for old in steps(self.folder)[: -self.keep]:
+      _remove(os.path.join(self.folder, f"{old:08d}"))
+
+  def _write(self, place: str, info: Mapping[str, Any]) -> None:
+    os.makedirs(place)
+    tf.train.Checkpoint(**self.objects).write(os.path.join(place, _PREFIX))
+    digests = {
+      name: file_digest(os.path.join(place, name)) for name in sorted(os.listdir(place))
+    }
+    _write_info(place, {**info, "sha256": digests})
+    for name in os.listdir(place):
+      _sync(os.path.join(place, name))
+
+  def _check_finite(self, step: int) -> None:
+    # A loss is taken before its update, and a dead unit's weights are in no loss.
+    model = self.objects.get("model")
+    for variable in model.variables if model else ():
+      if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
+        raise config_lib.UserError(
+          f"{variable.name} is not finite at step {step} of"
+          f" {os.path.basename(self.folder)}: not saved.",
+          "Lower the learning rates, or raise epsilon, of source or adapt.",
+        )
+
+  def restore(self) -> Info | None:
+    """Reads the newest whole checkpoint into the objects; None if there is none.
+
+    Raises:
+      config.UserError: it is of another network, or of another run.
+    """
+    place = self.newest()
+    if place is None:
+      return None
+    try:
+      status = tf.train.Checkpoint(**self.objects).read(os.path.join(place, _PREFIX))
+      status.assert_consumed()
+    except _WORKER_LOST:
+      raise
+    except _UNREADABLE as error:
+      raise config_lib.UserError(
+        f"The checkpoint {files.shown(place)} does not hold what this run trains"
+        f" ({_brief(error)}). Remove it to go on from the one before, or set --workdir to"
+        " another folder."
+      ) from error
+    return read_info(place)
+
+  def deferred_signals(self) -> contextlib.AbstractContextManager[list[signal.Signals]]:
+    """Collects signals, for the loop to act on between two calls."""
+    return signals.deferred()
+
+  def allow(self, seconds: float) -> None:
+    """Says how long the next call may take; see supervisor.py."""
+    supervisor.allow(seconds)
+
+  def newest(self) -> str | None:
+    """The newest whole checkpoint's folder."""
+    return newest(self.folder)
+
+
+def restore_model(model: tf.keras.Model, place: str, kind: str) -> None:
+  """Reads the network alone from a checkpoint folder, whatever else it holds.
+
+  Args:
+    model: built.
+    kind: its name in MODELS, for the message.
+
+  Raises:
+    config.UserError: the checkpoint holds another network.
+  """
+  path = os.path.join(place, _PREFIX)
+  try:
+    other = _other_variables(model, path)
+  except _UNREADABLE as error:
+    other = _brief(error)
+  if not other:
+    try:
+      status = tf.train.Checkpoint(model=model).read(path)
+      # What else it holds would be listed in a warning each, were it not expected.
+      status.expect_partial().assert_existing_objects_matched()
+    except _UNREADABLE:  # a version of this network from another time
+      other = "its variables have other names"
+  if other:
+    raise config_lib.UserError(
+      f"The checkpoint {files.shown(place)} does not hold the network {kind}, as it is"
+      f" configured here: {other}.",
+      "Set model.name and its options as in the run that made it, or name another"
+      " checkpoint.",
+    )
+
+
+def _other_variables(model: tf.keras.Model, path: str) -> str:
+  """By what a checkpoint's "model" differs from this network, in words; "" if it does not.
+
+  Beforehand, since a read takes what fits, such as the convolutions of a network that has
+  batch norms between them.
+  """
+  wanted = collections.Counter(tuple(variable.shape) for variable in model.variables)
+  wrong = []
+  for key, shape in tf.train.list_variables(path):
+    name, *rest = key.split("/.ATTRIBUTES/")
+    if name.startswith("model/") and rest:
+      if not wanted[tuple(shape)]:
+        wrong.append(f"{name.removeprefix('model/')} {list(shape)}")
+      wanted[tuple(shape)] -= 1
+  missing = [list(shape) for shape, count in (+wanted).items() for _ in range(count)]
+  return " and ".join(
+    f"{what} {found[0]}{f' and {len(found) - 1} more' if found[1:] else ''}"
+    for what, found in (("it also has", wrong), ("it lacks variables", missing))
+    if found
+  )
+
+
+def steps(folder: str) -> list[int]:
+  """Steps of the checkpoints in a folder, whole or not, in rising order."""
+  if not os.path.isdir(folder):
+    return []
+  names = files.list_folder(folder)
+  return sorted(
+    int(name) for name in names if re.fullmatch("[0-9]{8}|[1-9][0-9]{8,}", name)
+  )
+
+
+def newest(folder: str) -> str | None:
+  """The newest whole checkpoint's folder; walks past damaged ones and says so."""
+  for step in reversed(steps(folder)):
+    place = os.path.join(folder, f"{step:08d}")
+    damage = find_damage(place)
+    if damage is None:
+      return place
+    logging.warning(
+      "Checkpoint %s is not whole (%s): going back to the one before.",
+      *(files.shown(place), damage),
+    )
+  return None
+
+
+def read_info(place: str) -> Info:
+  """The content of a checkpoint's checkpoint.json.
+
+  Raises:
+    config.UserError: it is missing or damaged, which `find_damage` tells.
+  """
+  path = os.path.join(place, _INFO)
+  remedy = "Remove that checkpoint, or bring it back from a copy."
+  info = stored.read(path, Info, remedy)
+  if info is None:
+    raise config_lib.UserError(f"{files.shown(path)} is missing. {remedy}")
+  return info
+
+
+def copy(place: str, target: str, changes: Mapping[str, Any]) -> None:
+  """Copies a checkpoint folder to one that is not there yet.
+
+  Args:
+    changes: to what its checkpoint.json says.
+  """
+  info = read_info(place)
+  os.makedirs(target)
+  for name in info["sha256"]:
+    shutil.copyfile(os.path.join(place, name), os.path.join(target, name))
+  _write_info(target, {**info, **changes})
+
+
+def _write_info(place: str, info: Mapping[str, Any]) -> None:
+  stored.write_text(os.path.join(place, _INFO), json.dumps(info, indent=2))
+
+
+def is_finished(place: str) -> bool:
+  """Whether a stage's checkpoint stands at its end."""
+  info = read_info(place)
+  return info["step"] == info.get("total")
+
+
+def progress(place: str) -> str:
+  """Where in its stage a checkpoint stands, such as "step 20 of 60"."""
+  info = read_info(place)
+  return f"step {info['step']} of {info.get('total', 'unknown')}"
+
+
+def find_damage(place: str) -> str | None:
+  """What is wrong with a checkpoint folder, or None.
+
+  Raises:
+    PermissionError: it may not be read, and may be whole.
+  """
+  try:
+    with files.open_regular(os.path.join(place, _INFO)) as file:
+      info = stored.parse(file.read(), Info)
+    return _contradiction(place, info)
+  except PermissionError:
+    raise
+  except config_lib.UserError:
+    return f"{_INFO} is no file"
+  except stored.DamagedError as error:
+    return f"{_INFO}: {error}"
+  except OSError as error:  # it is missing, or the disk is worn
+    return f"{_INFO}: {error.strerror}"
+
+
+def _contradiction(place: str, info: Info) -> str | None:
+  """Where a checkpoint's files are not what its checkpoint.json says, or None."""
+  step, digests = os.path.basename(place), info["sha256"]
+  if step.isdecimal() and int(step) != info["step"]:
+    return f"{_INFO} is of step {info['step']}"
+  for kind in (".index", ".data"):
+    if not any(name.startswith(_PREFIX + kind) for name in digests):
+      return f"{_INFO} names no {_PREFIX}{kind}"
+  for name, digest in digests.items():
+    path = os.path.join(place, name)
+    if not os.path.isfile(path):
+      return f"{files.shown(name)} is missing"
+    if file_digest(path) != digest:
+      return f"{files.shown(name)} was changed or cut off"
+  return None
+
+
+def file_digest(path: str) -> str:
+  """The file's SHA-256."""
+  digest = hashlib.sha256()
+  with open(path, "rb") as file:
+    while block := file.read(1 << 20):
+      digest.update(block)
+  return digest.hexdigest()
+
+
+def _brief(error: Exception) -> str:
+  """The first line of what may be pages."""
+  return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _remove(place: str) -> None:
+  """Removes a checkpoint, or what stands in its place."""
+  if os.path.isdir(place) and not os.path.islink(place):
+    shutil.rmtree(place)
+  elif os.path.lexists(place):
+    os.remove(place)
+
+
+def _sync(path: str) -> None:
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)

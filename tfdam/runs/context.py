@@ -1,0 +1,80 @@
+"""What every stage of a run works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam.data import feeds, pairs
+from tfdam.reporting import monitor as monitor_lib
+from tfdam.runs import records as records_lib
+from tfdam.runs import run_folder, workers
+
+
+class Domains(NamedTuple):
+  """The data of a run.
+
+  Attributes:
+    source: training split; labelled where a run reads its labels.
+    target: training split without labels: adaptation is given nothing else of the target.
+    scored: {"test": labelled, "transductive": labelled}, None where there are no labels;
+      only `evaluation` sees these.
+  """
+
+  source: feeds.Split
+  target: feeds.Split
+  scored: Mapping[str, feeds.Split | None]
+
+
+def _nothing() -> None:
+  """Has nothing to bring up to date before a save."""
+
+
+class Context(NamedTuple):
+  """One run's config, data, folder and devices.
+
+  Attributes:
+    share: this worker's part of every global batch.
+  """
+
+  config: config_lib.Config
+  domains: Domains
+  folder: run_folder.RunFolder
+  records: records_lib.Records
+  strategy: tf.distribute.Strategy
+  share: pairs.Share
+
+  def checkpoints(
+    self, stage: str, objects: Mapping[str, Any], prepare: Callable[[], None] = _nothing
+  ) -> workers.Checkpoints:
+    """The checkpoints of a stage; see runs/checkpoints.py."""
+    keep = self.config.loop.keep_checkpoints
+    return workers.Checkpoints(self.strategy, self.folder, stage, objects, keep, prepare)
+
+  def label_prior(self) -> np.ndarray | None:
+    """How often the source has each label, fractions."""
+    counts = self.domains.source.label_counts(self.config.data.num_classes)
+    return None if counts is None or not counts.sum() else counts / counts.sum()
+
+  def monitor(
+    self, stage: str, source: tf.keras.Model, network: tf.keras.Model
+  ) -> monitor_lib.Monitor | None:
+    """What looks at a stage's network on images of both training splits, if asked for."""
+    config, options = self.config, self.config.loop
+    if not options.watch_every:
+      return None
+    images = {}
+    for domain, examples in (
+      ("source", self.domains.source),
+      ("target", self.domains.target),
+    ):
+      chosen = pairs.subset(examples, options.watch_images, config.seed)
+      images[domain] = pairs.ordered_batches(chosen, options.eval_batch_size, config.data)
+    networks = {"source": source, "target": network}
+    return monitor_lib.Monitor(
+      stage, networks, images, self.label_prior(), self.records, options
+    )

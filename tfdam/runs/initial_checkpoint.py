@@ -1,0 +1,43 @@
+"""The checkpoint of another run that source training starts from."""
+
+from __future__ import annotations
+
+import os
+
+from tfdam import config as config_lib
+from tfdam.runs import checkpoints, run_folder
+from tfdam.vocabulary import Stage
+
+
+def find(path: str) -> str:
+  """The checkpoint folder that source.init_checkpoint names: a run's source stage, or it.
+
+  Args:
+    path: absolute.
+
+  Raises:
+    config.UserError: neither, damaged, or of a source stage that is not finished.
+  """
+  run_folder.refuse_pattern(path, "--config.source.init_checkpoint")
+  is_checkpoint = os.path.lexists(os.path.join(path, "checkpoint.json"))
+  stage_folder = os.path.join(path, "checkpoints", Stage.SOURCE_ONLY)
+  place = path if is_checkpoint else checkpoints.newest(stage_folder)
+  if place is None:
+    raise config_lib.UserError(
+      f"source.init_checkpoint is {path}, which is neither a run folder with a source stage"
+      " nor a checkpoint folder.",
+      "Set source.init_checkpoint.",
+    )
+  damage = checkpoints.find_damage(place)
+  if damage:
+    raise config_lib.UserError(
+      f"source.init_checkpoint {place} is not whole: {damage}.",
+      "Set source.init_checkpoint to another one.",
+    )
+  if not is_checkpoint and not checkpoints.is_finished(place):
+    raise config_lib.UserError(
+      f"The source stage of {path} stands at {checkpoints.progress(place)}: let"
+      " that run end, or set --config.source.init_checkpoint to one of its checkpoint"
+      " folders."
+    )
+  return place

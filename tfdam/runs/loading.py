@@ -1,0 +1,53 @@
+"""The network that a stage of a run has left."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tfdam import config as config_lib
+from tfdam.runs import checkpoints, network_file, run_folder
+from tfdam.training import networks
+
+
+class Loaded(NamedTuple):
+  """A stage's network (its moving average, where the run kept one).
+
+  Attributes:
+    network: see network.py.
+    step: that it stands at.
+    unfinished: where the stage stands, such as "step 10 of 20"; empty at its end.
+  """
+
+  network: Any
+  step: int
+  unfinished: str
+
+
+def load_network(
+  config: config_lib.Config, folder: run_folder.RunFolder, stage: str
+) -> Loaded | None:
+  """Builds a run's network with the weights of a stage's newest whole checkpoint.
+
+  Args:
+    config: of the run, perhaps with another place of its data.
+    stage: one of Stage.
+
+  Returns:
+    None: the stage has no checkpoint.
+
+  Raises:
+    config.UserError: the run's config does not fit the network that its checkpoint holds.
+  """
+  place = checkpoints.newest(folder.checkpoints(stage))
+  if place is None:
+    return None
+  with folder.config_explained():
+    config = network_file.of_run(config, folder)
+    network = networks.build_network(config, "network", stage)
+  checkpoints.restore_model(network, place, config.model.name)
+  is_finished = checkpoints.is_finished(place)
+  return Loaded(
+    network,
+    checkpoints.read_info(place)["step"],
+    "" if is_finished else checkpoints.progress(place),
+  )

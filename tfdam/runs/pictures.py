@@ -1,0 +1,83 @@
+"""What people would rather look at than read: one picture a question, at the end of a run.
+
+pictures/panels.png        scenes: image, truth, and the label map of every stage
+pictures/activations-*.png whether single channels still tell the domains apart
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam.data import feeds, pairs
+from tfdam.data import scenes as scenes_lib
+from tfdam.reporting import evaluation, panels, source_or_not
+from tfdam.reporting import monitor as monitor_lib
+from tfdam.runs import context as context_lib
+from tfdam.vocabulary import Stage
+
+Networks = Mapping[str, tf.keras.Model]
+
+
+def draw(context: context_lib.Context, networks: Networks) -> None:
+  """Writes the run's pictures.
+
+  Args:
+    networks: {stage: its network}, Stage.SOURCE_ONLY among them.
+  """
+  _draw_panels(context, networks)
+  if context.config.loop.watch_every:
+    _draw_activations(context, networks)
+
+
+def _draw_panels(context: context_lib.Context, networks: Networks) -> None:
+  """Test scenes, or the target's, by every stage, as a file and for TensorBoard."""
+  split = context.domains.scored["test"] or context.domains.target
+  count = min(context.config.loop.num_panels, len(split))
+  classes = context.config.data.classes  # there are none where images have one label
+  if not classes or not count:
+    return
+  chosen = split.take(np.linspace(0, len(split) - 1, count).round().astype(int))
+  (images,) = pairs.ordered_batches(chosen, count, context.config.data)
+  shown = np.round(255 * images.numpy()).astype(np.uint8)
+  if shown.shape[-1] == 1:
+    shown = shown.repeat(3, axis=-1)
+  columns: list[panels.Column] = [("image", list(shown))]
+  if isinstance(chosen, scenes_lib.Scenes) and chosen.read_label is not None:
+    columns.append(("truth", [chosen.read_label(i) for i in range(count)]))
+  for stage, network in networks.items():
+    logits = network(images, training=False)["logits"]
+    maps = [evaluation.label_map(one, tuple(images.shape[1:3])) for one in logits]
+    columns.append((Stage(stage).shown, maps))
+  path = context.folder.join("pictures", "panels.png")
+  names = split.class_names or tuple(config_lib.parse_classes(classes))
+  drawn = panels.write(path, columns, names)
+  context.records.write_image("panels", 0, "panels", drawn)
+
+
+def _draw_activations(context: context_lib.Context, networks: Networks) -> None:
+  """Source-or-Not (Sec. 5.1): the source network on both domains, and the last stage's."""
+  config, source = context.config, networks[Stage.SOURCE_ONLY]
+  on_source = monitor_lib.probe(source, _probe_images(context.domains.source, config))
+  target_images = _probe_images(context.domains.target, config)
+  chosen = [tap for tap in config.adapt.tap_weights if tap in source.TAPS]
+  # No set: workers read networks together, hence in one order.
+  for stage in dict.fromkeys((Stage.SOURCE_ONLY, list(networks)[-1])):
+    on_target = monitor_lib.probe(networks[stage], target_images)
+    taps = {
+      tap: (on_source.samples[tap].numpy(), on_target.samples[tap].numpy())
+      for tap in chosen or source.TAPS
+    }
+    source_or_not.activation_histograms(
+      context.folder.join("pictures", f"activations-{stage}.png"),
+      taps,
+      f"{config.data.source} and {config.data.target}, {Stage(stage).shown}",
+    )
+
+
+def _probe_images(split: feeds.Split, config: config_lib.Config) -> tf.data.Dataset:
+  chosen = pairs.subset(split, config.loop.watch_images, config.seed)
+  return pairs.ordered_batches(chosen, config.loop.eval_batch_size, config.data)

@@ -1,0 +1,162 @@
+"""A run's metrics: a line of JSON a look up, and the same numbers for TensorBoard."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypedDict
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from tensorboard.backend.event_processing import event_file_loader
+
+from tfdam import config as config_lib
+from tfdam import files, stored
+from tfdam.runs import run_folder
+
+_FILE = "metrics.jsonl"
+
+
+class Line(TypedDict):
+  """What every line says; its other keys are names of numbers, which may be null."""
+
+  stage: str
+  phase: str
+  step: stored.Count
+
+
+class Records:
+  """metrics.jsonl and summaries/<run>/ of a run folder; scalars of a stage are one run."""
+
+  def __init__(self, folder: run_folder.RunFolder):
+    self.folder = folder
+    self._writers: dict[str, tf.summary.SummaryWriter] = {}
+
+  def continue_clock(self, seconds: float) -> None:
+    """Counts what an earlier process had spent; see RunFolder.continue_clock."""
+    self.folder.continue_clock(seconds)
+
+  def elapsed(self) -> dict[str, float]:
+    """{"run_seconds": float}, over all processes of the run."""
+    return self.folder.elapsed()
+
+  def write(self, stage: str, step: int, values: Mapping[str, float], phase: str) -> None:
+    """Adds one line, and one point to each of the stage's curves."""
+    content = {"stage": stage, "phase": phase, "step": step, **values}
+    line = json.dumps(run_folder.strict(content))
+    with self._writing(stage, step):
+      for name, value in values.items():
+        tf.summary.scalar(name, value)
+    # Last: a run that goes on looks here for what it has written already.
+    path = self.folder.join(_FILE)
+    with stored.naming(path), open(path, "a") as file:
+      file.write(line + "\n")
+
+  def write_histograms(self, run: str, step: int, values: Mapping[str, tf.Tensor]) -> None:
+    """Adds one histogram of each tensor to summaries/<run>/."""
+    with self._writing(run, step):
+      for name, value in values.items():
+        # An infinite value would leave its histogram without buckets.
+        tf.summary.histogram(name, tf.boolean_mask(value, tf.math.is_finite(value)))
+
+  def write_image(self, run: str, step: int, name: str, image: np.ndarray) -> None:
+    """Adds a picture, uint8 [H, W, 3], to summaries/<run>/."""
+    with self._writing(run, step):
+      tf.summary.image(name, image[np.newaxis])
+
+  def read(self, stage: str, phase: str) -> list[dict[str, Any]]:
+    """A stage's lines of this phase, in order."""
+    return [r for _, r in self._lines() if (r["stage"], r["phase"]) == (stage, phase)]
+
+  def has(self, stage: str, phase: str) -> bool:
+    """Whether a stage has a line of this phase."""
+    return bool(self.read(stage, phase))
+
+  def forget_after(self, stage: str, step: int) -> None:
+    """Drops what a stage wrote past a step: a resumed run writes it again."""
+    if os.path.lexists(self.folder.join(_FILE)):
+      # A kill may have cut the last one's newline off.
+      kept = [
+        line.decode().rstrip("\n") + "\n"
+        for line, r in self._lines()
+        if r["stage"] != stage or r["step"] <= step
+      ]
+      self.folder.write_text(_FILE, "".join(kept))
+    runs = glob.glob(glob.escape(self.folder.join("summaries", stage)) + "*")
+    for run in (os.path.basename(path) for path in runs):
+      if run == stage or run.startswith(f"{stage}_"):
+        self._forget_events(run, step)
+
+  def _forget_events(self, run: str, step: int) -> None:
+    """Drops points past a step: TensorBoard would draw both sessions' on one curve."""
+    if run in self._writers:
+      self._writers.pop(run).close()
+    folder = self.folder.join("summaries", run)
+    for path in glob.glob(os.path.join(glob.escape(folder), "*tfevents*")):
+      files.check_regular(path)
+      # What stands before the place where a kill cut the file off, if one did.
+      events = list(event_file_loader.RawEventFileLoader(path).Load())
+      kept = [event for event in events if not _is_point_after(step, event)]
+      if len(kept) < len(events):
+        with stored.replacing(path, "partial") as partial, _told(folder):
+          _write_events(partial, kept)
+
+  @contextlib.contextmanager
+  def _writing(self, run: str, step: int) -> Iterator[None]:
+    """Sends what the body sums up to summaries/<run>/, and sees it written."""
+    folder = self.folder.join("summaries", run)
+    with _told(folder):
+      if run not in self._writers:
+        self._writers[run] = tf.summary.create_file_writer(folder)
+      with self._writers[run].as_default(step=step):
+        yield
+      self._writers[run].flush()
+
+  def _lines(self) -> Iterator[tuple[bytes, Any]]:
+    """Yields every whole line with its content; says how many are damaged."""
+    path = self.folder.join(_FILE)
+    if not os.path.lexists(path):
+      return
+    damaged = []
+    with files.open_regular(path) as file:
+      for number, line in enumerate(file, start=1):
+        try:
+          yield line, stored.parse(line, Line)
+        except stored.DamagedError as error:
+          if line.endswith(b"\n"):  # else a kill cut it off
+            damaged.append(f"line {number}: {error}")
+    if damaged:
+      logging.warning(
+        "%s: %d damaged lines are left out (%s).",
+        *(files.shown(path), len(damaged), damaged[0]),
+      )
+
+
+@contextlib.contextmanager
+def _told(folder: str) -> Iterator[None]:
+  """Says what keeps TensorFlow from writing to a folder of TensorBoard's files."""
+  try:
+    yield
+  except tf.errors.OpError as error:
+    if files.problem(error):
+      raise
+    raise config_lib.UserError(
+      f"Cannot write to {files.shown(folder)}: {str(error).splitlines()[0]}. Remove what is"
+      " in its place, and start again with the same command."
+    ) from error
+
+
+def _write_events(path: str, events: Iterable[bytes]) -> None:
+  with tf.io.TFRecordWriter(path) as file:
+    for event in events:
+      file.write(event)
+
+
+def _is_point_after(step: int, serialized: bytes) -> bool:
+  """Whether an event is a point of a curve past a step; others are the file's own."""
+  event = tf.compat.v1.Event.FromString(serialized)
+  return event.step > step and event.HasField("summary")

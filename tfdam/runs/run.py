@@ -1,0 +1,401 @@
+"""The story of a run: train on the source, match moments, match distributions; score each.
+
+Every stage leaves its network in checkpoints/<stage>/; a run that is started again goes on
+where the newest whole checkpoint stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from tfdam import config as config_lib
+from tfdam import files, runtime, stack
+from tfdam.data import feeds, pairs
+from tfdam.matching import closed_form, folding
+from tfdam.reporting import evaluation
+from tfdam.reporting import monitor as monitor_lib
+from tfdam.runs import (
+  adapt_stage,
+  initial_checkpoint,
+  network_file,
+  pictures,
+  records,
+  run_folder,
+  workers,
+)
+from tfdam.runs import checkpoints as checkpoints_lib
+from tfdam.runs import context as context_lib
+from tfdam.runs import source_cache as source_cache_lib
+from tfdam.training import cross_entropy, distribution, loop, networks
+from tfdam.training import optimizers as optimizers_lib
+from tfdam.training import source_step as source_step_lib
+from tfdam.vocabulary import Stage, Task
+
+_EVALUATION = "evaluation"
+
+
+class Run:
+  """One run in its folder: `prepare` raises what is wrong, `execute` does the work."""
+
+  def __init__(
+    self,
+    config: config_lib.Config,
+    domains: context_lib.Domains,
+    folder: run_folder.RunFolder,
+    strategy: tf.distribute.Strategy,
+  ):
+    if domains.target.has_labels:
+      raise ValueError("The target's training split must come without labels.")
+    self.domains = domains
+    self.folder = folder
+    self.records = records.Records(folder)
+    self.strategy = strategy
+    self._use(network_file.find(config, folder) if config.model.is_file else config)
+    self.rates: dict[str, float] = {}
+    self.monitor: monitor_lib.Monitor | None = None
+
+  def _use(self, config: config_lib.Config) -> None:
+    """Goes on with a config in which more is settled."""
+    self.config = config
+    self.context = context_lib.Context(
+      config, self.domains, self.folder, self.records, self.strategy,
+      distribution.share(self.strategy),
+    )  # fmt: skip
+
+  def prepare(self) -> None:
+    """Builds the source network and checks what only TensorFlow can.
+
+    Raises:
+      config.UserError: the network is for another task, or batch sizes, taps, sites or the
+      initial checkpoint do not fit.
+    """
+    config = self.config
+    replicas = self.strategy.num_replicas_in_sync
+    if config.source.steps:
+      runtime.check_batch(
+        "source.global_batch_size", config.source.global_batch_size, replicas
+      )
+    if config.adapt.steps:
+      runtime.check_batch(
+        "adapt.global_batch_size", config.adapt.global_batch_size, replicas
+      )
+    # A run that has its own source checkpoint no longer needs what it started from.
+    begun = self.context.checkpoints(Stage.SOURCE_ONLY, {}).newest()
+    first = dataclasses.replace(config.model, weights="" if begun else config.model.weights)
+    with self.strategy.scope():
+      self.source = networks.build_network(
+        dataclasses.replace(config, model=first), "source"
+      )
+    self._check_task()
+    self._use(networks.settle_taps(config, self.source))
+    if config.adapt.steps:
+      self._check_matcher()
+    if config.match.enabled:
+      closed_form.choose_sites(self.source, config.match, config.model.name)
+    if config.source.init_checkpoint and not begun:
+      place = initial_checkpoint.find(runtime.resolve_path(config.source.init_checkpoint))
+      checkpoints_lib.restore_model(self.source, place, config.model.name)
+
+  def _check_task(self) -> None:
+    """Raises config.UserError if the network labels images and the data pixels, or so."""
+    data = self.config.data
+    size = networks.input_size(data)
+    scores = self.source(tf.zeros([1, *size, data.channels]))["logits"].shape
+    labels_pixels = scores.rank == 4
+    if labels_pixels != (self.config.task == Task.SEGMENTATION):
+      network, labelled = ("pixels", "images") if labels_pixels else ("images", "pixels")
+      raise config_lib.UserError(
+        f"model.name is '{self.config.model.name}', which labels {network}, but"
+        f" {data.source} has labelled {labelled}.",
+        "Set model.name or data.source.",
+      )
+    if labels_pixels and self.config.needs_source_labels and scores[1:3] != size:
+      shown = " and ".join(f"{height} x {width}" for height, width in (scores[1:3], size))
+      raise config_lib.UserError(
+        f"The network's scores and the labels that it trains on have other sizes: {shown}.",
+        "Set model.enlarge=True.",
+      )
+
+  def _check_matcher(self) -> None:
+    """Raises config.UserError if adaptation could not begin after source training."""
+    config = self.config
+    if config.adapt.is_joint and self.config.task == Task.SEGMENTATION:
+      raise config_lib.UserError(
+        "adapt.objective is 'joint_mmd', which compares images, but"
+        f" {config.data.source} has scenes with a label for each pixel.",
+        "Set adapt.objective=least_squares.",
+      )
+    has_norms = any(map(folding.is_batch_norm, self.source.submodules))
+    if config.adapt.batch_norm == "train" and not has_norms:
+      raise config_lib.UserError(
+        f"adapt.batch_norm is 'train', but {config.model.name} has no batch norm.",
+        "Set adapt.batch_norm=matched.",
+      )
+    if not self.source.trainable_variables:
+      raise config_lib.UserError(
+        f"All layers of {files.shown(config.model.path)} were frozen when it was saved, and"
+        " adaptation has nothing to move.",
+        "Set layer.trainable = True and save it again, or adapt.steps=0.",
+      )
+    if config.adapt.discriminator != "per_location":
+      size = networks.input_size(config.data)
+      images = tf.zeros([1, *size, config.data.channels])
+      networks.build_discriminators(config, self.source(images)["taps"])
+
+  def execute(self) -> dict[str, Any]:
+    """Runs every stage that the config asks for; returns what results.json holds.
+
+    Raises:
+      config.UserError: a file turns out to be damaged, or a loss becomes infinite.
+    """
+    with (
+      feeds.failures_explained(),
+      self._loss_of_room_explained(),
+      _missing_kernels_explained(),
+    ):
+      return self._execute()
+
+  @contextlib.contextmanager
+  def _loss_of_room_explained(self) -> Iterator[None]:
+    """Says of a full disk, or of rights that are gone, what the run has by now."""
+    try:
+      yield
+    except (OSError, tf.errors.OpError) as error:
+      problem = files.problem(error)
+      if problem is None:
+        raise
+      saved = workers.saved(self.folder.shared_path)
+      raise config_lib.UserError(
+        f"{problem} {saved}; then the same command goes on."
+      ) from error
+
+  def _execute(self) -> dict[str, Any]:
+    self._log_start()
+    if self.config.model.is_file:
+      self._use(network_file.keep(self.config, self.folder))
+    network = self._train_source()
+    self._score(Stage.SOURCE_ONLY, network, self.config.source.steps)
+    networks: dict[str, Any] = {Stage.SOURCE_ONLY: network}
+    matched = None
+    if self.config.match.enabled:
+      matched = networks[Stage.GAUSSIAN] = self._match_gaussian()
+      self._score(Stage.GAUSSIAN, matched, 0)
+    if self.config.adapt.steps:
+      adapted = adapt_stage.adapt(self.context, self.source, matched)
+      self.rates["adapt_steps_per_s"] = adapted.steps_per_s
+      self.monitor = adapted.monitor
+      networks[Stage.ADAPTED] = adapted.network
+      self._score(Stage.ADAPTED, adapted.network, adapted.num_steps)
+      if adapted.last_step is not adapted.network:
+        # Beside the moving average, in no stage of its own: nobody deploys it.
+        self._score_last_step(adapted.last_step)
+    if self.config.model.is_file and (len(networks) > 1 or self.config.source.steps):
+      last = list(networks)[-1]
+      network_file.save(networks[last], self.config, self.folder)
+      logging.info("The network of stage %s is the last one.", last)
+    pictures.draw(self.context, networks)
+    return self.results()
+
+  def results(self) -> dict[str, Any]:
+    """What results.json holds so far."""
+    config = self.config
+    return self.folder.read_json("results.json") or {
+      "task": config.task,
+      "name": config.name,
+      "method": config.method,
+      "recipe": config.recipe,
+      "seed": config.seed,
+      "source": config.data.source,
+      "target": config.data.target,
+      "classes": class_names(config, self.domains.source, *self.domains.scored.values()),
+      "stages": {},
+      "alarms": [],
+    }
+
+  def _train_source(self) -> tf.keras.Model:
+    options = self.config.source
+    distribution.announce(self.strategy, Stage.SOURCE_ONLY)
+    with self.strategy.scope():
+      optimizer = optimizers_lib.for_source(options, self.source)
+    prior = self.context.label_prior()
+    if prior is None and self.config.needs_source_labels:
+      raise config_lib.UserError(
+        f"No label map of {self.config.data.source} that was looked at has a pixel of"
+        f" data.classes ({self.config.data.classes}).",
+        "Set data.classes or data.source.",
+      )
+    step = source_step_lib.SourceStep(
+      self.source,
+      optimizer,
+      options,
+      self.strategy.num_replicas_in_sync,
+      cross_entropy.of_task(self.config, prior),
+    )
+    key = source_cache_lib.key(
+      self.config,
+      self.domains.source.digests,
+      len(self.domains.source),
+      devices(self.strategy),
+    )
+    # The others read what the chief finds; a second worker would wait for its lock.
+    cache = (
+      source_cache_lib.folder(options) if distribution.is_chief(self.strategy) else None
+    )
+    with source_cache_lib.shared(cache, key, self.folder.checkpoints(Stage.SOURCE_ONLY)):
+      self.rates["source_steps_per_s"] = loop.run(
+        Stage.SOURCE_ONLY,
+        [loop.Phase("source", step, options.steps)],
+        lambda start: pairs.labelled_batches(
+          self.domains.source,
+          self.config,
+          start,
+          self.context.share,
+          self.source.num_noise if self.config.model.dropout else 0,
+        ),
+        self.strategy,
+        self.context.checkpoints(
+          Stage.SOURCE_ONLY, {"model": self.source, "optimizer": optimizer}
+        ),
+        self.records,
+        self.config.loop,
+      )
+    return self.source
+
+  def _match_gaussian(self) -> tf.keras.Model:
+    """A copy of the source network, its sites matched to the target (Sec. 4.1)."""
+    config, options = self.config, self.config.match
+    distribution.announce(self.strategy, Stage.GAUSSIAN)
+    with self.strategy.scope():
+      matched = networks.build_network(config, "matched", Stage.GAUSSIAN)
+    checkpoints = self.context.checkpoints(Stage.GAUSSIAN, {"model": matched})
+    if checkpoints.restore() is not None:
+      return matched
+    matched.set_weights(self.source.get_weights())
+    self.records.forget_after(Stage.GAUSSIAN, -1)  # of a session that was killed
+
+    def images(examples: feeds.Split) -> Any:
+      chosen = pairs.subset(examples, options.max_images, config.seed)
+      return pairs.ordered_batches(chosen, options.batch_size, config.data)
+
+    monitor = self.context.monitor(Stage.GAUSSIAN, self.source, matched)
+    if monitor:
+      monitor.write_histograms(0)  # before: still a copy of the source network
+    logging.info("gaussian: matching the sites' moments.")
+    records = closed_form.match(
+      self.source,
+      matched,
+      images(self.domains.source),
+      images(self.domains.target),
+      options,
+    )
+    # Every worker has computed this, as reading a network may take them all; machines of
+    # another kind round otherwise, and replicas must start from the same bits.
+    chiefs = [distribution.from_chief(self.strategy, w) for w in matched.get_weights()]
+    matched.set_weights(chiefs)
+    if monitor:
+      monitor.write_histograms(1)
+    self.folder.write_json("gaussian.json", {"sites": records})
+    checkpoints.save(0, {"stage": Stage.GAUSSIAN, "total": 0, **self.folder.elapsed()})
+    return matched
+
+  def _score(self, stage: str, network: tf.keras.Model, step: int) -> None:
+    """Scores a stage's network and writes results.json."""
+    results = self.results()
+    if distribution.agree(self.strategy, stage not in results["stages"]):
+      scores = evaluation.score_splits(network, self.domains.scored, self.config)
+      results["stages"][stage] = scores
+      monitor = None if scores else self.context.monitor(stage, self.source, network)
+      if monitor:
+        results.setdefault("unlabelled", {})[stage] = monitor.summary()
+    # Nothing on a worker beside the chief, if an earlier session scored this stage.
+    scores = results["stages"].get(stage, {})
+    headline = self.config.task.headline
+    every = {split: of.get(headline) for split, of in scores.items()}
+    found = {split: value for split, value in every.items() if value is not None}
+    if found and not self.records.has(stage, _EVALUATION):
+      values = {f"metric/{split}_{headline}": value for split, value in found.items()}
+      self.records.write(stage, step, values, _EVALUATION)
+      shown = ", ".join(f"{split} {100 * value:.2f} %" for split, value in found.items())
+      logging.info("%s: %s %s.", stage, headline, shown)
+    timing = results.get("timing", {"source_steps_per_s": None, "adapt_steps_per_s": None})
+    timing.update({name: rate for name, rate in self.rates.items() if not math.isnan(rate)})
+    timing["seconds"] = self.folder.elapsed()["run_seconds"]
+    results["timing"] = timing
+    if self.monitor:
+      results["alarms"] = self.monitor.alarms()
+    self.folder.write_json("results.json", results)
+
+  def _score_last_step(self, network: tf.keras.Model) -> None:
+    results = self.results()
+    if distribution.agree(self.strategy, "last_step" not in results):
+      scored = self.domains.scored
+      results["last_step"] = evaluation.score_splits(network, scored, self.config)
+      self.folder.write_json("results.json", results)
+
+  def _log_start(self) -> None:
+    config, replicas = self.config, self.strategy.num_replicas_in_sync
+    source_batch, adapt_batch = (
+      config.source.global_batch_size,
+      config.adapt.global_batch_size,
+    )
+    logging.info(
+      "TensorFlow %s (stack %s), %d replica(s) on %s; global batch (per replica): source %d"
+      " (%d), adaptation %d (%d).",
+      tf.__version__, stack.installed(), replicas, ", ".join(devices(self.strategy)),
+      source_batch, source_batch // replicas, adapt_batch, adapt_batch // replicas,
+    )  # fmt: skip
+    logging.info(
+      "%s: %d images, %s: %d images without labels; run folder %s.",
+      config.data.source, len(self.domains.source),
+      config.data.target, len(self.domains.target), self.folder.path,
+    )  # fmt: skip
+    logging.info("Config:\n%s", config_lib.to_json(config))
+
+
+@contextlib.contextmanager
+def _missing_kernels_explained() -> Iterator[None]:
+  """Says what mends it that an operation cannot compute the same bits twice on a GPU.
+
+  Our networks have none; users' own may.
+  """
+  try:
+    yield
+  except tf.errors.UnimplementedError as error:
+    if "deterministic" not in str(error).lower():
+      raise
+    raise config_lib.UserError(
+      "An operation of the network cannot compute the same bits twice on this device"
+      f" ({error.message.splitlines()[0]}).",
+      "Set runtime.deterministic=False: then a run that is resumed ends with the same to"
+      " rounding.",
+    ) from error
+
+
+def class_names(config: config_lib.Config, *splits: feeds.Split | None) -> list[str]:
+  """The classes' names, in the order of their labels: the first split's that has labels."""
+  for split in splits:
+    if split is not None and split.has_labels and split.class_names:
+      return list(split.class_names)
+  if config.data.classes:
+    return list(config_lib.parse_classes(config.data.classes))
+  return [str(i) for i in range(config.data.num_classes)]
+
+
+def devices(strategy: tf.distribute.Strategy) -> list[str]:
+  """Names of the devices that compute, such as "GPU:0", or "worker:1/GPU:0" of several."""
+  team = distribution.cluster(strategy)
+  if team or isinstance(strategy, tf.distribute.MirroredStrategy):
+    names = strategy.extended.worker_devices
+  else:
+    logical = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    names = [logical[0].name]
+  local = [name.rpartition("device:")[2] for name in names]
+  # Workers have as many devices each.
+  return [f"{task}/{name}" for task in team.tasks for name in local] if team else local

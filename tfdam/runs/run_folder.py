@@ -1,0 +1,433 @@
+"""The run folder: what it holds, whose it is, and how nothing in it gets lost.
+
+  config.json    the resolved config           checkpoints/<stage>/<step>/
+  run.json       versions, commit, digests     summaries/<run>/ (TensorBoard)
+  metrics.jsonl  losses and scores by step     gaussian.json (what matching did by site)
+  results.json   scores and alarms             evaluation.json (from tfdam.evaluate)
+  pictures/      panels of scenes and label maps by stage, histograms of activations
+  network.keras  of a network from a file: what came in, and what comes out (or .h5, or a
+  adapted.keras  folder: the form that it came in)
+
+Imports no TensorFlow: a folder that cannot be used is refused before it starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import glob
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, TextIO, TypedDict
+
+from absl import logging
+
+import tfdam
+from tfdam import config as config_lib
+from tfdam import files, stack, stored
+
+# A role in run.json's "data": the network's file, where it comes from one.
+NETWORK = "network"
+_LOCK, _PROBE = ".lock", ".tfdam-probe-"
+_PACKAGES = ("keras", "tf-keras", "numpy", "ml-collections", "protobuf")
+# Bytes of a name, as file systems take them; of a path, less what a run adds to it; and
+# levels, of which Python makes one in each of at most 1,000 calls within one another.
+_LONGEST_NAME, _LONGEST_PATH, _MOST_LEVELS = 255, 4096 - 600, 200
+
+
+class Scores(TypedDict, total=False):
+  """Of one stage on one split; fractions from 0 to 1, classes in the order of labels."""
+
+  num_images: stored.Count
+  accuracy: stored.Number
+  per_class_accuracy: list[stored.Number]
+  miou: stored.Number
+  fwiou: stored.Number
+  pixel_accuracy: stored.Number
+  class_accuracy: stored.Number
+  iou_per_class: list[stored.Number]
+
+
+class Alarm(TypedDict):
+  step: stored.Count
+  what: str
+
+
+class Unlabelled(TypedDict):
+  """Of one stage, on some of the target's images; of labels none is right or wrong.
+
+  Attributes:
+    marginal_distance: of predicted labels from the source's, in total variation, 0 to 1.
+    classes_predicted: how many were, at least once.
+    dead_channels: of all taps, those that never change on target images.
+    source_dead_channels: those of the source network on source images.
+    channels: of all taps.
+  """
+
+  marginal_distance: stored.Number
+  classes_predicted: stored.Count
+  dead_channels: stored.Count
+  source_dead_channels: stored.Count
+  channels: stored.Count
+
+
+class _Task(TypedDict):
+  task: Literal["classification", "segmentation"]
+  classes: list[str]
+  stages: dict[str, dict[str, Scores]]
+
+
+class Results(_Task, total=False):
+  """What results.json holds: {stage: {split: scores}}, and what the run is."""
+
+  alarms: list[Alarm]
+  unlabelled: dict[str, Unlabelled]
+  last_step: dict[str, Scores]
+  timing: dict[str, stored.Number]
+
+
+class Session(TypedDict):
+  """What one process of a run was; see `_session`."""
+
+  devices: list[str]
+  packages: dict[str, Any]
+
+
+class Run(TypedDict):
+  """What run.json holds: {role: {file: MD5}} of the data, notes on it, and sessions."""
+
+  data: dict[str, dict[str, str]]
+  notes: list[str]
+  sessions: list[Session]
+
+
+# {file: (its shape, what mends it)}.
+_STORED: dict[str, tuple[Any, str]] = {
+  "config.json": (
+    dict[str, Any],
+    "Bring it back from a copy, or set --workdir to a new folder; its checkpoints can still"
+    " be named in --config.source.init_checkpoint.",
+  ),
+  "run.json": (
+    Run,
+    "Bring it back from a copy; or remove it if the data is what the run began with, and a"
+    " new one is written.",
+  ),
+  "results.json": (
+    Results,
+    "Remove it and start the training again with the same command: it is written anew from"
+    " the checkpoints.",
+  ),
+}
+
+
+class RunFolder:
+  """One run's folder, from `check` (writes nothing) to `claim` (writes what the run is)."""
+
+  def __init__(self, path: str, shared_path: str = ""):
+    """Names the folder; nothing is written yet.
+
+    Args:
+      path: absolute.
+      shared_path: the run folder that a worker reads whose own is `path`; empty: the same.
+
+    Raises:
+      config.UserError: TensorFlow could not write or read checkpoints in such a path.
+    """
+    refuse_pattern(path, "--workdir")
+    _refuse_length(path)
+    self.path = path
+    self.shared_path = shared_path or path
+    self._start = time.perf_counter()
+    self._earlier_seconds = 0.0
+    self._lock: TextIO | None = None
+
+  def join(self, *parts: str) -> str:
+    return os.path.join(self.path, *parts)
+
+  def checkpoints(self, stage: str) -> str:
+    return self.join("checkpoints", stage)
+
+  def pictures(self) -> list[str]:
+    """Paths of the pictures that a run has drawn."""
+    return sorted(glob.glob(self.join("pictures", "*.png")))
+
+  def check(self, config: config_lib.Config) -> None:
+    """Raises config.UserError if this config may not run here; leaves no file behind."""
+    if os.path.lexists(self.join("config.json")):
+      _refuse_differences(config, self.read_config(), self.path)
+    elif os.path.isdir(self.path) and _foreign_files(self.path):
+      raise config_lib.UserError(
+        f"{files.shown(self.path)} is not empty and no run folder (it has no config.json)."
+        " Set --workdir to a new or empty folder."
+      )
+    check_writable(self.path)
+
+  def claim(
+    self,
+    config: config_lib.Config,
+    digests: Mapping,
+    notes: list[str],
+    devices: Sequence[str],
+  ) -> None:
+    """Writes config.json and run.json, or continues those that are there.
+
+    Args:
+      digests: {role: {file: MD5}}, "source" and "target" among the roles, and NETWORK.
+      notes: what readers of the results have to know about the data.
+      devices: what the run computes on.
+
+    Raises:
+      config.UserError: another process runs here, or the data is not what the run began
+      with.
+    """
+    os.makedirs(self.path, exist_ok=True)
+    files.check_regular(self.join(_LOCK))
+    self._lock = open(self.join(_LOCK), "w")
+    try:
+      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise config_lib.UserError(
+        f"Another process runs in {files.shown(self.path)}. Wait for it, or set another"
+        " --workdir."
+      ) from error
+    except OSError:
+      logging.warning("%s takes no locks: let no second process run there.", self.path)
+    self.check(config)  # again: another process may have claimed it in between
+    if not os.path.lexists(self.join("config.json")):
+      self.write_text("config.json", config_lib.to_json(config))
+    run = self.read_json("run.json") or {"data": digests, "notes": notes, "sessions": []}
+    trained_on = ("source", "target")  # what is scored may get its labels later
+    if any(run["data"].get(role) != digests.get(role) for role in trained_on):
+      raise config_lib.UserError(
+        f"{files.shown(self.path)} was begun with other data (run.json has the checksums)."
+        " Bring that back, or set another --workdir."
+      )
+    if run["data"].get(NETWORK) != digests.get(NETWORK):
+      raise config_lib.UserError(
+        f"{files.shown(self.path)} was begun with another network than"
+        f" {files.shown(config.model.path)} is now (run.json has its checksum).",
+        "Set model.path to the copy in that folder (network.keras, network.h5 or network)"
+        " to go on, or another --workdir.",
+      )
+    session = _session(devices)
+    if run["sessions"]:
+      _warn_of_other_bits(run["sessions"][-1], session)
+    run["sessions"].append(session)
+    self.write_json("run.json", run)
+    results = self.read_json("results.json") or {}
+    self._earlier_seconds = results.get("timing", {}).get("seconds") or 0.0
+
+  def check_scored_data(self, scored: Mapping[str, Any]) -> None:
+    """Warns where the data to score on is not what the run was scored on.
+
+    Args:
+      scored: {split: Examples or None}.
+    """
+    recorded = (self.read_json("run.json") or {}).get("data", {})
+    for split, examples in scored.items():
+      if examples is not None and recorded.get(split, examples.digests) != examples.digests:
+        logging.warning("The %s split is not the one that the run was scored on.", split)
+
+  def elapsed(self) -> dict[str, float]:
+    """Seconds of this run so far, over all its processes."""
+    return {"run_seconds": self._earlier_seconds + time.perf_counter() - self._start}
+
+  def continue_clock(self, run_seconds: float) -> None:
+    """Counts what an earlier process had spent when it wrote its last checkpoint."""
+    self._earlier_seconds = max(self._earlier_seconds, run_seconds)
+
+  def read_config(self) -> config_lib.Config:
+    """The resolved config of this folder.
+
+    Raises:
+      config.UserError: this is no run folder.
+    """
+    values = self.read_json("config.json")
+    if values is None:
+      raise config_lib.UserError(
+        f"{files.shown(self.path)} is no run folder: it has no config.json. Set --workdir."
+      )
+    with self.config_explained():
+      return config_lib.resolve(values)
+
+  @contextlib.contextmanager
+  def config_explained(self) -> Iterator[None]:
+    """Has errors in what config.json says name that file: no flag has set it."""
+    try:
+      yield
+    except config_lib.UserError as error:
+      raise config_lib.UserError(
+        f"{files.shown(self.join('config.json'))}: {error} Mend it in that file, or bring"
+        " the file back from a copy."
+      ) from error
+
+  def read_json(self, name: str) -> dict[str, Any] | None:
+    """What a file of _STORED holds, or None if it is not there.
+
+    Raises:
+      config.UserError: it is damaged.
+    """
+    return stored.read(self.join(name), *_STORED[name])
+
+  def write_json(self, name: str, values: Mapping[str, Any]) -> None:
+    self.write_text(name, json.dumps(strict(values), indent=2) + "\n")
+
+  def write_text(self, name: str, text: str) -> None:
+    stored.write_text(self.join(name), text)
+
+
+def strict(value: Any) -> Any:
+  """The same, with None for what is infinite or no number: JSON has neither."""
+  if isinstance(value, Mapping):
+    return {name: strict(item) for name, item in value.items()}
+  if isinstance(value, (list, tuple)):
+    return [strict(item) for item in value]
+  return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def refuse_pattern(path: str, flag: str) -> None:
+  """Raises config.UserError for a path that TensorFlow would not find checkpoints below.
+
+  It takes their path for a pattern, in which these characters do not mean themselves.
+  """
+  found = next((character for character in "[]\\" if character in path), None)
+  if found:
+    raise config_lib.UserError(
+      f"{files.shown(path)} has '{found}' in it, with which TensorFlow reads no checkpoint."
+      f" Set {flag} to a folder without (rename it, or one above it)."
+    )
+
+
+def _refuse_length(path: str) -> None:
+  """Raises config.UserError for a path below which a run's files could have no names."""
+  names = [os.fsencode(name) for name in path.split(os.sep)]
+  longest, total = max(map(len, names)), len(os.fsencode(path))
+  if any("\udc80" <= character <= "\udcff" for character in path):
+    found = "has bytes that are no UTF-8, in which TensorFlow takes every path"
+  elif longest > _LONGEST_NAME:
+    found = f"has a name of {longest} bytes; expected {_LONGEST_NAME} at most"
+  elif len(names) > _MOST_LEVELS:
+    found = f"is {len(names)} levels deep; expected {_MOST_LEVELS} at most"
+  elif total > _LONGEST_PATH:
+    found = f"has {total} bytes; expected {_LONGEST_PATH} at most"
+  else:
+    return
+  shown = files.shown(path)
+  if len(shown) > 100:
+    shown = f"{shown[:60]}...{shown[-40:]}"
+  raise config_lib.UserError(f"The run folder's path {shown} {found}. Set --workdir.")
+
+
+def _foreign_files(path: str) -> list[str]:
+  """What a folder holds beside what a start that was killed leaves behind."""
+  try:
+    names = os.listdir(path)
+  except OSError as error:
+    raise config_lib.UserError(
+      f"Cannot read {path} ({error.strerror}). Set --workdir to another folder."
+    ) from error
+  own = (_LOCK, _PROBE)
+  return [
+    name for name in names if not name.startswith(own) and not name.endswith(".partial")
+  ]
+
+
+def _refuse_differences(
+  config: config_lib.Config, there: config_lib.Config, path: str
+) -> None:
+  found = config_lib.differences(config, there)
+  if found:
+    listing = "".join(
+      f"\n  {name}: {old!r} there, {new!r} now" for name, (new, old) in found.items()
+    )
+    raise config_lib.UserError(
+      f"{path} holds a run of another config:{listing}\nSet --workdir to another folder, or"
+      " the fields as they are there to continue it."
+    )
+
+
+def check_writable(path: str, flag: str = "--workdir") -> None:
+  """Raises config.UserError where no folder can be written; leaves no file behind."""
+  existing = path
+  while not os.path.lexists(existing):
+    existing = os.path.dirname(existing)
+  try:
+    # Several workers may probe at a time.
+    os.rmdir(tempfile.mkdtemp(prefix=_PROBE, dir=existing))
+  except OSError as error:
+    raise config_lib.UserError(
+      f"Cannot write to {files.shown(path)}: {files.shown(existing)} does not take a folder"
+      f" ({error.strerror}). Set {flag} to a folder that can be written."
+    ) from error
+
+
+def _session(devices: Sequence[str]) -> dict[str, Any]:
+  """What this process is."""
+  return {
+    "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    "arguments": sys.argv[1:],
+    "tfdam": tfdam.__version__,
+    "commit": _commit(),
+    "python": platform.python_version(),
+    "stack": stack.installed(),
+    "packages": _packages(),
+    "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+    "devices": devices,
+  }
+
+
+def _warn_of_other_bits(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+  """Says where a run goes on with other rounding than it began with; run.json keeps it."""
+  for then, here in zip(_computes_on(before), _computes_on(now)):
+    if then != here:
+      logging.warning(
+        "The run went on %s before and now goes on %s: the same to rounding, not to the"
+        " bit.",
+        *(then, here),
+      )
+
+
+def _computes_on(session: Mapping[str, Any]) -> tuple[str, str]:
+  """What decides how a session rounds, in words."""
+  version = session["packages"].get("tensorflow")
+  return ", ".join(session["devices"]), f"TensorFlow {version}"
+
+
+def _packages() -> dict[str, str]:
+  """{package: version} of those that are installed."""
+  # Its distribution may have another name, such as tensorflow-cpu.
+  found = {"tensorflow": stack.tensorflow_version()}
+  for name in _PACKAGES:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+      found[name] = importlib.metadata.version(name)
+  return found
+
+
+def _commit() -> str | None:
+  """The project's commit, with "+changes" if the tree differs; None outside a checkout."""
+  project = os.environ.get(
+    "BUILD_WORKSPACE_DIRECTORY",
+    os.path.dirname(os.path.dirname(os.path.abspath(tfdam.__file__))),
+  )
+  git = ["git", "-C", project]
+  try:
+    commit = subprocess.run(
+      [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    status = subprocess.run(
+      [*git, "status", "--porcelain", "--untracked-files=no"],
+      capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+  except (OSError, subprocess.CalledProcessError):
+    return None
+  return commit + ("+changes" if status.strip() else "")

@@ -1,0 +1,212 @@
+"""Trained source networks, shared by the runs whose source training is the same.
+
+  <cache>/source/<key>/   a checkpoint of the finished source stage
+  <cache>/source/<key>.lock
+
+The key is a digest of what decides the weights: the fields of source training, the data's
+checksums, the code that trains, the devices and TensorFlow's version. Of two runs that
+start at once one trains and the other waits; what stands in the cache was renamed into
+place, whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import glob
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from tfdam import config as config_lib
+from tfdam import files, runtime
+from tfdam.runs import checkpoints, network_file
+from tfdam.training import networks
+
+# What trains: a change in any of these files is another training.
+_CODE = (
+  "config.py", "network.py", "sites.py", "keras_files/*.py", "keras_models/*.py",
+  "models/*.py", "data/*.py", "runs/context.py", "runs/run.py", "runs/workers.py",
+  "training/cross_entropy.py", "training/distribution.py", "training/loop.py",
+  "training/networks.py", "training/optimizers.py", "training/own_network.py",
+  "training/replicas.py", "training/source_step.py",
+)  # fmt: skip
+# What draws the images, where they are drawn.
+_STREETS = "streets/*.py"
+# Fields that are about the source but not about its weights, or of the target alone.
+_LEFT_OUT = {"data": ("root", "target", "target_limit", "target_skew", "on_bad_image",
+                      "cache_mb", "require_canonical"),
+             "source": ("cache",)}  # fmt: skip
+
+
+def folder(options: config_lib.Source) -> str | None:
+  """The cache's folder; None if the run shares nothing."""
+  if options.cache == "off" or not options.steps or options.init_checkpoint:
+    return None
+  try:
+    return os.path.join(runtime.cache_root(options.cache), "source")
+  except config_lib.UserError as error:
+    logging.warning("No source networks are shared: %s", error)
+    return None
+
+
+def key(
+  config: config_lib.Config,
+  digests: Mapping[str, str],
+  num_images: int,
+  devices: Sequence[str],
+) -> str:
+  """A digest of everything that the source network's weights depend on.
+
+  Args:
+    digests: {file: MD5} of the source's training data.
+    num_images: of them; fewer where damaged ones are skipped.
+    devices: what trains.
+  """
+  sections = {"model": dataclasses.asdict(config.model)}
+  for name, left_out in _LEFT_OUT.items():
+    fields = dataclasses.asdict(getattr(config, name))
+    sections[name] = {k: v for k, v in fields.items() if k not in left_out}
+  weights = networks.weights_path(config.model)
+  if os.path.isfile(weights):
+    sections["model"]["weights"] = checkpoints.file_digest(weights)
+  if config.model.is_file:
+    sections["model"]["path"] = network_file.digests(config.model.path)
+  if config.source.augment:
+    sections["augment"] = dataclasses.asdict(config.augment)
+  decides = {
+    "code": _code_digest(config.data.source),
+    "seed": config.seed,
+    **sections,
+    "digests": dict(digests),
+    "num_images": num_images,
+    "devices": list(devices),
+    "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
+    "deterministic": config.runtime.deterministic,
+    "precision": config.runtime.precision,
+    "tensorflow": tf.__version__,
+  }
+  text = json.dumps(decides, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _code_digest(source: str) -> str:
+  base = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+  patterns = (*_CODE, _STREETS) if source.startswith("streets/") else _CODE
+  paths = sorted(p for pattern in patterns for p in glob.glob(os.path.join(base, pattern)))
+  digest = hashlib.sha256()
+  for path in paths:
+    with open(path, "rb") as file:
+      digest.update(file.read())
+  return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def shared(cache: str | None, name: str, stage_folder: str) -> Iterator[None]:
+  """Brings a cached source network into a run before the body trains, and leaves it after.
+
+  Args:
+    cache: what `folder` returned.
+    name: what `key` returned.
+    stage_folder: the run's checkpoints of its source stage; a run that has begun its own
+      training goes on with it.
+  """
+  if cache is None or not _usable(cache):
+    yield
+    return
+  with _locked(os.path.join(cache, f"{name}.lock"), name):
+    cached = os.path.join(cache, name)
+    # What stands here may have been trained by other code, or on other devices: whatever
+    # the key says now, it is not shared.
+    begun = bool(checkpoints.steps(stage_folder))
+    if not begun and os.path.isdir(cached):
+      _take(cached, stage_folder)
+    yield
+    finished = None if begun else checkpoints.newest(stage_folder)
+    if finished and checkpoints.is_finished(finished) and not os.path.isdir(cached):
+      try:
+        _copy(finished, cached)
+      # A full disk, or another user's folder: no reason to end a run that has its network.
+      except OSError as error:
+        logging.warning("The source network is not shared: %s.", error)
+
+
+def _take(cached: str, stage_folder: str) -> None:
+  """Copies a cached network into a run, or removes it if it is damaged."""
+  try:
+    damage = checkpoints.find_damage(cached)
+    if not damage and not checkpoints.is_finished(cached):
+      damage = "its training had not ended"
+    if damage:
+      logging.warning("%s is not whole (%s): training again.", cached, damage)
+      shutil.rmtree(cached)
+      return
+    info = checkpoints.read_info(cached)
+  except OSError as error:  # another user's
+    logging.warning("%s is not used (%s): training again.", cached, error.strerror)
+    return
+  logging.info("source_only: taken from %s.", cached)
+  # This run has not spent the other one's time; what it knows of its own is the key.
+  changes = {"run_seconds": 0.0, "shared": os.path.basename(cached)}
+  _copy(cached, os.path.join(stage_folder, f"{info['step']:08d}"), changes)
+
+
+def _usable(cache: str) -> bool:
+  try:
+    os.makedirs(cache, exist_ok=True)
+    reason = "" if os.access(cache, os.W_OK) else "cannot be written"
+  except OSError as error:
+    reason = str(error.strerror)
+  if reason:
+    logging.warning(
+      "No source networks are shared: %s %s. Set --config.source.cache.", cache, reason
+    )
+  return not reason
+
+
+@contextlib.contextmanager
+def _locked(path: str, name: str) -> Iterator[None]:
+  """Holds the key's lock; the kernel frees it when a process dies."""
+  files.check_regular(path)
+  with contextlib.ExitStack() as stack:
+    try:
+      file = stack.enter_context(open(path, "w"))
+      try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        logging.info(
+          "source_only: another run trains the same network (%s): waiting.", name
+        )
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+      logging.warning(
+        "%s cannot be locked (%s): two runs may train the same network.",
+        *(path, error.strerror),
+      )
+    yield
+
+
+def _copy(source: str, target: str, changes: Mapping[str, Any] | None = None) -> None:
+  """Copies a checkpoint folder, whole or not at all.
+
+  Args:
+    changes: to what its checkpoint.json says.
+  """
+  # What runs that were killed here left behind.
+  for stale in glob.glob(f"{glob.escape(target)}.*.partial"):
+    shutil.rmtree(stale, ignore_errors=True)
+  partial = f"{target}.{os.getpid()}.partial"
+  try:
+    checkpoints.copy(source, partial, changes or {})
+    os.rename(partial, target)
+  except OSError:
+    shutil.rmtree(partial, ignore_errors=True)
+    if not os.path.isdir(target):  # else, without locks, another run was first
+      raise

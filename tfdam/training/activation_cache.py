@@ -1,0 +1,56 @@
+"""The frozen source network's activations, computed once for all steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from tfdam import progress
+
+_MIB = 2**20
+
+
+def compute(
+  source: tf.keras.Model,
+  batches: Iterable[tf.Tensor],
+  num_images: int,
+  taps: Sequence[str],
+  limit_mb: int,
+) -> dict[str, tf.Tensor] | None:
+  """Activations of every image, if they fit.
+
+  Args:
+    source: frozen, in inference mode.
+    batches: float32 [b, H, W, C], `num_images` in all, in the order of their indices.
+    limit_mb: MiB that all taps together may take.
+
+  Returns:
+    {tap: float32 [num_images, ...]}, on the host; None if they take more.
+  """
+  batches = iter(batches)
+  first = next(batches)
+  shapes = {tap: source(first[:1], training=False)["taps"][tap].shape[1:] for tap in taps}
+  needed_mb = num_images * 4 * sum(math.prod(shape) for shape in shapes.values()) / _MIB
+  if needed_mb > limit_mb:
+    logging.info(
+      "adapted: the source's taps would take %d MiB (adapt.cache_taps_mb is %d): computed"
+      " at every step.",
+      *(needed_mb, limit_mb),
+    )
+    return None
+  parts: dict[str, list[np.ndarray]] = {tap: [] for tap in taps}
+  done, batch = 0, first
+  with progress.bar("adapted (source taps)", 0, num_images, "images") as shown:
+    while batch is not None:
+      found = source(batch, training=False)["taps"]
+      for tap in taps:
+        parts[tap].append(tf.cast(found[tap], tf.float32).numpy())
+      done += len(batch)
+      shown.update(done, {})
+      batch = next(batches, None)
+  with tf.device("/CPU:0"):  # where batches are gathered
+    return {tap: tf.constant(np.concatenate(parts.pop(tap))) for tap in taps}

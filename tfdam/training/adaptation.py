@@ -1,0 +1,114 @@
+"""What adaptation begins with: target, discriminators, optimisers, phases (Sec. 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam.matching import drift
+from tfdam.training import loop
+from tfdam.training import networks as networks_lib
+from tfdam.training import optimizers as optimizers_lib
+from tfdam.training import phases as phases_lib
+from tfdam.vocabulary import Stage
+
+
+class AdaptationState(NamedTuple):
+  """The target network and its discriminators, before the first step.
+
+  Attributes:
+    target: moves; starts with another network's weights.
+    averaged: takes the moving average of its weights; the target itself where none is kept.
+    taps: its activations for one black image, {tap: [1, ...]}.
+    discriminators: {tap: discriminator}; empty where an objective plays without.
+    optimizers: (the target's, {tap: its discriminator's}), slots built.
+    phases: in their order.
+  """
+
+  target: tf.keras.Model
+  averaged: tf.keras.Model
+  taps: dict[str, tf.Tensor]
+  discriminators: Mapping[str, tf.keras.Model]
+  optimizers: tuple[Any, dict[str, Any]]
+  phases: list[loop.Phase]
+
+  @property
+  def num_steps(self) -> int:
+    """Of all phases, warm-ups among them."""
+    return sum(phase.num_steps for phase in self.phases)
+
+
+class Networks(NamedTuple):
+  """The networks of an adaptation (network.py).
+
+  Attributes:
+    source: trained; frozen from here on.
+    target: moves.
+    averaged: takes the moving average of the target's weights; the target itself if none is
+      kept.
+    anchor: whose weights the drift term keeps the target close to.
+  """
+
+  source: Any
+  target: Any
+  averaged: Any
+  anchor: Any
+
+
+def set_up(
+  config: config_lib.Config,
+  source: tf.keras.Model,
+  start: tf.keras.Model,
+  anchor: tf.keras.Model,
+  num_replicas: int = 1,
+  prior: np.ndarray | None = None,
+) -> AdaptationState:
+  """Builds what moves; in the scope of the strategy that they will train under.
+
+  Args:
+    source: trained; frozen from here on.
+    start: whose weights the target starts with.
+    anchor: whose weights the drift term keeps it close to.
+    prior: float [classes], the source's label frequencies, for information maximisation.
+  """
+  target = networks_lib.build_network(config, "target", Stage.ADAPTED)
+  target.set_weights(start.get_weights())
+  averaged = target
+  if config.adapt.ema_momentum:
+    averaged = networks_lib.build_network(config, "averaged", Stage.ADAPTED)
+    averaged.set_weights(start.get_weights())
+  size = networks_lib.input_size(config.data)
+  image = tf.zeros([1, *size, config.data.channels])
+  networks = Networks(source, target, averaged, anchor)
+  return between(networks, config, image, num_replicas, prior)
+
+
+def between(
+  networks: Networks,
+  config: config_lib.Config,
+  image: tf.Tensor,
+  num_replicas: int = 1,
+  prior: np.ndarray | None = None,
+) -> AdaptationState:
+  """Builds the discriminators, optimisers and phases of networks that are there.
+
+  Args:
+    image: float32 [1, H, W, C], any, to learn the taps' shapes from.
+    prior: as for `set_up`.
+  """
+  source, target, averaged, anchor = networks
+  taps = target(image)["taps"]
+  discriminators = networks_lib.build_discriminators(config, taps)
+  optimizers = optimizers_lib.for_adaptation(config.adapt, target, discriminators)
+  # Pair before freezing: a frozen network has no trainable variables.
+  weight_pairs = drift.pair_weights(anchor.trainable_variables, target.trainable_variables)
+  source.trainable = False
+  phases = phases_lib.of_adaptation(
+    config, source, target, averaged, discriminators, weight_pairs, optimizers,
+    num_replicas, prior,
+  )  # fmt: skip
+  return AdaptationState(target, averaged, taps, discriminators, optimizers, phases)

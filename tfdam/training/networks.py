@@ -1,0 +1,178 @@
+"""Builds what a config names: the network, its taps, and a discriminator a tap."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam import matching, models, runtime
+from tfdam import network as network_lib
+from tfdam.models import conv_norm
+from tfdam.training import own_network
+from tfdam.vocabulary import Stage
+
+
+def build_network(
+  config: config_lib.Config, name: str, stage: str = Stage.SOURCE_ONLY
+) -> Any:
+  """Builds the config's network with all its variables; the same weights at every call.
+
+  That of a file is read; see own_network.py.
+
+  Args:
+    name: its role; "source" alone starts from `model.weights`, if that is set.
+    stage: which one it belongs to: after "source_only", `match.image_moments` counts.
+
+  Raises:
+    config.UserError: no such network, one that cannot take images of this size, or one
+      without the batch norms that `match.image_moments` is about.
+  """
+  if config.model.is_file:
+    model = own_network.build(config, name)
+    _try(model, config)
+    return model
+  if config.model.name not in models.MODELS:
+    every = (*models.MODELS, config_lib.KERAS)
+    raise config_lib.UserError(
+      f"'{config.model.name}' is no network ({', '.join(every)})."
+      f"{config_lib.nearest(config.model.name, every)}",
+      "Set model.name.",
+    )
+  kind = models.MODELS[config.model.name]
+  options = _model_options(config.model, kind)
+  if "weights" in options:  # the others take the source network's
+    options["weights"] = weights_path(config.model) if name == "source" else ""
+  model = kind(config.data.num_classes, config.seed, name=name, **options)
+  share = config.match.image_moments
+  num_norms = conv_norm.normalise_by_image(
+    model, share if stage != Stage.SOURCE_ONLY else 0.0
+  )
+  if share and not num_norms:
+    raise config_lib.UserError(
+      f"match.image_moments is {share}, but {config.model.name} has no batch norms of"
+      " maps.",
+      "Set match.image_moments=0, or model.name to a network that has some (lenet_bn;"
+      " erfnet or drn26 of scenes).",
+    )
+  _try(model, config)
+  return model
+
+
+def _try(model: Any, config: config_lib.Config) -> None:
+  """Has a network label a black image, which builds it; raises config.UserError."""
+  data = config.data
+  height, width = input_size(data)
+  try:
+    model(tf.zeros([1, height, width, data.channels]))
+  except (ValueError, tf.errors.InvalidArgumentError) as error:
+    raise config_lib.UserError(
+      f"{config.model.name} cannot take images of {height}x{width}x{data.channels}"
+      f" ({_reason(error)}).",
+      "Set data.height and data.width (or the crop's).",
+    ) from error
+
+
+def _reason(error: Exception) -> str:
+  """Why a network's call failed, without where, which Keras says first."""
+  first, *others = [part.strip() for part in str(error).split("\n\n")]
+  if others and first.startswith("Exception encountered"):
+    first = others[0]
+  return first.splitlines()[0]
+
+
+def weights_path(options: config_lib.Model) -> str:
+  """`model.weights`, absolute if it is a file."""
+  weights = options.weights
+  return runtime.resolve_path(weights) if weights not in ("", "imagenet") else weights
+
+
+def input_size(options: config_lib.Data) -> tuple[int, int]:
+  """Height and width of what networks are trained on: crops, where there are any."""
+  return options.crop_height or options.height, options.crop_width or options.width
+
+
+def _model_options(options: config_lib.Model, kind: Any) -> dict[str, Any]:
+  """The fields that this network has a use for.
+
+  Raises:
+    config.UserError: one that it has no use for is set.
+  """
+  chosen = {}
+  for field in dataclasses.fields(options):
+    value = getattr(options, field.name)
+    if field.name in kind.OPTIONS:
+      chosen[field.name] = value
+    elif field.name != "name" and value != field.default:
+      raise config_lib.UserError(
+        f"model.{field.name} is {value!r}, but {options.name} has no use for it (it has"
+        f" {', '.join(kind.OPTIONS) or 'no options'}).",
+        f"Set model.{field.name}={field.default} or another model.name.",
+      )
+  return chosen
+
+
+def settle_taps(config: config_lib.Config, model: Any) -> config_lib.Config:
+  """The config with names for the taps that "auto" stands for.
+
+  Raises:
+    config.UserError: the network does not have one of `adapt.taps`.
+  """
+  if not config.adapt.steps:
+    return config
+  if config.adapt.taps == config_lib.AUTO:
+    taps = network_lib.auto_taps(model.TAPS)
+    adapt = dataclasses.replace(config.adapt, taps=",".join(taps))
+    return dataclasses.replace(config, adapt=adapt)
+  for tap in config.adapt.tap_weights:
+    if tap not in model.TAPS:
+      raise config_lib.UserError(
+        f"Tap '{tap}' is not in {config.model.name} ({', '.join(model.TAPS)})."
+        f"{config_lib.nearest(tap, model.TAPS)}",
+        "Set adapt.taps.",
+      )
+  return config
+
+
+def build_discriminators(
+  config: config_lib.Config, taps: Mapping[str, tf.Tensor]
+) -> dict[str, tf.keras.Model]:
+  """One built discriminator for each of adapt.taps.
+
+  Args:
+    taps: activations to learn the shapes from.
+  """
+  options = config.adapt
+  if options.is_joint:
+    return {}
+  num_outputs = matching.OBJECTIVES[options.objective].NUM_OUTPUTS
+  wrap = _spectral_norm() if options.spectral_norm else None
+  built = {}
+  for tap in options.tap_weights:
+    built[tap] = models.DISCRIMINATORS[options.discriminator](
+      options.discriminator_units,
+      num_outputs,
+      options.discriminator_slope,
+      config.seed,
+      wrap,
+      name=f"discriminator_{tap}",
+    )
+    try:
+      built[tap](tf.zeros_like(taps[tap]))
+    except ValueError as error:
+      raise config_lib.UserError(
+        f"adapt.discriminator is '{options.discriminator}', which cannot judge tap '{tap}'"
+        f" of shape {tuple(taps[tap].shape[1:])} ({_reason(error)}).",
+        "Set adapt.discriminator=per_location or adapt.taps.",
+      ) from error
+  return built
+
+
+def _spectral_norm() -> Any:
+  # Late: importing addons takes a second that only this option needs.
+  from tfdam import addons
+
+  return addons.spectral_norm

@@ -1,0 +1,110 @@
+"""The phases of adaptation: warm-ups, and taps together or one more at a time (Sec. 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam import matching
+from tfdam.matching import adversarial, drift
+from tfdam.training import adapt_step, class_terms, cross_entropy, joint_step, loop
+
+
+def of_adaptation(
+  config: config_lib.Config,
+  source: tf.keras.Model,
+  target: tf.keras.Model,
+  averaged: tf.keras.Model,
+  discriminators: Mapping[str, tf.keras.Model],
+  weight_pairs: drift.WeightPairs,
+  optimizers: tuple[Any, Mapping[str, Any]],
+  num_replicas: int,
+  prior: np.ndarray | None,
+) -> list[loop.Phase]:
+  """The phases, in their order.
+
+  Args:
+    averaged: takes the moving average of the target's weights, where one is kept.
+    optimizers: what `optimizers.for_adaptation` returned.
+    prior: float [classes], the source's label frequencies; None where it has no labels.
+  """
+  options = config.adapt
+  weights = options.tap_weights
+  target_optimizer, discriminator_optimizers = optimizers
+  if options.is_joint:
+    joint = joint_step.JointStep(
+      target, list(weights), weight_pairs, target_optimizer, options, num_replicas
+    )
+    return [loop.Phase(f"adapt {'+'.join(weights)}", joint, options.steps)]
+  objective = matching.OBJECTIVES[options.objective]
+  terms = _label_terms(
+    options, target, averaged, target_optimizer, cross_entropy.of_task(config, prior)
+  )
+
+  def phase(
+    name: str,
+    taps: Sequence[str],
+    num_steps: int,
+    moves_target: bool = True,
+    informed: bool = False,
+  ) -> loop.Phase:
+    matcher = adversarial.Matcher(objective, {tap: weights[tap] for tap in taps})
+    playing_terms = [*terms] if moves_target else []
+    if informed:
+      known = tf.constant(prior, tf.float32)
+      playing_terms.append(class_terms.Information(options.information_weight, known))
+    step = adapt_step.AdaptStep(
+      source, target, discriminators, matcher, weight_pairs,
+      target_optimizer if moves_target else None, discriminator_optimizers, options,
+      num_replicas, playing_terms,
+    )  # fmt: skip
+    return loop.Phase(name, step, num_steps)
+
+  taps = list(weights)
+  joining = [[tap] for tap in taps] if options.schedule == "one_at_a_time" else [taps]
+  after = options.information_after if options.information_weight else options.steps
+  phases: list[loop.Phase] = []
+  playing: list[str] = []
+  start = 0
+  for i, new in enumerate(joining):
+    playing = playing + new
+    if options.warmup_steps:
+      phases.append(
+        phase(f"warmup {'+'.join(new)}", new, options.warmup_steps, moves_target=False)
+      )
+    # Shares of the steps, the remainder spread; information sets in within one of them.
+    end = options.steps * (i + 1) // len(joining)
+    name = f"adapt {'+'.join(playing)}"
+    uninformed = min(max(after - start, 0), end - start)
+    if uninformed:
+      phases.append(phase(name, playing, uninformed))
+    if end - start > uninformed:
+      informed_steps = end - start - uninformed
+      phases.append(phase(f"{name}, information", playing, informed_steps, informed=True))
+    start = end
+  return phases
+
+
+def _label_terms(
+  options: config_lib.Adapt,
+  target: tf.keras.Model,
+  averaged: tf.keras.Model,
+  optimizer: tf.keras.optimizers.Optimizer,
+  loss: cross_entropy.CrossEntropy,
+) -> list[class_terms.Term]:
+  """What the target network learns from labels in every phase in which it moves."""
+  terms: list[class_terms.Term] = []
+  if options.source_label_weight:
+    terms.append(class_terms.SourceLabels(options.source_label_weight, target, loss))
+  if options.self_training_weight:
+    terms.append(
+      class_terms.SelfTraining(
+        options.self_training_weight, options.self_training_confidence,
+        target, averaged, optimizer, loss,
+      )
+    )  # fmt: skip
+  return terms
