@@ -33,6 +33,10 @@ INNER = {"layers": [layer("inner_image", kind="InputLayer")]}
      layer("b", call(("net", 1)))],
     [IMAGE, layer("net", call(("image", 0)), kind="Mine>Net", **INNER),
      layer("b", call(("net", 0)))],
+    # Keras 3 counts a network's calls in the network around it alone.
+    [IMAGE, layer("net", {"args": [{"keras_history": ["image", 0, 0]}]},
+                  kind="Sequential", **INNER),
+     layer("b", {"args": [{"keras_history": ["net", 0, 0]}]})],
     # A list of texts among the arguments, of Keras 3.
     [IMAGE, layer("a", {"args": [{"keras_history": ["image", 0, 0]}],
                         "kwargs": {"axes": ["x", "y", "z"]}})],

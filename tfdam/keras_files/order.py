@@ -58,12 +58,14 @@ def _firsts(layer: Mapping[str, Any]) -> tuple[int, ...]:
   inner = config.get("layers") if isinstance(config, dict) else None
   if not isinstance(inner, list):
     return (0,)
-  if layer.get("class_name") not in _NETWORKS:
-    return (0, 1)  # the user's own class decides
+  nodes = layer["inbound_nodes"]
+  is_of_keras_3 = isinstance(nodes, list) and any(isinstance(one, dict) for one in nodes)
+  if layer.get("class_name") not in _NETWORKS or is_of_keras_3:
+    return (0, 1)  # the user's own class decides, or the version of Keras 3
   is_begun = not inner or (
     isinstance(inner[0], dict) and inner[0].get("class_name") == "InputLayer"
   )
-  # A network's call of itself, when it was made, is number 0.
+  # To Keras 2 a network's call of itself, when it was made, is number 0.
   return (1,) if is_begun else (0,)
 
 

@@ -80,7 +80,7 @@ class Operation(NamedTuple):
         outputs = self.layer(*args, **kwargs)
       except _REFUSALS as error:
         if "deterministic" in str(error).lower():
-          raise  # a setting mends it: stages.py
+          raise  # a setting mends it: runs/run.py
         raise self._refused(values, error) from error
     return dict(zip(self.writes, tf.nest.flatten(outputs)))
 

@@ -1,0 +1,1 @@
+"""What people look at: scores, tables, pictures, and the monitor of adaptation."""

@@ -1,0 +1,1 @@
+"""A run in its folder: its story, checkpoints, cache, workers and signals."""

@@ -1,0 +1,1 @@
+"""Learning: steps, terms, phases, the loop and the optimisers; no folder, no flags."""
