@@ -1,4 +1,4 @@
-"""Gaussian i.i.d. matching, the closed form of Eq. (2): exact moments, in float64."""
+"""Gaussian i.i.d. matching, the closed form of Eq. (2); moments in float64, or quicker."""
 
 from __future__ import annotations
 
@@ -61,6 +61,9 @@ def quick_moments(activations: tf.Tensor) -> Moments:
 
   Distances are from a pivot near each channel's mean, so that a mean far from zero costs no
   digits; blocks are united in float64.
+
+  Args:
+    activations: float [B, ..., channels]; on a GPU, or float64, `moments` takes them.
   """
   if _on_gpu(activations) or activations.dtype == tf.float64:
     return moments(activations)
