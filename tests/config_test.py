@@ -48,6 +48,7 @@ def test_defaults_are_valid_and_survive_json():
     ("data.source_skew", "evne", "Did you mean 'even'"),
     ("source.global_batch_size", 0, "at least 1"),
     ("loop.watch_every", -1, "at least 0"),
+    ("loop.score_every", -1, "at least 0"),
     ("loop.watch_images", 0, "at least 1"),
     ("loop.alarm_dead_share", 1.5, "at most 1.0"),
     ("loop.alarm_marginal", -0.1, "at least 0.0"),

@@ -25,3 +25,13 @@ def test_a_narrow_terminal_shows_steps_and_rate_and_what_fits_of_the_losses(widt
   for part in (title[:7], "1234/10000", "12.3 steps/s"):
     assert part in plain
   assert "alignment" in plain or width < 100
+
+
+def test_a_bar_within_another_draws_none(monkeypatch):
+  monkeypatch.setattr(progress, "_is_watched", lambda console: True)
+  with progress.bar("adapted", 0, 10) as outer:
+    with progress.bar("scoring test", 0, 10) as inner:
+      assert isinstance(outer, progress._Bar)
+      assert isinstance(inner, progress._Lines)
+  with progress.bar("again", 0, 10) as after:
+    assert isinstance(after, progress._Bar)

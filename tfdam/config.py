@@ -474,6 +474,9 @@ class Loop(_Section):
   num_panels: int = _field(6, low=0, high=100, affects_result=False)
   # Steps of adaptation between two looks at activations and predicted labels; 0: none.
   watch_every: int = _field(1_000, low=0, high=_MAX_STEPS, affects_result=False)
+  # Steps of adaptation between two scores of the network on the target's test split, its
+  # moving average where one is kept: a curve to read, and nothing chooses by it; 0: none.
+  score_every: int = _field(0, low=0, high=_MAX_STEPS, affects_result=False)
   # Images of each training split that a look sees, always the same.
   watch_images: int = _field(1_000, low=1, high=MAX_IMAGES, affects_result=False)
   # Alarm when a tap has more channels that never change than the source network's, by more

@@ -16,19 +16,28 @@ from absl import flags, logging
 from tfdam import files
 
 _SECONDS_BETWEEN_LINES = 10.0
+# Titles of the bars on the terminal: one at most.
+_drawn: list[str] = []
 
 
 @contextlib.contextmanager
 def bar(title: str, done: int, total: int, unit: str = "steps") -> Iterator[Any]:
-  """Yields an object with `begin(done)`, at the first step, and `update(done, metrics)`."""
+  """Yields an object with `begin(done)`, at the first step, and `update(done, metrics)`.
+
+  Within the body of another bar it writes lines: two bars would draw over each other.
+  """
   title = files.shown(title)
   console = rich.console.Console(stderr=True)
-  if _is_watched(console):
-    with rich.progress.Progress(*_columns(), console=console, expand=True) as shown:
-      task = shown.add_task(title, total=total, completed=done, rate="", losses="")
-      yield _Bar(shown, task, done, unit)
-  else:
+  if _drawn or not _is_watched(console):
     yield _Lines(title, done, total, unit)
+    return
+  with rich.progress.Progress(*_columns(), console=console, expand=True) as shown:
+    task = shown.add_task(title, total=total, completed=done, rate="", losses="")
+    _drawn.append(title)
+    try:
+      yield _Bar(shown, task, done, unit)
+    finally:
+      _drawn.remove(title)
 
 
 def _is_watched(console: rich.console.Console) -> bool:

@@ -278,6 +278,13 @@ class WatchedRunTest(tf.test.TestCase):
     again = self.execute("killed", **self.OPTIONS)
     self.assertEqual(self.whole["alarms"], again["alarms"])
 
+  def test_results_say_of_how_many_channels_the_dead_are(self):
+    taps = {"conv1": 20, "conv2": 50, "fc3": 500, "fc4": 10}
+    self.assertEqual(self.whole["tap_channels"], taps)
+    for look in self.looks("whole"):
+      for tap, channels in taps.items():
+        self.assertBetween(look[f"watch/{tap}/dead_channels"], 0, channels)
+
   def test_the_report_names_step_and_complaint(self):
     (note,) = tables.alarm_notes(self.whole)
     self.assertRegex(note, "step 5 of adaptation: Predicted labels .* in total")

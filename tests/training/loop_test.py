@@ -1,6 +1,5 @@
 """The loop: one trace, exact step counts, resume, signals, non-finite losses."""
 
-import dataclasses
 import json
 import os
 import signal
@@ -41,9 +40,7 @@ class LoopTest(tf.test.TestCase):
       synthetic.small_config().loop
     )  # a look up every 5 steps, a checkpoint every 10
 
-  def run_stage(
-    self, state, *num_steps, step=None, strategy=None, options=None, monitor=None
-  ):
+  def run_stage(self, state, *num_steps, step=None, strategy=None, options=None, looks=()):
     self.checkpoints = checkpoints.Checkpoints(
       os.path.join(self.path, "c"), {"state": state}
     )
@@ -52,7 +49,7 @@ class LoopTest(tf.test.TestCase):
     folder = run_folder.RunFolder(self.path)
     return loop.run(
       "stage", phases, batches, strategy or tf.distribute.get_strategy(), self.checkpoints,
-      records.Records(folder), options or self.options, monitor,
+      records.Records(folder), options or self.options, looks,
     )  # fmt: skip
 
   def lines(self):
@@ -124,45 +121,48 @@ class LoopTest(tf.test.TestCase):
     self.assertEqual(checkpoints.steps(self.checkpoints.folder), [5])
     self.assertEqual(signal.getsignal(signal.SIGTERM), before)
 
-  def test_the_watch_looks_at_start_at_its_boundaries_and_at_the_end(self):
-    state, looks = tf.Variable(0.0), []
-    options = dataclasses.replace(self.options, watch_every=7)
-    self.run_stage(
-      state,
-      12,
-      11,
-      options=options,
-      monitor=lambda done: looks.append((done, float(state))),
-    )
-    self.assertEqual(looks, [(done, sum(range(done))) for done in (0, 7, 14, 21, 23)])
+  def test_a_look_comes_at_the_start_at_its_steps_and_at_the_end(self):
+    state, seen = tf.Variable(0.0), []
+    look = loop.Look(7, lambda done: seen.append((done, float(state))))
+    self.run_stage(state, 12, 11, looks=[look])
+    self.assertEqual(seen, [(done, sum(range(done))) for done in (0, 7, 14, 21, 23)])
     self.assertEqual(float(state), sum(range(23)))
 
-  def test_the_watch_takes_no_time_of_the_steps(self):
+  def test_looks_keep_their_own_steps_and_their_order(self):
+    seen = []
+    looks = [
+      loop.Look(every, lambda done, every=every: seen.append((every, done)))
+      for every in (4, 6)
+    ]
+    self.run_stage(tf.Variable(0.0), 13, looks=looks)
+    expected = [(4, 0), (6, 0), (4, 4), (6, 6), (4, 8), (4, 12), (6, 12), (4, 13), (6, 13)]
+    self.assertEqual(seen, expected)
+
+  def test_looks_take_no_time_of_the_steps(self):
     seconds = 0.0
 
     def spend(amount):
       nonlocal seconds
       seconds += amount
 
-    options = dataclasses.replace(self.options, watch_every=5)
+    look = loop.Look(5, lambda _: spend(1e3))
     with mock.patch.object(loop, "time") as time:
       time.perf_counter = lambda: seconds
       written = mock.patch.object(
         records.Records, "write", side_effect=lambda *_: spend(1.0)
       )
       with written:
-        rate = self.run_stage(
-          tf.Variable(0.0), 20, options=options, monitor=lambda _: spend(1e3)
-        )
+        rate = self.run_stage(tf.Variable(0.0), 20, looks=[look])
     self.assertEqual(rate, 5.0)  # a second every five steps
 
   def test_a_resumed_stage_does_not_look_at_its_start_again(self):
-    options = dataclasses.replace(self.options, watch_every=10)
-    state, looks = tf.Variable(0.0), []
+    state, seen = tf.Variable(0.0), []
+    looks = [loop.Look(10, seen.append)]
     with self.assertRaises(loop.NonFiniteLoss):
-      self.run_stage(state, 20, step=CountingStep(state, bad_value=16.0), options=options)
-    self.run_stage(tf.Variable(0.0), 20, options=options, monitor=looks.append)
-    self.assertEqual(looks, [20])
+      step = CountingStep(state, bad_value=16.0)
+      self.run_stage(state, 20, step=step, looks=[loop.Look(10, lambda _: None)])
+    self.run_stage(tf.Variable(0.0), 20, looks=looks)
+    self.assertEqual(seen, [20])
 
   def test_replicas_share_the_batch_and_average_their_metrics(self):
     strategy = synthetic.two_replicas()

@@ -114,14 +114,14 @@ class Monitor:
     """What can be said of the network without labels: see run_folder.Unlabelled."""
     numbers = self._numbers(probe(self.networks["target"], self.images["target"]))
     totals = {
-      name: sum(int(numbers[f"watch/{tap}/{name}"]) for tap in self._channels)
+      name: sum(int(numbers[f"watch/{tap}/{name}"]) for tap in self.channels)
       for name in _DEAD
     }
     return {
       "marginal_distance": numbers[_DISTANCE],
       "classes_predicted": numbers[_CLASSES],
       **totals,
-      "channels": sum(self._channels.values()),
+      "channels": sum(self.channels.values()),
     }
 
   def alarms(self) -> list[dict[str, Any]]:
@@ -131,16 +131,16 @@ class Monitor:
     """
     looks = self.record.read(self.stage, _PHASE)
     needed = [
-      *(f"watch/{tap}/{name}" for tap in self._channels for name in _DEAD),
+      *(f"watch/{tap}/{name}" for tap in self.channels for name in _DEAD),
       _DISTANCE,
       _CLASSES,
     ]
     # A line may be damaged in what it says, or of a version that looked at other things.
     whole = [look for look in looks if all(_is_number(look.get(name)) for name in needed)]
-    return find_alarms(whole, self._channels, self.options)
+    return find_alarms(whole, self.channels, self.options)
 
   @functools.cached_property
-  def _channels(self) -> dict[str, int]:
+  def channels(self) -> dict[str, int]:
     """{tap: number of channels}, in the order of the network."""
     image = next(iter(self.images["source"]))[:1]
     taps = self.networks["source"](image, training=False)["taps"]

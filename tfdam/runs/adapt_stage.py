@@ -59,6 +59,9 @@ def adapt(
   target, averaged = state.target, state.averaged
   if state.discriminators:
     _log_taps(config, state)
+  update = functools.partial(
+    optimizers_lib.update_average, state.optimizers[0], target, averaged
+  )
   checkpoints = context.checkpoints(
     Stage.ADAPTED,
     {
@@ -68,10 +71,16 @@ def adapt(
       "discriminator_optimizers": state.optimizers[1],
       **({} if averaged is target else {"target": target}),
     },
-    functools.partial(optimizers_lib.update_average, state.optimizers[0], target, averaged),
+    update,
   )
   source_taps = _source_taps(context, source, checkpoints)
   monitor = context.monitor(Stage.ADAPTED, source, target)
+  curve = context.curve(Stage.ADAPTED, averaged, update)
+  looks = []
+  if monitor:
+    looks.append(loop.Look(config.loop.watch_every, monitor))
+  if curve:
+    looks.append(loop.Look(config.loop.score_every, curve))
   rate = loop.run(
     Stage.ADAPTED,
     state.phases,
@@ -83,7 +92,7 @@ def adapt(
     checkpoints,
     context.records,
     config.loop,
-    monitor,
+    looks,
   )  # fmt: skip
   return Adapted(averaged, target, state.num_steps, rate, monitor)
 

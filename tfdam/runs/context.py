@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from tfdam import config as config_lib
 from tfdam.data import feeds, pairs
+from tfdam.reporting import curve as curve_lib
 from tfdam.reporting import monitor as monitor_lib
 from tfdam.runs import records as records_lib
 from tfdam.runs import run_folder, workers
@@ -78,3 +80,23 @@ class Context(NamedTuple):
     return monitor_lib.Monitor(
       stage, networks, images, self.label_prior(), self.records, options
     )
+
+  def curve(
+    self, stage: str, network: tf.keras.Model, update: Callable[[], None]
+  ) -> curve_lib.Curve | None:
+    """What scores a stage's network between its steps, if asked for and there are labels.
+
+    Args:
+      network: that is scored.
+      update: brings it up to date before.
+    """
+    if not self.config.loop.score_every:
+      return None
+    test = self.domains.scored.get("test")
+    if test is None:
+      logging.warning(
+        "loop.score_every is %d, but %s has no test labels: there is no curve.",
+        *(self.config.loop.score_every, self.config.data.target),
+      )
+      return None
+    return curve_lib.Curve(stage, network, test, self.config, self.records, update)

@@ -330,6 +330,7 @@ class Run:
     results["timing"] = timing
     if self.monitor:
       results["alarms"] = self.monitor.alarms()
+      results["tap_channels"] = self.monitor.channels
     self.folder.write_json("results.json", results)
 
   def _score_last_step(self, network: tf.keras.Model) -> None:

@@ -87,9 +87,14 @@ class _Task(TypedDict):
 
 
 class Results(_Task, total=False):
-  """What results.json holds: {stage: {split: scores}}, and what the run is."""
+  """What results.json holds: {stage: {split: scores}}, and what the run is.
+
+  Attributes:
+    tap_channels: {tap: channels}, of which lines of phase "watch" count the dead.
+  """
 
   alarms: list[Alarm]
+  tap_channels: dict[str, stored.Count]
   unlabelled: dict[str, Unlabelled]
   last_step: dict[str, Scores]
   timing: dict[str, stored.Number]

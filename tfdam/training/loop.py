@@ -80,6 +80,18 @@ class Phase(NamedTuple):
   num_steps: int
 
 
+class Look(NamedTuple):
+  """What is done between steps, such as watching or scoring; it must change no weight.
+
+  Attributes:
+    every: steps between two calls, above 0.
+    call: takes the number of steps done.
+  """
+
+  every: int
+  call: Callable[[int], None]
+
+
 class NonFiniteLoss(config_lib.UserError):
   """A loss became infinite or not a number."""
 
@@ -92,7 +104,7 @@ def run(
   keeper: Keeper | None,
   record: Record,
   options: config_lib.Loop,
-  monitor: Callable[[int], None] | None = None,
+  looks: Sequence[Look] = (),
 ) -> float:
   """Runs a stage to its end, from its newest checkpoint if it has one.
 
@@ -103,8 +115,8 @@ def run(
     keeper: of this stage, with everything that changes; None keeps nothing, and leaves
       signals to the program.
     record: takes metrics.
-    monitor: called with the steps done, before the first step, every options.watch_every
-      steps (above 0), and at the end; its time does not count.
+    looks: called in their order before the first step, at their steps and at the end;
+      their time does not count.
 
   Returns:
     Steps per second of the whole loop, data and logging included, compilation left out; nan
@@ -134,8 +146,9 @@ def run(
     return clock.rate()
   iterator = iter(distribution.distribute(strategy, lambda: batches(done)))
   phase_end = 0
-  if monitor and not info:
-    monitor(0)
+  if not info:
+    for look in looks:
+      look.call(0)
   waits: Any = keeper.deferred_signals() if keeper else contextlib.nullcontext([])
   with waits as pending, progress.bar(stage, done, total) as shown:
     for phase in phases:
@@ -151,8 +164,7 @@ def run(
       while done < phase_end:
         to_checkpoint = options.checkpoint_every - done % options.checkpoint_every
         count = min(options.log_every, phase_end - done, to_checkpoint)
-        if monitor:
-          count = min(count, options.watch_every - done % options.watch_every)
+        count = min([count, *(look.every - done % look.every for look in looks)])
         if keeper:
           keeper.allow(max(_LONG_S, _SLOWER * clock.expected(count)))
         means = {
@@ -164,10 +176,12 @@ def run(
         clock.count(count)
         record.write(stage, done, means, phase.name)
         shown.update(done, means)
-        # Before the checkpoint: a run resumed from it must find this look in its records.
-        if monitor and (done == total or done % options.watch_every == 0):
+        # Before the checkpoint: a run resumed from it must find these in its records.
+        due = [look for look in looks if done == total or done % look.every == 0]
+        if due:
           clock.pause()
-          monitor(done)
+          for look in due:
+            look.call(done)
           clock.resume()
         leave = distribution.first_signal(strategy, pending)
         if done == total or done % options.checkpoint_every == 0 or leave:
