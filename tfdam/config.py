@@ -477,7 +477,8 @@ class Loop(_Section):
   # Steps of adaptation between two scores of the network on the target's test split, its
   # moving average where one is kept: a curve to read, and nothing chooses by it; 0: none.
   score_every: int = _field(0, low=0, high=_MAX_STEPS, affects_result=False)
-  # Images of each training split that a look sees, always the same.
+  # Images of each training split that a look sees, always the same; of the target's, scores
+  # without labels (results.json, "label_free") see them, too.
   watch_images: int = _field(1_000, low=1, high=MAX_IMAGES, affects_result=False)
   # Alarm when a tap has more channels that never change than the source network's, by more
   # than this share of its channels. MNIST to USPS stays within 0.02 (600 steps); a run

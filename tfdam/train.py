@@ -85,8 +85,8 @@ def main(argv: list[str]) -> None:
     return
   notes = notes + tables.last_step_note(results) + tables.alarm_notes(results)
   tables.print_stages(results["stages"], _title(config), notes, results["task"])
-  if "unlabelled" in results:
-    tables.print_unlabelled(results["unlabelled"])
+  if not any(results["stages"].values()):
+    tables.print_unlabelled(results)
   for picture in folder.pictures():
     print(f"Picture: {tables.shown_path(picture)}")
   network = network_file.written(folder)

@@ -295,8 +295,14 @@ def test_without_labels_anywhere_the_same_bits_come_out_and_numbers_for_them(
     assert 1 <= found["classes_predicted"] <= 10
     assert found["dead_channels"] <= found["channels"] == 8 + 8 + 16 + 10
   with contextlib.redirect_stdout(io.StringIO()) as printed:
-    tables.print_unlabelled(results["unlabelled"])
+    tables.print_unlabelled(results)
   assert "of 42" in printed.getvalue()
+  # The source has no labels either: its network's predictions stand for them.
+  assert len(results["source_label_shares"]) == 10
+  assert sum(results["source_label_shares"]) == pytest.approx(1.0)
+  for stage, found in results["label_free"].items():
+    assert found["marginal_distance"] == results["unlabelled"][stage]["marginal_distance"]
+    assert f" {found['entropy']:.3f} " in printed.getvalue()
 
 
 def test_a_segmenter_is_adapted_scored_and_drawn(root, tmp_path):

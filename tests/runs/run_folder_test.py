@@ -76,6 +76,16 @@ def test_a_pipe_or_folder_in_a_files_place_is_told(tmp_path, name):
       {"task": "segmentation", "classes": ["a"], "stages": {"adapted": {"test": 3}}},
       "Expected `object`, got `int`",
     ),
+    (
+      "results.json",
+      {
+        "task": "segmentation",
+        "classes": ["a"],
+        "stages": {},
+        "label_free": {"adapted": {"entropy": "low"}},
+      },
+      "Expected `float | null`, got `str`",
+    ),
   ],
 )
 def test_damaged_files_are_told_with_what_mends_them(tmp_path, name, content, said):

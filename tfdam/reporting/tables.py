@@ -64,28 +64,36 @@ def print_stages(
     print(f"Note: {files.shown(note)}")
 
 
-def print_unlabelled(stages: Mapping) -> None:
-  """Prints what can be said of each stage's network without labels.
+def print_unlabelled(results: Mapping) -> None:
+  """Prints what can be said of each stage's network without labels; dim: it is no score.
 
   Args:
-    stages: {stage: numbers}, "unlabelled" of results.json.
+    results: what results.json holds; "label_free" of it, and "unlabelled".
   """
-  table = rich.table.Table(title="without labels, on images of the target")
+  watched, free = (results.get(name, {}) for name in ("unlabelled", "label_free"))
+  table = rich.table.Table(
+    title="without labels, on images of the target: no measure of how right it is",
+    style="dim",
+    row_styles=["dim"],
+    header_style="dim",
+  )
+  table.add_column("")
   for name in (
-    "",
-    "labels' distance from the source's, %",
-    "classes seen",
-    "dead channels",
-  ):
-    table.add_column(name, justify="right" if name else "left")
-  for stage, found in stages.items():
-    dead = f"{found['dead_channels']} of {found['channels']}"
-    values = (
-      _percent(found["marginal_distance"], 1),
-      str(found["classes_predicted"]),
-      dead,
+    "labels' distance from the source's, %", "entropy, nats", "information, nats",
+    "discriminators right, %", "classes seen", "dead channels",
+  ):  # fmt: skip
+    table.add_column(name, justify="right")
+  for stage in results["stages"]:
+    look, scores = watched.get(stage), free.get(stage, {})
+    distance = scores.get("marginal_distance", look and look["marginal_distance"])
+    table.add_row(
+      _stage_title(stage),
+      _percent(distance, 1),
+      *(_nats(scores.get(name)) for name in ("entropy", "information")),
+      _percent(scores.get("discriminator_accuracy"), 1),
+      str(look["classes_predicted"]) if look else "-",
+      f"{look['dead_channels']} of {look['channels']}" if look else "-",
     )
-    table.add_row(_stage_title(stage), *values)
   console().print(table)
 
 
@@ -154,6 +162,10 @@ def _stage_title(stage: str) -> str:
   """A stage's; its name, if a later version has one that is not known here."""
   known = stage in [known.value for known in Stage]
   return Stage(stage).shown if known else stage
+
+
+def _nats(value: float | None) -> str:
+  return "-" if value is None else f"{value:.3f}"
 
 
 def _percent(value: float | None, digits: int) -> str:

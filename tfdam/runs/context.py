@@ -62,20 +62,24 @@ class Context(NamedTuple):
     counts = self.domains.source.label_counts(self.config.data.num_classes)
     return None if counts is None or not counts.sum() else counts / counts.sum()
 
+  def probe_images(self, domain: str) -> tf.data.Dataset:
+    """Some images of a domain's training split, always the same, without labels.
+
+    Args:
+      domain: "source" or "target".
+    """
+    split, options = getattr(self.domains, domain), self.config.loop
+    chosen = pairs.subset(split, options.watch_images, self.config.seed)
+    return pairs.ordered_batches(chosen, options.eval_batch_size, self.config.data)
+
   def monitor(
     self, stage: str, source: tf.keras.Model, network: tf.keras.Model
   ) -> monitor_lib.Monitor | None:
     """What looks at a stage's network on images of both training splits, if asked for."""
-    config, options = self.config, self.config.loop
+    options = self.config.loop
     if not options.watch_every:
       return None
-    images = {}
-    for domain, examples in (
-      ("source", self.domains.source),
-      ("target", self.domains.target),
-    ):
-      chosen = pairs.subset(examples, options.watch_images, config.seed)
-      images[domain] = pairs.ordered_batches(chosen, options.eval_batch_size, config.data)
+    images = {domain: self.probe_images(domain) for domain in ("source", "target")}
     networks = {"source": source, "target": network}
     return monitor_lib.Monitor(
       stage, networks, images, self.label_prior(), self.records, options

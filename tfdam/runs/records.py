@@ -72,6 +72,14 @@ class Records:
     """A stage's lines of this phase, in order."""
     return [r for _, r in self._lines() if (r["stage"], r["phase"]) == (stage, phase)]
 
+  def last_values(self, stage: str) -> dict[str, Any]:
+    """{name: what the last of a stage's lines that has it says}, of all phases."""
+    found: dict[str, Any] = {}
+    for _, line in self._lines():
+      if line["stage"] == stage:
+        found.update(line)
+    return found
+
   def has(self, stage: str, phase: str) -> bool:
     """Whether a stage has a line of this phase."""
     return bool(self.read(stage, phase))

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -19,7 +21,7 @@ from tfdam import config as config_lib
 from tfdam import files, runtime, stack
 from tfdam.data import feeds, pairs
 from tfdam.matching import closed_form, folding
-from tfdam.reporting import evaluation
+from tfdam.reporting import evaluation, label_free
 from tfdam.reporting import monitor as monitor_lib
 from tfdam.runs import (
   adapt_stage,
@@ -314,6 +316,7 @@ class Run:
       monitor = None if scores else self.context.monitor(stage, self.source, network)
       if monitor:
         results.setdefault("unlabelled", {})[stage] = monitor.summary()
+    self._score_without_labels(stage, network, results)
     # Nothing on a worker beside the chief, if an earlier session scored this stage.
     scores = results["stages"].get(stage, {})
     headline = self.config.task.headline
@@ -332,6 +335,31 @@ class Run:
       results["alarms"] = self.monitor.alarms()
       results["tap_channels"] = self.monitor.channels
     self.folder.write_json("results.json", results)
+
+  def _score_without_labels(
+    self, stage: str, network: tf.keras.Model, results: dict[str, Any]
+  ) -> None:
+    """Adds to the results what predictions on target images say; chooses nothing by it."""
+    every = results.setdefault("label_free", {})
+    if not distribution.agree(self.strategy, stage not in every):
+      return
+    shares = self._source_shares
+    images, num_classes = self.context.probe_images("target"), len(shares)
+    found = label_free.predict(network, images, num_classes)
+    every[stage] = {**found.scores(shares), "label_shares": found.shares().tolist()}
+    if stage == Stage.ADAPTED:
+      last = self.records.last_values(stage)
+      every[stage]["discriminator_accuracy"] = label_free.discriminator_accuracy(last)
+    results["source_label_shares"] = shares.tolist()
+
+  @functools.cached_property
+  def _source_shares(self) -> np.ndarray:
+    """The source's label frequencies; those that its network predicts, if it has none."""
+    prior = self.context.label_prior()
+    if prior is not None:
+      return prior
+    images, num_classes = self.context.probe_images("source"), self.config.data.num_classes
+    return label_free.predict(self.source, images, num_classes).shares()
 
   def _score_last_step(self, network: tf.keras.Model) -> None:
     results = self.results()

@@ -80,6 +80,26 @@ class Unlabelled(TypedDict):
   channels: stored.Count
 
 
+class LabelFree(TypedDict, total=False):
+  """Of one stage, on some of the target's images; see metrics/label_free.py.
+
+  Attributes:
+    entropy: mean over images, or pixels, of the prediction's entropy, in nats.
+    marginal_entropy: of the mean prediction, in nats.
+    information: the latter less the former.
+    marginal_distance: of predicted labels from the source's, in total variation, 0 to 1.
+    label_shares: how often each class was predicted, in the order of labels.
+    discriminator_accuracy: of the adapted stage, mean over taps at the end.
+  """
+
+  entropy: stored.Number
+  marginal_entropy: stored.Number
+  information: stored.Number
+  marginal_distance: stored.Number
+  label_shares: list[stored.Number]
+  discriminator_accuracy: stored.Number
+
+
 class _Task(TypedDict):
   task: Literal["classification", "segmentation"]
   classes: list[str]
@@ -91,11 +111,15 @@ class Results(_Task, total=False):
 
   Attributes:
     tap_channels: {tap: channels}, of which lines of phase "watch" count the dead.
+    source_label_shares: how often the source has each label; what its network predicts for
+      source images where that is not known.
   """
 
   alarms: list[Alarm]
   tap_channels: dict[str, stored.Count]
   unlabelled: dict[str, Unlabelled]
+  label_free: dict[str, LabelFree]
+  source_label_shares: list[stored.Number]
   last_step: dict[str, Scores]
   timing: dict[str, stored.Number]
 
