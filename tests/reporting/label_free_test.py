@@ -3,13 +3,17 @@
 import json
 import math
 import os
+from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
+from absl import logging
 
 from tests import in_process, synthetic
+from tfdam.data import examples
 from tfdam.reporting import label_free, tables
-from tfdam.runs import run_folder
+from tfdam.runs import context, run_folder
 
 
 def test_discriminators_count_alike_and_other_numbers_not_at_all():
@@ -20,6 +24,82 @@ def test_discriminators_count_alike_and_other_numbers_not_at_all():
   assert label_free.discriminator_accuracy(values) == 0.625
   assert label_free.discriminator_accuracy({"discriminator/fc3/accuracy": None}) is None
   assert label_free.discriminator_accuracy({"loss/target": 9.0}) is None
+
+
+FOUND = {"marginal_distance": 0.5, "label_shares": [0.9, 0.1, 0.0]}
+SOURCE = [0.4, 0.2, 0.4]
+
+
+def test_the_classes_that_stray_most_are_named_with_their_shares():
+  alarm = label_free.skew_alarm(FOUND, SOURCE, ("car", "road", "sky"), 0.25)
+  assert alarm["step"] == 0
+  assert "are 0.50 from the source's in total variation" in alarm["what"]
+  assert "most too often 'car' (90%, source 40%)" in alarm["what"]
+  assert "most too seldom 'sky' (0%, source 40%)" in alarm["what"]
+  assert "loop.alarm_marginal 0.25" in alarm["what"]
+
+
+@pytest.mark.parametrize(("found", "bound"), [
+  (FOUND, 0.5), ({**FOUND, "marginal_distance": None}, 0.0), ({}, 0.0),
+  ({**FOUND, "label_shares": [None] * 3}, 0.25),
+])  # fmt: skip
+def test_within_the_bound_or_without_numbers_there_is_no_alarm(found, bound):
+  assert label_free.skew_alarm(found, SOURCE, ("car", "road", "sky"), bound) is None
+
+
+class SkewTest(tf.test.TestCase):
+  """A source network that reads all digits, and targets of all classes or of two."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.folder = in_process.class_folder(cls)
+    images, labels = synthetic.digits(600, 28, seed=7)
+    cls.source = examples.Examples(images[..., None], labels, {})
+    images, labels = synthetic.digits(300, 28, seed=8)
+    cls.even = examples.Examples(images[..., None], labels, {})
+    # Ones and sevens alone: 0.8 from ten classes as often.
+    cls.skewed = cls.even.take(np.flatnonzero(np.isin(labels, (1, 7))))
+
+  def execute(self, name, target, **fields):
+    config = synthetic.small_config(
+      source__steps=150, source__global_batch_size=64, adapt__steps=0, loop__log_every=50,
+      loop__checkpoint_every=1_000, **fields,
+    )  # fmt: skip
+    domains = context.Domains(self.source, target.without_labels(), {"test": target})
+    with mock.patch.object(logging, "warning") as warning:
+      results = in_process.execute(config, domains, os.path.join(self.folder, name))
+    said = [call.args[0] % call.args[1:] for call in warning.call_args_list]
+    return results, [line for line in said if "total variation" in line]
+
+  def test_a_skewed_target_is_warned_of_once_and_kept_as_an_alarm(self):
+    results, (warning,) = self.execute("skewed", self.skewed)
+    (alarm,) = results["alarms"]
+    self.assertEqual(alarm["step"], 0)
+    # The source network is nearly right on the target, so that predictions are labels.
+    accuracy = results["stages"]["source_only"]["test"]["accuracy"]
+    self.assertGreater(accuracy, 0.9)
+    found = results["label_free"]["source_only"]["marginal_distance"]
+    self.assertAlmostEqual(found, 0.8, delta=0.1 + 1 - accuracy)
+    self.assertRegex(alarm["what"], "most too often '[17]'")
+    self.assertStartsWith(warning, alarm["what"])
+    self.assertIn("as a weak one does", warning)
+    self.assertIn("--config.loop.alarm_marginal", warning)
+    # Started again, it has the alarm once, and says nothing.
+    again, said = self.execute("skewed", self.skewed)
+    self.assertEqual(again["alarms"], [alarm])
+    self.assertEqual(said, [])
+
+  def test_a_target_of_the_same_labels_is_not(self):
+    results, said = self.execute("even", self.even)
+    self.assertEqual((results["alarms"], said), ([], []))
+
+  def test_the_bound_and_a_run_that_matches_nothing_keep_silent(self):
+    for name, fields in (
+      ("bound", {"loop__alarm_marginal": 1.0}), ("alone", {"match__enabled": False})
+    ):  # fmt: skip
+      results, said = self.execute(name, self.skewed, **fields)
+      self.assertEqual((results["alarms"], said), ([], []))
 
 
 class LabelFreeRunTest(tf.test.TestCase):

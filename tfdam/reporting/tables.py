@@ -98,11 +98,13 @@ def print_unlabelled(results: Mapping) -> None:
 
 
 def alarm_notes(results: Mapping) -> list[str]:
-  """What the watch saw during adaptation, a line an alarm."""
-  return [
-    f"alarm at step {a['step']} of adaptation: {a['what']}"
-    for a in results.get("alarms", [])
-  ]
+  """What was seen before adaptation (at its step 0) and during it, a line an alarm."""
+  notes = []
+  for alarm in results.get("alarms", []):
+    step = alarm["step"]
+    when = f"at step {step} of adaptation" if step else "before adaptation"
+    notes.append(f"alarm {when}: {alarm['what']}")
+  return notes
 
 
 def last_step_note(results: Mapping) -> list[str]:

@@ -331,8 +331,11 @@ class Run:
     timing.update({name: rate for name, rate in self.rates.items() if not math.isnan(rate)})
     timing["seconds"] = self.folder.elapsed()["run_seconds"]
     results["timing"] = timing
+    if stage == Stage.SOURCE_ONLY:
+      self._warn_of_skew(results)
     if self.monitor:
-      results["alarms"] = self.monitor.alarms()
+      results["alarms"] = [a for a in results["alarms"] if a["step"] == 0]
+      results["alarms"] += self.monitor.alarms()
       results["tap_channels"] = self.monitor.channels
     self.folder.write_json("results.json", results)
 
@@ -351,6 +354,23 @@ class Run:
       last = self.records.last_values(stage)
       every[stage]["discriminator_accuracy"] = label_free.discriminator_accuracy(last)
     results["source_label_shares"] = shares.tolist()
+
+  def _warn_of_skew(self, results: dict[str, Any]) -> None:
+    """Warns before matching where predicted labels stray far from the source's."""
+    config, alarms = self.config, results["alarms"]
+    if not (config.match.enabled or config.adapt.steps):
+      return
+    alarm = label_free.skew_alarm(
+      results["label_free"].get(Stage.SOURCE_ONLY, {}),
+      results.get("source_label_shares", []),
+      results["classes"],
+      config.loop.alarm_marginal,
+    )
+    if alarm and alarm not in alarms:
+      logging.warning("%s %s", files.shown(alarm["what"]), label_free.SKEW_ADVICE)
+    # A run that goes on may have another bound.
+    results["alarms"] = [alarm] if alarm else []
+    results["alarms"] += [a for a in alarms if a["step"] > 0]
 
   @functools.cached_property
   def _source_shares(self) -> np.ndarray:
