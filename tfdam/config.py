@@ -83,6 +83,8 @@ _MAX_WEIGHT = 1e6
 _MAX_RATE = 1e3
 # Of a discriminator; each one halves a map that patches are judged on.
 _MAX_LAYERS = 16
+# Of a training split: which labels get rare, or are gone.
+SKEWS = ("none", "odd", "even", "no_odd", "no_even")
 # In `model.name`: the network is a file's, `model.path`.
 KERAS = "keras"
 # In `adapt.taps`: four of the network's, spread evenly over its depth.
@@ -232,9 +234,10 @@ class Data(_Section):
   source_limit: int = _field(0, low=0, high=MAX_IMAGES)
   target_limit: int = _field(0, low=0, high=MAX_IMAGES)
   # Table 2, before the limit: odd (even) drops half of the training images with an odd
-  # (even) label. On the target labels decide which images are left, and nothing else.
-  source_skew: str = _field("none", choices=("none", "odd", "even"))
-  target_skew: str = _field("none", choices=("none", "odd", "even"))
+  # (even) label, no_odd (no_even) all of them. On the target labels decide which images are
+  # left, and nothing else.
+  source_skew: str = _field("none", choices=SKEWS)
+  target_skew: str = _field("none", choices=SKEWS)
   # True: refuse MNIST, USPS or SVHN files whose counts or checksums are not the official
   # ones. False: say so in the log, in run.json and under the table.
   require_canonical: bool = _field(False)

@@ -45,6 +45,26 @@ def test_a_skew_halves_the_labels_that_it_names_and_keeps_the_others(parity, rem
   assert cut.digests == {"file": "md5"}
 
 
+@pytest.mark.parametrize(("skew", "left"), [("no_odd", 0), ("no_even", 1)])
+def test_the_other_reading_leaves_none_of_the_labels_that_it_names(skew, left):
+  cut = subsets.skewed(numbered(100), skew, 0, "set")
+  np.testing.assert_array_equal(numbers(cut), np.arange(left, 100, 2))
+  np.testing.assert_array_equal(cut.labels, np.arange(left, 100, 2) % 10)
+  parity = skew.removeprefix("no_")
+  assert cut.notes[-1] == f"set skewed: all of the {parity} labels dropped, 50 images"
+  again = subsets.skewed(numbered(100), skew, 7, "set")
+  np.testing.assert_array_equal(again.images, cut.images)
+
+
+def test_a_skew_that_leaves_nothing_is_told():
+  even = numbered(100).take(np.arange(0, 100, 2))
+  assert len(subsets.skewed(even, "no_odd", 0, "source npz:mine/train")) == 50
+  with pytest.raises(config_lib.UserError) as caught:
+    subsets.skewed(even, "no_even", 0, "source npz:mine/train")
+  assert "even labels alone; its skew 'no_even' leaves no image." in str(caught.value)
+  assert "--config.data.source_skew=none" in caught.value.with_flags()
+
+
 def test_of_an_odd_number_of_images_the_larger_half_stays():
   assert sorted(numbers(subsets.skewed(numbered(6), "odd", 0, "set")) % 2) == [
     0,
@@ -112,6 +132,8 @@ def test_domains_with_the_same_data_are_cut_independently(root):
   {"target_skew": "even"},
   {"target_limit": 40},
   {"target_skew": "odd", "target_limit": 40},
+  {"target_skew": "no_even"},
+  {"source_skew": "no_odd", "target_skew": "no_odd"},
 ])  # fmt: skip
 def test_scored_transductively_are_the_images_adapted_to_and_the_test_split_is_whole(
   root, fields

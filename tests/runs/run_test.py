@@ -271,6 +271,11 @@ class FinishedRunTest(tf.test.TestCase):
       self.assertEqual(scores["transductive"]["num_images"], 150)
       self.assertBetween(scores["test"]["accuracy"], 0.0, 1.0)
       self.assertLen(scores["test"]["per_class_accuracy"], 10)
+      # Enough to score some classes alone.
+      images = scores["test"]["per_class_images"]
+      self.assertEqual(sum(images), 50)
+      right = np.array(scores["test"]["per_class_accuracy"]) @ np.array(images)
+      self.assertAlmostEqual(right / 50, scores["test"]["accuracy"])
     timing = self.results["timing"]
     self.assertGreater(timing["source_steps_per_s"], 0)
     self.assertGreater(timing["adapt_steps_per_s"], 0)

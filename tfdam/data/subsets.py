@@ -6,31 +6,46 @@ import dataclasses
 
 import numpy as np
 
+from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
 from tfdam.data import scenes as scenes_lib
 
 # Paper, Table 2: "odd removes half of the odd digits, even removes half of the even
-# digits" [13]. So the name is of what gets rare, not of what is kept.
+# digits" [13]. So the name is of what gets rare, not of what is kept. Its numbers fit
+# better if all of them were removed.
 _REMAINDER = {"odd": 1, "even": 0}
+_ALL = "no_"
 
 
 def skewed(
-  examples: examples_lib.Examples, parity: str, seed: int, what: str
+  examples: examples_lib.Examples, skew: str, seed: int, what: str
 ) -> scenes_lib.Split:
-  """Drops half of the images with an odd or an even label; the others keep their order.
+  """Drops images with an odd or an even label; the others keep their order.
 
   Args:
     examples: with labels.
-    parity: "odd" or "even", the labels that get rare; of an odd count the larger half
-      stays.
-    seed: decides which images.
+    skew: "odd" or "even", the labels that get rare: of an odd count the larger half stays;
+      "no_odd" or "no_even": none of them does.
+    seed: decides which images, where some stay.
     what: the split's name in the note.
+
+  Raises:
+    config.UserError: no image is left.
   """
   assert examples.labels is not None
+  parity = skew.removeprefix(_ALL)
   affected = np.flatnonzero(examples.labels % 2 == _REMAINDER[parity])
-  dropped = _choice(affected, len(affected) // 2, seed)
+  if skew.startswith(_ALL):
+    dropped, share = affected, "all"
+  else:
+    dropped, share = _choice(affected, len(affected) // 2, seed), "half"
   kept = np.setdiff1d(np.arange(len(examples)), dropped)
-  note = f"{what} skewed: half of the {parity} labels dropped, {len(kept):,} images"
+  if not len(kept):
+    raise config_lib.UserError(
+      f"{what} has {parity} labels alone; its skew '{skew}' leaves no image.",
+      f"Set data.{what.split()[0]}_skew=none.",
+    )
+  note = f"{what} skewed: {share} of the {parity} labels dropped, {len(kept):,} images"
   return _take(examples, kept, note)
 
 

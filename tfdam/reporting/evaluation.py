@@ -68,6 +68,7 @@ def score(
   return {
     "accuracy": matrix.accuracy(),
     "per_class_accuracy": matrix.per_class_accuracy(),
+    "per_class_images": matrix.counts.sum(axis=1).tolist(),
     "num_images": len(split),
   }
 

@@ -50,6 +50,7 @@ class Scores(TypedDict, total=False):
   num_images: stored.Count
   accuracy: stored.Number
   per_class_accuracy: list[stored.Number]
+  per_class_images: list[stored.Count]
   miou: stored.Number
   fwiou: stored.Number
   pixel_accuracy: stored.Number
