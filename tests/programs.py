@@ -26,12 +26,14 @@ TIMEOUT_S = 600
 
 
 def start(
-  workdir, root, *flags, module="tfdam.train", cwd=None, python=sys.executable, before=()
-):
+  workdir, root, *flags, module="tfdam.train", cwd=None, python=sys.executable, before=(),
+  stdin=None,
+):  # fmt: skip
   """Starts a command of tfdam in a process of its own.
 
   Args:
     before: words that come before all flags.
+    stdin: what the command reads; None: what this process does.
   """
   environment = {
     **os.environ,
@@ -46,7 +48,7 @@ def start(
   flags = (f"--workdir={workdir}", *flags) if workdir else flags
   return subprocess.Popen(
     [python, "-m", module, *map(str, before), *flags], env=environment, text=True, cwd=cwd,
-    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
   )  # fmt: skip
 
 

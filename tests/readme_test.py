@@ -45,7 +45,9 @@ def test_the_results_table_is_that_of_the_recorded_runs(folder):
 
 def test_files_of_results_that_it_names_exist():
   """Those that stand in the run folder or the export's are named as well."""
-  left_by_runs = {"config", "run", "results", "gaussian", "evaluation", "export", "gap"}
+  left_by_runs = {
+    "config", "run", "results", "gaussian", "evaluation", "export", "gap", "source_or_not"
+  }  # fmt: skip
   folder = os.path.join(runtime.PROJECT, "benchmarks", "results")
   kept = glob.glob(os.path.join(folder, "**", "*.json"), recursive=True)
   named = set(re.findall(r"`([^`\s]+)\.json`", readme()))

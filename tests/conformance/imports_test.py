@@ -73,6 +73,7 @@ _BELOW = {
   "tfdam/gap.py": _RUNS | {"tfdam.api", "tfdam.runs"},
   "tfdam/download.py": {"tfdam.config", "tfdam.runtime", "tfdam.data"},
   "tfdam/oracle.py": _RUNS | {"tfdam.runs"},
+  "tfdam/source_or_not.py": _RUNS | {"tfdam.runs"},
   "tfdam/diagnosis": {
     "tfdam.config", "tfdam.files", "tfdam.cluster", "tfdam.runtime", "tfdam.stack",
     "tfdam.addons", "tfdam.data",
@@ -94,6 +95,7 @@ _COMPILING = (
 # What a user types: what is wrong with it is said before TensorFlow starts.
 _COMMANDS = (
   *(f"tfdam.{n}" for n in ("train", "evaluate", "download", "gap", "oracle", "doctor")),
+  "tfdam.source_or_not",
   *(f"export.{n}" for n in ("run", "client_onnx", "client_serving")),
 )
 

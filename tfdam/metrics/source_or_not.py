@@ -19,7 +19,7 @@ _NUM_BINS = 40
 # Of a domain: 4,096 pairs across, and about as many within.
 _MAX_IMAGES = 64
 _MAX_UNITS = 64
-# More would fill 40 bins no better; see `_game_bins`.
+# More would fill 40 bins no better; see `game_bins`.
 _MAX_LOCATIONS = _NUM_BINS**2
 # Of one channel and domain, pooled: their finite number adds less than 1e-4 bits.
 _MAX_POOLED = 1 << 18
@@ -147,7 +147,7 @@ def _drawn(
   return activations[np.ix_(images, locations, units)]
 
 
-def _game_bins(num_locations: int) -> int:
+def game_bins(num_locations: int) -> int:
   """The square root, as is usual for histograms: a unit's locations are few.
 
   With 40 bins for a handful of values, hardly any two would share one, and all images would
@@ -167,7 +167,7 @@ def _aucs(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     float64 [units].
   """
   num_locations, num_units = source.shape[1:]
-  num_bins = _game_bins(num_locations)
+  num_bins = game_bins(num_locations)
   pooled_source, pooled_target = (x.reshape(-1, num_units) for x in (source, target))
   edges = divergence.histograms(pooled_source, pooled_target, num_bins).edges
   counts = np.concatenate([_counts(x, edges) for x in (source, target)], axis=1)
