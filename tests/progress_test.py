@@ -35,3 +35,16 @@ def test_a_bar_within_another_draws_none(monkeypatch):
       assert isinstance(inner, progress._Lines)
   with progress.bar("again", 0, 10) as after:
     assert isinstance(after, progress._Bar)
+
+
+def test_the_end_of_a_bar_within_another_is_not_told(monkeypatch):
+  said = []
+  monkeypatch.setattr(progress, "_is_watched", lambda console: False)
+  monkeypatch.setattr(progress.logging, "info", lambda *args: said.append(args[1]))
+  monkeypatch.setattr(progress.time, "perf_counter", iter(range(100)).__next__)
+  with progress.bar("adapted", 0, 10) as outer:
+    for _ in range(3):
+      with progress.bar("scoring test", 0, 10) as inner:
+        inner.update(10, {})
+    outer.update(10, {})
+  assert said == ["adapted"]

@@ -16,28 +16,30 @@ from absl import flags, logging
 from tfdam import files
 
 _SECONDS_BETWEEN_LINES = 10.0
-# Titles of the bars on the terminal: one at most.
-_drawn: list[str] = []
+# Titles of the bars within whose bodies the program is.
+_open: list[str] = []
 
 
 @contextlib.contextmanager
 def bar(title: str, done: int, total: int, unit: str = "steps") -> Iterator[Any]:
   """Yields an object with `begin(done)`, at the first step, and `update(done, metrics)`.
 
-  Within the body of another bar it writes lines: two bars would draw over each other.
+  Within the body of another bar it writes lines, and none at its end: two bars would draw
+  over each other, and what is short and done often is not told each time.
   """
   title = files.shown(title)
   console = rich.console.Console(stderr=True)
-  if _drawn or not _is_watched(console):
-    yield _Lines(title, done, total, unit)
-    return
-  with rich.progress.Progress(*_columns(), console=console, expand=True) as shown:
-    task = shown.add_task(title, total=total, completed=done, rate="", losses="")
-    _drawn.append(title)
-    try:
+  is_outer = not _open
+  _open.append(title)
+  try:
+    if not is_outer or not _is_watched(console):
+      yield _Lines(title, done, total, unit, tells_end=is_outer)
+      return
+    with rich.progress.Progress(*_columns(), console=console, expand=True) as shown:
+      task = shown.add_task(title, total=total, completed=done, rate="", losses="")
       yield _Bar(shown, task, done, unit)
-    finally:
-      _drawn.remove(title)
+  finally:
+    _open.remove(title)
 
 
 def _is_watched(console: rich.console.Console) -> bool:
@@ -91,8 +93,9 @@ class _Bar:
 class _Lines:
   """Log lines for a file or a pipe."""
 
-  def __init__(self, title: str, done: int, total: int, unit: str):
+  def __init__(self, title: str, done: int, total: int, unit: str, tells_end: bool):
     self._title, self._total, self._unit = title, total, unit
+    self._tells_end = tells_end
     self.begin(done)
 
   def begin(self, done: int) -> None:
@@ -101,7 +104,8 @@ class _Lines:
 
   def update(self, done: int, metrics: Mapping[str, float]) -> None:
     now = time.perf_counter()
-    if now - self._last_line < _SECONDS_BETWEEN_LINES and done < self._total:
+    is_end = self._tells_end and done >= self._total
+    if now - self._last_line < _SECONDS_BETWEEN_LINES and not is_end:
       return
     self._last_line = now
     rate = (done - self._first) / (now - self._start)
