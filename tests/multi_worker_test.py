@@ -24,6 +24,7 @@ _SMALL = (
   "--config.loop.log_every=5",
   "--config.loop.checkpoint_every=10",
   "--config.loop.watch_every=20",
+  "--config.loop.score_every=10",
   # All that replicas talk about: moving statistics and averages, the gate, information
   # maximisation. Source images are moved by chance, in shares; adaptation's are not
   # (workers_test.py moves them), so that it keeps the source's taps.
