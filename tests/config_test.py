@@ -68,6 +68,11 @@ def test_defaults_are_valid_and_survive_json():
     ("adapt.self_training_confidence", 1.5, "at most 1.0"),
     ("adapt.self_training_confidence", 0.9, "--config.adapt.self_training_confidence=0.8"),
     ("adapt.self_training_mix", True, "--config.adapt.self_training_mix=False"),
+    ("adapt.centroid_weight", -0.5, "at least 0.0"),
+    ("adapt.centroid_momentum", 1.0, "at most 0.999999"),
+    ("adapt.centroid_momentum", 0.5, "--config.adapt.centroid_momentum=0.7"),
+    ("adapt.centroid_confidence", 0.9, "--config.adapt.centroid_confidence=0.0"),
+    ("adapt.centroid_tap", "fc3", "--config.adapt.centroid_tap=''"),
     ("adapt.batch_norm", "frozen", "matched, train"),
     ("adapt.cache_taps_mb", -1, "at least 0"),
     ("augment.scale", 1.0, "at most 0.9"),
@@ -107,6 +112,8 @@ AT_BOUND = {
   "adapt.self_training_confidence": {
     "adapt.self_training_weight": 1.0, "adapt.ema_momentum": 0.9,
   },
+  "adapt.centroid_momentum": {"adapt.centroid_weight": 1.0},
+  "adapt.centroid_confidence": {"adapt.centroid_weight": 1.0},
   "data.crop_height": {"data.height": 8192},
   "data.crop_width": {"data.width": 8192},
 }  # fmt: skip
@@ -189,7 +196,7 @@ def test_a_matched_start_needs_matching(field):
    ("schedule", "one_at_a_time"), ("information_weight", 0.5), ("batch_norm", "train"),
    ("discriminator", "patch"), ("discriminator_units", (32,)),
    ("discriminator_slope", 0.2), ("source_label_weight", 1.0),
-   ("self_training_weight", 1.0)],
+   ("self_training_weight", 1.0), ("centroid_weight", 1.0)],
 )  # fmt: skip
 def test_what_needs_discriminators_is_refused_without(field, value):
   fields = {"adapt.objective": "joint_mmd", f"adapt.{field}": value}
@@ -209,6 +216,22 @@ def test_labels_need_norms_that_fit_both_domains(field):
   assert resolve(**fields)
   with pytest.raises(config_lib.UserError, match=rf"adapt.{field} is 1.0, but .*'train'"):
     resolve(**fields, **{"adapt.batch_norm": "train"})
+
+
+def test_centroids_are_those_of_a_tap_that_is_matched():
+  fields = {"adapt.centroid_weight": 1.0, "adapt.taps": "conv2,fc3:0.1"}
+  assert resolve(**fields, **{"adapt.centroid_tap": "conv2"}).needs_source_labels
+  with pytest.raises(config_lib.UserError, match="one of adapt.taps .*'fc3'") as caught:
+    resolve(**fields, **{"adapt.centroid_tap": "fc4"})
+  assert "Set --config.adapt.centroid_tap, or" in caught.value.with_flags()
+
+
+def test_centroids_are_those_of_images_with_one_label_each():
+  scenes = {"data.classes": "sky,road", "data.num_classes": 0}
+  with pytest.raises(
+    config_lib.UserError, match="centroid_weight is 1.0, but data.classes"
+  ):
+    resolve(**scenes, **{"adapt.centroid_weight": 1.0})
 
 
 @pytest.mark.parametrize("switch", [

@@ -391,6 +391,15 @@ class Adapt(_Section):
   self_training_confidence: float = _field(0.8, low=0.0, high=1.0)
   # Half of a source scene's classes lie over the target's, with their labels (ClassMix).
   self_training_mix: bool = _field(False)
+  # Classification. Weight of the squared distance between both domains' centroids of each
+  # class, a mean over classes and units: the source's by its labels, the target's by what
+  # is predicted. The weight of the past in such a centroid at each step (0.7 in MSTN, Xie
+  # et al. 2018), and the probability from which a prediction counts; 0: each does.
+  centroid_weight: float = _field(0.0, low=0.0, high=_MAX_WEIGHT)
+  centroid_momentum: float = _field(0.7, low=0.0, high=0.999999)
+  centroid_confidence: float = _field(0.0, low=0.0, high=1.0)
+  # Which of `taps` has centroids; empty: the last but one of them in the network.
+  centroid_tap: str = _field("")
   # Whether both domains' images are randomly changed (section augment).
   augment: bool = _field(False)
   # Batch norms of the target: their moving moments, which stay (as the Gaussian stage left
@@ -442,7 +451,8 @@ class Adapt(_Section):
   @property
   def needs_source_labels(self) -> bool:
     """Whether adaptation sees the source's labels."""
-    return self.is_joint or self.source_label_weight > 0 or self.self_training_mix
+    by_weight = self.source_label_weight > 0 or self.centroid_weight > 0
+    return self.is_joint or by_weight or self.self_training_mix
 
 
 @dataclasses.dataclass(frozen=True)
@@ -566,7 +576,7 @@ _OF_PLAYERS = (
   "warmup_steps", "gate_accuracy", "spectral_norm", "schedule", "information_weight",
   "batch_norm", "discriminator", "discriminator_units", "discriminator_slope",
   "discriminator_locations",
-  "source_label_weight", "self_training_weight",
+  "source_label_weight", "self_training_weight", "centroid_weight",
 )  # fmt: skip
 # What scenes alone have a use for.
 _OF_SCENES = (
@@ -876,6 +886,12 @@ def _check_together(config: Config) -> None:
     )
   _check_crop(config.data)
   _check_image_moments(config)
+  if config.adapt.centroid_weight and config.task == Task.SEGMENTATION:
+    raise UserError(
+      f"adapt.centroid_weight is {config.adapt.centroid_weight}, but data.classes names"
+      " classes of pixels; centroids are of images with one label each.",
+      "Set adapt.centroid_weight=0.",
+    )
   check_adapt(config.adapt)
 
 
@@ -939,6 +955,7 @@ def check_adapt(options: Adapt) -> None:
   """Raises UserError for options of adaptation that contradict one another."""
   _check_players(options)
   _check_label_terms(options)
+  _check_centroids(options)
 
 
 def _check_crop(options: Data) -> None:
@@ -1029,3 +1046,22 @@ def _check_label_terms(options: Adapt) -> None:
           " which one domain's images would move what the other is normalised by.",
           f"Set adapt.batch_norm=matched, or adapt.{name}=0.",
         )
+
+
+def _check_centroids(options: Adapt) -> None:
+  """Refuses details of centroids that there are none of, and a tap that is none."""
+  for name in ("centroid_momentum", "centroid_confidence", "centroid_tap"):
+    value, default = getattr(options, name), getattr(Adapt(), name)
+    if value != default and not options.centroid_weight:
+      raise UserError(
+        f"adapt.{name} is {value!r}, but adapt.centroid_weight is 0.",
+        f"Set adapt.centroid_weight=1, or adapt.{name}={default!r}.",
+      )
+  tap = options.centroid_tap
+  if tap and tap not in options.tap_weights:
+    taps = list(options.tap_weights)
+    raise UserError(
+      f"adapt.centroid_tap is {_shown(tap)}; expected one of adapt.taps"
+      f" ({', '.join(taps)}).{nearest(tap, taps)}",
+      "Set adapt.centroid_tap, or name it in adapt.taps.",
+    )

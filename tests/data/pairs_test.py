@@ -81,6 +81,7 @@ class PairsTest(tf.test.TestCase, parameterized.TestCase):
   @parameterized.parameters(
     ({"source_label_weight": 1.0}, ["source_label", "source_varied"]),
     ({"self_training_weight": 1.0, "ema_momentum": 0.9}, ["target_varied"]),
+    ({"centroid_weight": 1.0}, ["source_label"]),
   )
   def test_terms_of_the_loss_get_varied_images_beside_plain_ones(self, fields, names):
     fields = {f"adapt__{name}": value for name, value in fields.items()}

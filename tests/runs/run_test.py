@@ -120,6 +120,8 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
       "adapt__source_label_weight": 1.0, "adapt__self_training_weight": 1.0,
       "adapt__self_training_confidence": 0.2, "adapt__ema_momentum": 0.9,
     }),
+    # Centroids of the global batch, which every replica keeps alike.
+    ("centroids", 1e-5, {"adapt__centroid_weight": 10.0}),
   )  # fmt: skip
   def test_one_replica_and_two_agree_after_ten_steps(self, tolerance, fields):
     config = synthetic.small_config(
@@ -145,20 +147,34 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     moved = max(np.abs(one[name] - start[name]).max() for name in start if "model/" in name)
     self.assertGreater(moved, 1e-4)
 
-  def test_the_average_is_what_is_scored_and_resumes_bit_exactly(self):
-    fields = {"adapt__ema_momentum": 0.9, "loop__checkpoint_every": 7}
-    config = synthetic.small_config(**fields)
+  def whole_and_cut(self, **fields):
+    """The same run twice, the second one cut at step 14 of 20: results, weights of each."""
+    config = synthetic.small_config(loop__checkpoint_every=7, **fields)
     whole = in_process.execute(config, self.root, self.path("whole"))
     shutil.copytree(self.path("whole"), self.path("cut"))
     # As if killed in step 18: the end's checkpoint and scores are not there.
     shutil.rmtree(os.path.join(self.path("cut"), "checkpoints", "adapted", "00000020"))
     results = json.load(open(os.path.join(self.path("cut"), "results.json")))
-    del results["stages"]["adapted"], results["last_step"]
+    del results["stages"]["adapted"]
+    results.pop("last_step", None)
     json.dump(results, open(os.path.join(self.path("cut"), "results.json"), "w"))
     again = in_process.execute(config, self.root, self.path("cut"))
+    return [
+      (results, in_process.weights(self.path(name)))
+      for name, results in (("whole", whole), ("cut", again))
+    ]
+
+  def test_centroids_are_in_the_checkpoint_and_resume_bit_exactly(self):
+    (_, one), (_, two) = self.whole_and_cut(adapt__centroid_weight=10.0)
+    self.assert_same_weights(one, two)
+    kept = one["centroids/values/.ATTRIBUTES/VARIABLE_VALUE"]
+    self.assertEqual(kept.shape, (2, 10, 500))
+    self.assertGreater(kept.max(), 0.0)
+
+  def test_the_average_is_what_is_scored_and_resumes_bit_exactly(self):
+    (whole, one), (again, two) = self.whole_and_cut(adapt__ema_momentum=0.9)
     self.assertEqual(whole["stages"], again["stages"])
     self.assertEqual(whole["last_step"], again["last_step"])
-    one, two = in_process.weights(self.path("whole")), in_process.weights(self.path("cut"))
     self.assert_same_weights(one, two)
     kernel = "fc3/kernel/.ATTRIBUTES/VARIABLE_VALUE"
     self.assertNotAllClose(one[f"model/{kernel}"], one[f"target/{kernel}"], atol=1e-5)

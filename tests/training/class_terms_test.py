@@ -81,7 +81,7 @@ class TermsTest(tf.test.TestCase):
 
   def test_source_labels_are_those_of_varied_source_images(self):
     term = class_terms.SourceLabels(2.0, self.target, self.loss)
-    found = term(self.batch, self.logits(self.batch["target"]))
+    found = term(self.batch, {})
     labels, counted = self.loss.counted(self.batch["source_label"])
     wanted = self.loss(self.logits(self.batch["source_varied"]), labels, counted)
     self.assertAllEqual(found, wanted)
@@ -96,7 +96,7 @@ class TermsTest(tf.test.TestCase):
     averages[-2].assign(averages[-2][..., ::-1])
     averages[-1].assign(averages[-1][::-1])
     with tf.GradientTape() as tape:
-      found = self.self_training(0.0)(self.batch, None)
+      found = self.self_training(0.0)(self.batch, {})
     for average, variable in zip(averages, self.averaged.trainable_variables):
       self.assertAllEqual(average, variable)
     labels = tf.argmax(self.logits(self.batch["target"], self.averaged), -1)
@@ -107,14 +107,14 @@ class TermsTest(tf.test.TestCase):
     self.assertEqual({type(g) for g in gradients}, {type(None)})
 
   def test_unsure_labels_do_not_count(self):
-    found = [float(self.self_training(c)(self.batch, None)) for c in (0.0, 0.6, 0.999999)]
+    found = [float(self.self_training(c)(self.batch, {})) for c in (0.0, 0.6, 0.999999)]
     self.assertGreater(found[0], found[1])
     self.assertGreater(found[1], found[2])
     self.assertGreaterEqual(found[2], 0.0)
 
   def test_classes_of_the_source_lie_over_the_target_with_their_labels(self):
     self.batch["pasted"] = tf.constant([[True, False, False], [False, False, True]])
-    found = self.self_training(0.0)(self.batch, None)
+    found = self.self_training(0.0)(self.batch, {})
     given = tf.argmax(self.logits(self.batch["target"]), -1).numpy()
     source = self.batch["source_label"].numpy()
     over = np.stack([source[0] == 0, source[1] == 2])
@@ -125,7 +125,7 @@ class TermsTest(tf.test.TestCase):
     self.assertAllClose(found, self.loss(self.logits(images), tf.constant(labels)))
     # Pasted labels count, whatever the average thinks.
     doubtful = self.self_training(1.0)
-    self.assertGreater(float(doubtful(self.batch, None)), 0.0)
+    self.assertGreater(float(doubtful(self.batch, {})), 0.0)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def domain_batches(
       batches["source"] = source_batch["image"]
       if with_labels:
         batches["source_label"] = source_batch["label"]
-      if with_labels and not options.is_joint:
+      if options.source_label_weight or options.self_training_mix:
         batches["source_varied"] = varied(source_batch["image"], step, "adapt source")
     else:
       batches["source_taps"] = {

@@ -59,6 +59,8 @@ def adapt(
   target, averaged = state.target, state.averaged
   if state.discriminators:
     _log_taps(config, state)
+  if state.centroids:
+    logging.info("adapted: centroids of each class on tap '%s'", state.centroids.tap)
   update = functools.partial(
     optimizers_lib.update_average, state.optimizers[0], target, averaged
   )
@@ -70,6 +72,7 @@ def adapt(
       "discriminators": state.discriminators,
       "discriminator_optimizers": state.optimizers[1],
       **({} if averaged is target else {"target": target}),
+      **({"centroids": state.centroids} if state.centroids else {}),
     },
     update,
   )

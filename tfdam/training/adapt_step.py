@@ -110,7 +110,7 @@ class AdaptStep:
       target = options.gan_weight * alignment + options.drift_weight * weight_drift
       metrics = {}
       for term in self.terms:
-        value = term(batch, output["logits"])
+        value = term({**batch, "source_taps": source_taps}, output)
         target += term.weight * value
         metrics[f"loss/{term.name}"] = value
       target_share = target / self.num_replicas

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam.matching import drift
-from tfdam.training import loop
+from tfdam.training import centroid_term, loop
 from tfdam.training import networks as networks_lib
 from tfdam.training import optimizers as optimizers_lib
 from tfdam.training import phases as phases_lib
@@ -27,6 +27,8 @@ class AdaptationState(NamedTuple):
     discriminators: {tap: discriminator}; empty where an objective plays without.
     optimizers: (the target's, {tap: its discriminator's}), slots built.
     phases: in their order.
+    centroids: of the term that keeps some, which are as much a part of a checkpoint as
+      slots; None: there is no such term.
   """
 
   target: tf.keras.Model
@@ -35,6 +37,7 @@ class AdaptationState(NamedTuple):
   discriminators: Mapping[str, tf.keras.Model]
   optimizers: tuple[Any, dict[str, Any]]
   phases: list[loop.Phase]
+  centroids: centroid_term.CentroidTerm | None
 
   @property
   def num_steps(self) -> int:
@@ -106,9 +109,15 @@ def between(
   optimizers = optimizers_lib.for_adaptation(config.adapt, target, discriminators)
   # Pair before freezing: a frozen network has no trainable variables.
   weight_pairs = drift.pair_weights(anchor.trainable_variables, target.trainable_variables)
+  centroids = None
+  if config.adapt.centroid_weight:
+    classes = config.data.num_classes
+    centroids = centroid_term.CentroidTerm(config.adapt, taps, classes)
   source.trainable = False
   phases = phases_lib.of_adaptation(
     config, source, target, averaged, discriminators, weight_pairs, optimizers,
-    num_replicas, prior,
+    num_replicas, prior, centroids,
   )  # fmt: skip
-  return AdaptationState(target, averaged, taps, discriminators, optimizers, phases)
+  return AdaptationState(
+    target, averaged, taps, discriminators, optimizers, phases, centroids
+  )

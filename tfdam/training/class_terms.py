@@ -15,6 +15,7 @@ from tfdam.matching import information
 from tfdam.training import cross_entropy, optimizers, replicas
 
 Batch = Mapping[str, Any]
+Output = Mapping[str, Any]
 
 
 class Term(Protocol):
@@ -28,12 +29,12 @@ class Term(Protocol):
   name: str
   weight: float
 
-  def __call__(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
+  def __call__(self, batch: Batch, output: Output) -> tf.Tensor:
     """The term, float32 [].
 
     Args:
-      batch: see AdaptStep.
-      logits: the target network's, for batch["target"].
+      batch: see AdaptStep; with "source_taps" in any case.
+      output: {"logits", "taps"}, what the target network makes of batch["target"].
     """
 
 
@@ -46,8 +47,8 @@ class Information:
     self.weight = weight
     self._prior = prior
 
-  def __call__(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
-    return information.loss(logits, self._prior, replicas.mean)
+  def __call__(self, batch: Batch, output: Output) -> tf.Tensor:
+    return information.loss(output["logits"], self._prior, replicas.mean)
 
 
 class SourceLabels:
@@ -66,7 +67,7 @@ class SourceLabels:
     self._target = target
     self._loss = loss
 
-  def __call__(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
+  def __call__(self, batch: Batch, output: Output) -> tf.Tensor:
     labels, counted = self._loss.counted(batch["source_label"])
     found = self._target(batch["source_varied"], training=False)["logits"]
     return self._loss(found, labels, counted)
@@ -106,7 +107,7 @@ class SelfTraining:
     self._optimizer = optimizer
     self._loss = loss
 
-  def __call__(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
+  def __call__(self, batch: Batch, output: Output) -> tf.Tensor:
     averages = optimizers.averages(self._optimizer)
     replicas.assign(self._averaged.trainable_variables, averages)
     found = self._averaged(batch["target"], training=False)["logits"]

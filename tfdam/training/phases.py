@@ -11,7 +11,14 @@ import tensorflow as tf
 from tfdam import config as config_lib
 from tfdam import matching
 from tfdam.matching import adversarial, drift
-from tfdam.training import adapt_step, class_terms, cross_entropy, joint_step, loop
+from tfdam.training import (
+  adapt_step,
+  centroid_term,
+  class_terms,
+  cross_entropy,
+  joint_step,
+  loop,
+)
 
 
 def of_adaptation(
@@ -24,6 +31,7 @@ def of_adaptation(
   optimizers: tuple[Any, Mapping[str, Any]],
   num_replicas: int,
   prior: np.ndarray | None,
+  centroids: centroid_term.CentroidTerm | None = None,
 ) -> list[loop.Phase]:
   """The phases, in their order.
 
@@ -31,6 +39,7 @@ def of_adaptation(
     averaged: takes the moving average of the target's weights, where one is kept.
     optimizers: what `optimizers.for_adaptation` returned.
     prior: float [classes], the source's label frequencies; None where it has no labels.
+    centroids: what a term of the loss keeps from step to step; None: there is no such term.
   """
   options = config.adapt
   weights = options.tap_weights
@@ -44,6 +53,7 @@ def of_adaptation(
   terms = _label_terms(
     options, target, averaged, target_optimizer, cross_entropy.of_task(config, prior)
   )
+  terms += [centroids] if centroids else []
 
   def phase(
     name: str,
