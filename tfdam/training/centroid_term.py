@@ -72,7 +72,8 @@ class CentroidTerm(tf.Module):
     )  # fmt: skip
     self.values.assign(values)
     self.seen.assign(seen)
-    return centroids.squared_distance(*tf.unstack(values), tf.reduce_prod(seen, axis=0))
+    source, target = values[0], values[1]
+    return centroids.squared_distance(source, target, tf.reduce_prod(seen, axis=0))
 
   def _totals(self, taps: Mapping[str, tf.Tensor], labels: Any, counted: Any) -> tf.Tensor:
     images = tf.reshape(taps[self.tap], [-1, self.values.shape[-1]])
