@@ -87,7 +87,7 @@ def _whole(text: str) -> int:
 
 def write_text(path: str, text: str) -> None:
   """Replaces a file in one move: a reader or a kill finds the old or the new one."""
-  with replacing(path) as partial, open(partial, "w") as file:
+  with replacing(path) as partial, open(partial, "w", encoding="utf-8") as file:
     file.write(text)
     file.flush()
     os.fsync(file.fileno())

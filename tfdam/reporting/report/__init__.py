@@ -1,0 +1,1 @@
+"""Reports: pages of HTML that need nothing beside themselves. Imports no TensorFlow."""

@@ -1,0 +1,294 @@
+"""Charts for a page: specs of Vega-Lite, checked by altair, as wide as their place.
+
+Colours are names of page.css, "@gain" for instance: the page knows whether it is dark.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import altair
+
+from tfdam import files
+
+Spec = dict[str, Any]
+
+_ROW = 27  # pixels of a row of a chart by name
+_LONGEST_LABEL = 150
+_SERIES = [f"@series{i}" for i in range(1, 9)]
+_DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
+# Above this many classes the numbers of a matrix would not fit into their cells.
+_MOST_WRITTEN = 12
+
+
+class Change(NamedTuple):
+  """What became of one thing; both numbers are finite.
+
+  Attributes:
+    name: of a class or layer.
+    before: in the unit of the axis.
+    after: the same.
+    text: what is written beside it, with a sign or a word.
+    tone: "gain", "loss" or "faint".
+  """
+
+  name: str
+  before: float
+  after: float
+  text: str
+  tone: str
+
+
+class Point(NamedTuple):
+  """A point of a curve."""
+
+  x: float
+  y: float
+  series: str
+
+
+def changes(
+  rows: Sequence[Change], axis: str, names: tuple[str, str], domain: Sequence[float] = ()
+) -> Spec:
+  """A row a thing: a hollow dot before, a filled one after, a line in between.
+
+  Args:
+    rows: from top to bottom.
+    axis: what the numbers are, with the unit.
+    names: what before and after are called.
+    domain: of the axis; empty: from 0 to what is needed.
+  """
+  values = [
+    {**row._asdict(), "name": files.shown(row.name), "order": i}
+    for i, row in enumerate(rows)
+  ]
+  # Room on the right for the words.
+  scale = altair.Scale(
+    range=[0, {"expr": "max(60, width - 92)"}],
+    **({"domain": list(domain)} if domain else {"zero": True}),
+  )
+  y = altair.Y(
+    "name:N",
+    sort=[value["name"] for value in values],
+    title=None,
+    axis=altair.Axis(labelLimit=_LONGEST_LABEL, ticks=False, domain=False),
+  )
+  tone = altair.Color(
+    "tone:N",
+    legend=None,
+    scale=altair.Scale(
+      domain=["gain", "loss", "faint"], range=["@gain", "@loss", "@faint"]
+    ),
+  )
+  tooltip = [
+    altair.Tooltip("name:N", title="of"),
+    altair.Tooltip("before:Q", title=names[0], format=".4~g"),
+    altair.Tooltip("after:Q", title=names[1], format=".4~g"),
+    altair.Tooltip("text:N", title="change"),
+  ]
+  title = f"{axis}  (\u25cb {names[0]}   \u25cf {names[1]})"
+  base = altair.Chart(altair.Data(values=values)).encode(y=y)
+  x = altair.X("before:Q", scale=scale, title=title, axis=altair.Axis(tickCount=5))
+  line = base.mark_rule(strokeWidth=4, opacity=0.55).encode(x=x, x2="after:Q", color=tone)
+  before = base.mark_point(size=70, filled=True, fill="@paper", strokeWidth=2, opacity=1)
+  before = before.encode(x=x, stroke=tone, tooltip=tooltip)
+  after = base.mark_point(size=110, filled=True, opacity=1).encode(
+    x=altair.X("after:Q", scale=scale), color=tone, tooltip=tooltip
+  )
+  words = base.mark_text(align="right", fontWeight="bold").encode(
+    x=altair.value("width"), text="text:N", color=tone
+  )
+  return _finished(altair.layer(line, before, after, words), _ROW * len(rows))
+
+
+def bars(rows: Sequence[tuple[str, str, float]], axis: str) -> Spec:
+  """A bar for each (name, series, value), names down the page."""
+  values = [
+    {"name": files.shown(name), "series": files.shown(series), "value": value}
+    for name, series, value in rows
+  ]
+  series = list(dict.fromkeys(value["series"] for value in values))
+  names = list(dict.fromkeys(value["name"] for value in values))
+  chart = (
+    altair.Chart(altair.Data(values=values))
+    .mark_bar()
+    .encode(
+      y=altair.Y(
+        "name:N",
+        sort=names,
+        title=None,
+        axis=altair.Axis(labelLimit=_LONGEST_LABEL, ticks=False, domain=False),
+      ),
+      x=altair.X("value:Q", title=axis, axis=altair.Axis(tickCount=5)),
+      tooltip=["name:N", "series:N", altair.Tooltip("value:Q", format=".4~g")],
+    )
+  )
+  if len(series) > 1:
+    chart = chart.encode(
+      yOffset=altair.YOffset("series:N", sort=series), color=_series(series, "")
+    )
+  else:
+    chart = chart.encode(color=altair.value("@series1"))
+  return _finished(chart, max(60, round(_ROW * 0.8) * len(names) * max(1, len(series))))
+
+
+def lines(
+  points: Sequence[Point],
+  x: str,
+  y: str,
+  height: int = 220,
+  domain: Sequence[float] = (),
+  rule: float | None = None,
+  marks: bool = False,
+) -> Spec:
+  """Curves, told apart by colour and by dashes.
+
+  Args:
+    points: of all curves; those that are not finite are left out.
+    x: what the axis below is.
+    y: the same of the axis on the left.
+    domain: of the axis on the left; empty: what is needed.
+    rule: a number that deserves a line across.
+    marks: whether the points themselves are drawn.
+  """
+  there = [point for point in points if math.isfinite(point.x + point.y)]
+  values = [{**point._asdict(), "series": files.shown(point.series)} for point in there]
+  series = list(dict.fromkeys(value["series"] for value in values))
+  scale = altair.Scale(domain=list(domain)) if domain else altair.Scale(zero=False)
+  chart = (
+    altair.Chart(altair.Data(values=values))
+    .mark_line(strokeWidth=2, point=marks, clip=True)
+    .encode(
+      x=altair.X("x:Q", title=x, axis=altair.Axis(tickCount=5, grid=False)),
+      y=altair.Y("y:Q", title=y, scale=scale, axis=altair.Axis(tickCount=4)),
+      tooltip=[
+        altair.Tooltip("series:N", title="of"),
+        altair.Tooltip("x:Q", title=x),
+        altair.Tooltip("y:Q", title=y, format=".4~g"),
+      ],
+    )
+  )
+  if len(series) > 1:
+    dashes = altair.Scale(domain=series, range=_repeated(_DASHES, len(series)))
+    legend = altair.Legend(title=None, columns=2, labelLimit=_LONGEST_LABEL)
+    chart = chart.encode(
+      color=_series(series, "").legend(legend),
+      strokeDash=altair.StrokeDash("series:N", scale=dashes, sort=series).legend(legend),
+    )
+  else:
+    chart = chart.encode(color=altair.value("@series1"))
+  if rule is not None:
+    across = altair.Chart(altair.Data(values=[{"y": rule}]))
+    across = across.mark_rule(strokeDash=[2, 3], color="@faint").encode(y="y:Q")
+    chart = altair.layer(across, chart)
+  return _finished(chart, height)
+
+
+def matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Spec:
+  """A confusion matrix: of each label the share of predictions, darker where it is more."""
+  shown = [files.shown(name) for name in names]
+  values = []
+  for label, row in zip(shown, counts):
+    total = sum(row)
+    values += [
+      {"label": label, "predicted": p, "count": n, "share": n / total if total else 0.0}
+      for p, n in zip(shown, row)
+      if n
+    ]
+  angle = -90 if max(map(len, shown), default=0) > 2 else 0
+  axis = {"labelLimit": 84, "ticks": False, "domain": False}
+  scale = altair.Scale(domain=shown, paddingInner=0.04)
+  base = altair.Chart(altair.Data(values=values)).encode(
+    x=altair.X(
+      "predicted:N",
+      scale=scale,
+      title="predicted",
+      axis=altair.Axis(labelAngle=angle, **axis),
+    ),
+    y=altair.Y("label:N", scale=scale, title="label", axis=altair.Axis(**axis)),
+    tooltip=[
+      "label:N",
+      "predicted:N",
+      "count:Q",
+      altair.Tooltip("share:Q", format=".1%"),
+    ],
+  )
+  chart = base.mark_rect().encode(
+    color=altair.Color(
+      "share:Q",
+      legend=None,
+      scale=altair.Scale(
+        domain=[0, 1], range=["@raised", "@full"], interpolate="lab", clamp=True
+      ),
+    )
+  )
+  if len(shown) <= _MOST_WRITTEN:
+    written = base.transform_filter("datum.share >= 0.005").mark_text(fontSize=10)
+    chart = altair.layer(
+      chart,
+      written.encode(
+        text=altair.Text("percent:Q", format=".0f"),
+        color=altair.condition(
+          "datum.share > 0.5", altair.value("@on-full"), altair.value("@ink")
+        ),
+      ).transform_calculate(percent="100 * datum.share"),
+    )
+  return _finished(chart, max(200, min(440, 26 * len(shown))))
+
+
+def histogram(low: float, high: float, shares: Mapping[str, Sequence[float]]) -> Spec:
+  """Histograms of a channel over each other, heights as square roots of shares.
+
+  After a ReLU most activations are 0, and next to that bin the others would vanish.
+
+  Args:
+    low: where the first bin begins.
+    high: where the last one ends.
+    shares: {"source": ..., "target": ...}, fractions, as many of each.
+  """
+  values = []
+  for domain, found in shares.items():
+    step = (high - low) / len(found)
+    values += [
+      {"x": round(low + i * step, 6), "y": round(math.sqrt(share), 4), "of": domain}
+      for i, share in enumerate([*found, found[-1]])
+    ]
+  chart = (
+    altair.Chart(altair.Data(values=values))
+    .mark_area(interpolate="step-after", line={"strokeWidth": 1.5}, fillOpacity=0.25)
+    .encode(
+      x=altair.X(
+        "x:Q",
+        title=None,
+        scale=altair.Scale(domain=[low, high], nice=False),
+        axis=altair.Axis(tickCount=4, grid=False, format=".3~g"),
+      ),
+      y=altair.Y("y:Q", stack=None, title=None, axis=None),
+      color=altair.Color(
+        "of:N",
+        legend=None,
+        scale=altair.Scale(domain=["source", "target"], range=["@source", "@target"]),
+      ),
+    )
+  )
+  return _finished(chart, 84)
+
+
+def _series(series: Sequence[str], title: str) -> altair.Color:
+  colours = altair.Scale(domain=list(series), range=_repeated(_SERIES, len(series)))
+  legend = altair.Legend(title=title or None, columns=2, labelLimit=_LONGEST_LABEL)
+  return altair.Color("series:N", scale=colours, sort=list(series), legend=legend)
+
+
+def _repeated(values: Sequence[Any], count: int) -> list[Any]:
+  return [values[i % len(values)] for i in range(count)]
+
+
+def _finished(chart: Any, height: int) -> Spec:
+  """The spec, as wide as its place; `usermeta` and altair's own look left out."""
+  spec = chart.properties(width="container", height=height).to_dict()
+  spec.pop("config", None)
+  spec.pop("$schema", None)
+  return spec
