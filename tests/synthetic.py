@@ -91,14 +91,15 @@ def write_all(root):
 def small_config(**overrides):
   """The release recipe made small; `overrides` by dotted name with "__" for the dot.
 
-  Unwatched: looks at activations and their pictures take a third of a run so small.
+  Unwatched, without a report: looks at activations and their pictures take a third of a run
+  so small.
   """
   values = config_lib.default()
   values.update_from_flattened_dict({
     "source.steps": 20, "source.global_batch_size": 16, "adapt.steps": 20,
     "adapt.global_batch_size": 16, "adapt.discriminator_units": (32, 32),
     "loop.log_every": 5, "loop.checkpoint_every": 10, "loop.watch_every": 0,
-    "source.cache": "off",
+    "loop.report": False, "source.cache": "off",
   })  # fmt: skip
   return _resolved(values, overrides)
 
@@ -147,7 +148,8 @@ def scenes_config(**overrides):
     "source.global_batch_size": 4, "adapt.steps": 10, "adapt.global_batch_size": 4,
     "adapt.discriminator_units": (16, 8), "match.batch_size": 4,
     "loop.eval_batch_size": 4, "loop.watch_every": 0, "loop.num_panels": 0,
-    "loop.log_every": 5, "loop.checkpoint_every": 5, "source.cache": "off",
+    "loop.log_every": 5, "loop.checkpoint_every": 5, "loop.report": False,
+    "source.cache": "off",
   }  # fmt: skip
   values = config_lib.default()
   values.update_from_flattened_dict(options)

@@ -502,6 +502,8 @@ class Loop(_Section):
   # 0.14 (600 steps; the choice of 1,000 images alone makes 0.04); one class for all is at
   # 0.9. Domains with other class frequencies need more.
   alarm_marginal: float = _field(0.25, low=0.0, high=1.0, affects_result=False)
+  # Whether a run ends with report.html, which takes a few seconds.
+  report: bool = _field(True, affects_result=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -678,6 +680,11 @@ def shared_fields(config: Config) -> dict[str, Any]:
   That is all but what is a machine's own: its folders and its memory.
   """
   return {name: value for name, _, value in _walk(config) if name not in _PER_MACHINE}
+
+
+def with_defaults(config: Config) -> list[tuple[str, Any, Any]]:
+  """(dotted name, value, default) of every field."""
+  return [(name, value, _get(Config(), name)) for name, _, value in _walk(config)]
 
 
 def field_names() -> list[str]:

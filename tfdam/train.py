@@ -15,7 +15,7 @@ from ml_collections import config_flags
 from tfdam import addons, cluster, data, memory, runtime
 from tfdam import config as config_lib
 from tfdam.reporting import tables
-from tfdam.runs import network_file, run_folder, signals, supervisor
+from tfdam.runs import network_file, run_folder, run_report, signals, supervisor
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config",
@@ -89,6 +89,9 @@ def main(argv: list[str]) -> None:
     tables.print_unlabelled(results)
   for picture in folder.pictures():
     print(f"Picture: {tables.shown_path(picture)}")
+  report = run_report.written(folder)
+  if report:
+    print(f"Report: {tables.shown_path(report)}")
   network = network_file.written(folder)
   if network:
     print(f"Network, in the form that it came in: {tables.shown_path(network)}")

@@ -60,6 +60,7 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
       "adapt.global_batch_size": 4, "adapt.warmup_steps": min(values.adapt.warmup_steps, 2),
       "adapt.information_after": min(values.adapt.information_after, 1),
       "match.max_images": 50, "source.cache": "off", "loop.watch_every": 0,
+      "loop.report": False,
     })  # fmt: skip
     config = config_lib.resolve(values)
     folder = self.create_tempdir().full_path

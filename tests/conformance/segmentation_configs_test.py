@@ -22,6 +22,7 @@ _TINY = {
   "model.width": 0.1, "source.steps": 2, "source.global_batch_size": 2,
   "source.cache": "off", "match.max_images": 4, "match.batch_size": 2,
   "loop.eval_batch_size": 2, "loop.watch_every": 0, "loop.num_panels": 0,
+  "loop.report": False,
 }  # fmt: skip
 _TINY_STEPS = {
   "adapt.steps": 2, "adapt.global_batch_size": 2, "adapt.warmup_steps": 0,

@@ -30,7 +30,8 @@ _SHORT = {
   "source.steps": 4, "adapt.steps": 4, "source.global_batch_size": 4,
   "adapt.global_batch_size": 4, "adapt.discriminator_units": (4, 4), "match.batch_size": 8,
   "loop.log_every": 2, "loop.checkpoint_every": 2, "loop.watch_every": 0,
-  "loop.num_panels": 0, "loop.eval_batch_size": 8, "source.cache": "off",
+  "loop.num_panels": 0, "loop.eval_batch_size": 8, "loop.report": False,
+  "source.cache": "off",
 }  # fmt: skip
 DIGITS = {**_SHORT, "name": "digits", "source.cache": ""}
 # A label set's names are the 19 of Cityscapes in both sets below.

@@ -38,13 +38,18 @@ def compile_inference(model: tf.keras.Model, options: config_lib.Data) -> Logits
 
 
 def score(
-  logits: Logits, split: feeds.Split, config: config_lib.Config, title: str = ""
+  logits: Logits,
+  split: feeds.Split,
+  config: config_lib.Config,
+  title: str = "",
+  matrices: dict[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
   """Accuracies of images, or IoUs of pixels at the labels' own size; fractions 0 to 1.
 
   Args:
     logits: what `compile_inference` returned.
     title: of the split, for messages.
+    matrices: takes the confusion matrix, {title: int64 [classes, classes]}, labels in rows.
 
   Raises:
     config.UserError: no label of the split counts.
@@ -63,6 +68,8 @@ def score(
       f" ({config.data.classes}): it cannot be scored.",
       "Mend the labels or take them away (a target needs none), or set data.classes.",
     )
+  if matrices is not None:
+    matrices[title] = matrix.counts
   if isinstance(split, scenes_lib.Scenes):
     return {**matrix.scores(), "num_images": len(split)}
   return {
@@ -77,15 +84,17 @@ def score_splits(
   model: tf.keras.Model,
   scored: Mapping[str, feeds.Split | None],
   config: config_lib.Config,
+  matrices: dict[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
   """{split: scores} of every split that has labels.
 
   Args:
     scored: {"test": ..., "transductive": ...}; the latter is the split that was adapted to.
+    matrices: takes the confusion matrices, {split: int64 [classes, classes]}.
   """
   logits = compile_inference(model, config.data)
   return {
-    name: score(logits, split, config, name)
+    name: score(logits, split, config, name, matrices)
     for name, split in scored.items()
     if split is not None
   }

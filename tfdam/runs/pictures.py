@@ -22,24 +22,42 @@ from tfdam.vocabulary import Stage
 Networks = Mapping[str, tf.keras.Model]
 
 
-def draw(context: context_lib.Context, networks: Networks) -> None:
+def draw(context: context_lib.Context, networks: Networks) -> list[panels.Column]:
   """Writes the run's pictures.
 
   Args:
     networks: {stage: its network}, Stage.SOURCE_ONLY among them.
+
+  Returns:
+    What the panels show; empty where there are none.
   """
-  _draw_panels(context, networks)
+  columns = panel_columns(context, networks)
+  if columns:
+    path = context.folder.join("pictures", "panels.png")
+    drawn = panels.write(path, columns, class_names(context))
+    context.records.write_image("panels", 0, "panels", drawn)
   if context.config.loop.watch_every:
     _draw_activations(context, networks)
+  return columns
 
 
-def _draw_panels(context: context_lib.Context, networks: Networks) -> None:
-  """Test scenes, or the target's, by every stage, as a file and for TensorBoard."""
-  split = context.domains.scored["test"] or context.domains.target
+def class_names(context: context_lib.Context) -> tuple[str, ...]:
+  """Of what panels are painted in; there are none where images have one label."""
+  named = _shown_split(context).class_names
+  return tuple(named or config_lib.parse_classes(context.config.data.classes))
+
+
+def _shown_split(context: context_lib.Context) -> feeds.Split:
+  """Test scenes, or the target's."""
+  return context.domains.scored["test"] or context.domains.target
+
+
+def panel_columns(context: context_lib.Context, networks: Networks) -> list[panels.Column]:
+  """A few scenes: "image", "truth" if there is one, and what every stage predicts."""
+  split = _shown_split(context)
   count = min(context.config.loop.num_panels, len(split))
-  classes = context.config.data.classes  # there are none where images have one label
-  if not classes or not count:
-    return
+  if not context.config.data.classes or not count:
+    return []
   chosen = split.take(np.linspace(0, len(split) - 1, count).round().astype(int))
   (images,) = pairs.ordered_batches(chosen, count, context.config.data)
   shown = np.round(255 * images.numpy()).astype(np.uint8)
@@ -52,10 +70,7 @@ def _draw_panels(context: context_lib.Context, networks: Networks) -> None:
     logits = network(images, training=False)["logits"]
     maps = [evaluation.label_map(one, tuple(images.shape[1:3])) for one in logits]
     columns.append((Stage(stage).shown, maps))
-  path = context.folder.join("pictures", "panels.png")
-  names = split.class_names or tuple(config_lib.parse_classes(classes))
-  drawn = panels.write(path, columns, names)
-  context.records.write_image("panels", 0, "panels", drawn)
+  return columns
 
 
 def _draw_activations(context: context_lib.Context, networks: Networks) -> None:

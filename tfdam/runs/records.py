@@ -7,26 +7,17 @@ import glob
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 from tensorboard.backend.event_processing import event_file_loader
 
 from tfdam import config as config_lib
 from tfdam import files, stored
-from tfdam.runs import run_folder
+from tfdam.runs import metric_lines, run_folder
 
-_FILE = "metrics.jsonl"
-
-
-class Line(TypedDict):
-  """What every line says; its other keys are names of numbers, which may be null."""
-
-  stage: str
-  phase: str
-  step: stored.Count
+_FILE = metric_lines.FILE
 
 
 class Records:
@@ -125,23 +116,7 @@ class Records:
       self._writers[run].flush()
 
   def _lines(self) -> Iterator[tuple[bytes, Any]]:
-    """Yields every whole line with its content; says how many are damaged."""
-    path = self.folder.join(_FILE)
-    if not os.path.lexists(path):
-      return
-    damaged = []
-    with files.open_regular(path) as file:
-      for number, line in enumerate(file, start=1):
-        try:
-          yield line, stored.parse(line, Line)
-        except stored.DamagedError as error:
-          if line.endswith(b"\n"):  # else a kill cut it off
-            damaged.append(f"line {number}: {error}")
-    if damaged:
-      logging.warning(
-        "%s: %d damaged lines are left out (%s).",
-        *(files.shown(path), len(damaged), damaged[0]),
-      )
+    return metric_lines.read(self.folder.join(_FILE))
 
 
 @contextlib.contextmanager

@@ -29,7 +29,9 @@ from tfdam.runs import (
   network_file,
   pictures,
   records,
+  report_facts,
   run_folder,
+  run_report,
   workers,
 )
 from tfdam.runs import checkpoints as checkpoints_lib
@@ -202,7 +204,11 @@ class Run:
       last = list(networks)[-1]
       network_file.save(networks[last], self.config, self.folder)
       logging.info("The network of stage %s is the last one.", last)
-    pictures.draw(self.context, networks)
+    columns = pictures.draw(self.context, networks)
+    if self.config.loop.report:
+      report_facts.complete(self.context, networks, columns)
+      if distribution.is_chief(self.strategy):
+        run_report.write(self.folder)
     return self.results()
 
   def results(self) -> dict[str, Any]:
@@ -311,8 +317,11 @@ class Run:
     """Scores a stage's network and writes results.json."""
     results = self.results()
     if distribution.agree(self.strategy, stage not in results["stages"]):
-      scores = evaluation.score_splits(network, self.domains.scored, self.config)
+      matrices: dict[str, Any] = {}
+      scored = self.domains.scored
+      scores = evaluation.score_splits(network, scored, self.config, matrices)
       results["stages"][stage] = scores
+      report_facts.keep_confusion(self.folder, stage, matrices)
       monitor = None if scores else self.context.monitor(stage, self.source, network)
       if monitor:
         results.setdefault("unlabelled", {})[stage] = monitor.summary()

@@ -5,6 +5,7 @@
   metrics.jsonl  losses and scores by step     gaussian.json (what matching did by site)
   results.json   scores and alarms             evaluation.json (from tfdam.evaluate)
                                                source_or_not.json (the command of that name)
+  report.html    what adaptation did     report.json   what only the report shows
   pictures/      panels of scenes and label maps by stage, histograms of activations
   network.keras  of a network from a file: what came in, and what comes out (or .h5, or a
   adapted.keras  folder: the form that it came in)
@@ -35,6 +36,7 @@ from absl import logging
 import tfdam
 from tfdam import config as config_lib
 from tfdam import files, stack, stored
+from tfdam.reporting.report import facts as facts_lib
 
 # A role in run.json's "data": the network's file, where it comes from one.
 NETWORK = "network"
@@ -141,6 +143,10 @@ class Run(TypedDict):
   sessions: list[Session]
 
 
+class _Versioned(TypedDict):
+  version: int
+
+
 # {file: (its shape, what mends it)}.
 _STORED: dict[str, tuple[Any, str]] = {
   "config.json": (
@@ -157,6 +163,10 @@ _STORED: dict[str, tuple[Any, str]] = {
     Results,
     "Remove it and start the training again with the same command: it is written anew from"
     " the checkpoints.",
+  ),
+  "report.json": (
+    facts_lib.Facts,
+    "Remove it; //tfdam:report computes it anew from the checkpoints.",
   ),
 }
 
@@ -308,7 +318,19 @@ class RunFolder:
     Raises:
       config.UserError: it is damaged.
     """
+    if name == "report.json":
+      self._check_version(name)
     return stored.read(self.join(name), *_STORED[name])
+
+  def _check_version(self, name: str) -> None:
+    """Raises config.UserError for what another version of tfdam keeps under this name."""
+    _, remedy = _STORED[name]
+    found = stored.read(self.join(name), _Versioned, remedy)
+    if found and found["version"] != facts_lib.VERSION:
+      raise config_lib.UserError(
+        f"{files.shown(self.join(name))} is of version {found['version']}; expected"
+        f" {facts_lib.VERSION}. {remedy}"
+      )
 
   def write_json(self, name: str, values: Mapping[str, Any]) -> None:
     self.write_text(name, json.dumps(strict(values), indent=2) + "\n")

@@ -60,21 +60,14 @@ def changes(
     names: what before and after are called.
     domain: of the axis; empty: from 0 to what is needed.
   """
-  values = [
-    {**row._asdict(), "name": files.shown(row.name), "order": i}
-    for i, row in enumerate(rows)
-  ]
+  values = [{**row._asdict(), "name": files.shown(row.name)} for row in rows]
   # Room on the right for the words.
-  scale = altair.Scale(
-    range=[0, {"expr": "max(60, width - 92)"}],
-    **({"domain": list(domain)} if domain else {"zero": True}),
-  )
-  y = altair.Y(
-    "name:N",
-    sort=[value["name"] for value in values],
-    title=None,
-    axis=altair.Axis(labelLimit=_LONGEST_LABEL, ticks=False, domain=False),
-  )
+  places: list[Any] = [0, {"expr": "max(60, width - 92)"}]
+  scale = altair.Scale(range=places, zero=True)
+  if domain:
+    scale = altair.Scale(range=places, domain=list(domain))
+  names_shown = [files.shown(row.name) for row in rows]
+  y = altair.Y("name:N", sort=names_shown, title=None, axis=_names_axis())
   tone = altair.Color(
     "tone:N",
     legend=None,
@@ -88,7 +81,7 @@ def changes(
     altair.Tooltip("after:Q", title=names[1], format=".4~g"),
     altair.Tooltip("text:N", title="change"),
   ]
-  title = f"{axis}  (\u25cb {names[0]}   \u25cf {names[1]})"
+  title = [axis, f"\u25cb {names[0]}   \u25cf {names[1]}"]
   base = altair.Chart(altair.Data(values=values)).encode(y=y)
   x = altair.X("before:Q", scale=scale, title=title, axis=altair.Axis(tickCount=5))
   line = base.mark_rule(strokeWidth=4, opacity=0.55).encode(x=x, x2="after:Q", color=tone)
@@ -105,22 +98,15 @@ def changes(
 
 def bars(rows: Sequence[tuple[str, str, float]], axis: str) -> Spec:
   """A bar for each (name, series, value), names down the page."""
-  values = [
-    {"name": files.shown(name), "series": files.shown(series), "value": value}
-    for name, series, value in rows
-  ]
-  series = list(dict.fromkeys(value["series"] for value in values))
-  names = list(dict.fromkeys(value["name"] for value in values))
+  shown = [(files.shown(name), files.shown(of), value) for name, of, value in rows]
+  values = [{"name": name, "series": of, "value": value} for name, of, value in shown]
+  names = list(dict.fromkeys(name for name, _, _ in shown))
+  series = list(dict.fromkeys(of for _, of, _ in shown))
   chart = (
     altair.Chart(altair.Data(values=values))
     .mark_bar()
     .encode(
-      y=altair.Y(
-        "name:N",
-        sort=names,
-        title=None,
-        axis=altair.Axis(labelLimit=_LONGEST_LABEL, ticks=False, domain=False),
-      ),
+      y=altair.Y("name:N", sort=names, title=None, axis=_names_axis()),
       x=altair.X("value:Q", title=axis, axis=altair.Axis(tickCount=5)),
       tooltip=["name:N", "series:N", altair.Tooltip("value:Q", format=".4~g")],
     )
@@ -155,14 +141,14 @@ def lines(
   """
   there = [point for point in points if math.isfinite(point.x + point.y)]
   values = [{**point._asdict(), "series": files.shown(point.series)} for point in there]
-  series = list(dict.fromkeys(value["series"] for value in values))
+  series = list(dict.fromkeys(files.shown(point.series) for point in there))
   scale = altair.Scale(domain=list(domain)) if domain else altair.Scale(zero=False)
   chart = (
     altair.Chart(altair.Data(values=values))
     .mark_line(strokeWidth=2, point=marks, clip=True)
     .encode(
       x=altair.X("x:Q", title=x, axis=altair.Axis(tickCount=5, grid=False)),
-      y=altair.Y("y:Q", title=y, scale=scale, axis=altair.Axis(tickCount=4)),
+      y=altair.Y("y:Q", title=y, scale=scale, axis=altair.Axis(tickCount=4, format=".3~g")),
       tooltip=[
         altair.Tooltip("series:N", title="of"),
         altair.Tooltip("x:Q", title=x),
@@ -198,16 +184,17 @@ def matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Spec:
       if n
     ]
   angle = -90 if max(map(len, shown), default=0) > 2 else 0
-  axis = {"labelLimit": 84, "ticks": False, "domain": False}
+  axis = altair.Axis(labelLimit=84, ticks=False, domain=False)
+  below = altair.Axis(labelLimit=84, ticks=False, domain=False, labelAngle=angle)
   scale = altair.Scale(domain=shown, paddingInner=0.04)
   base = altair.Chart(altair.Data(values=values)).encode(
     x=altair.X(
       "predicted:N",
       scale=scale,
       title="predicted",
-      axis=altair.Axis(labelAngle=angle, **axis),
+      axis=below,
     ),
-    y=altair.Y("label:N", scale=scale, title="label", axis=altair.Axis(**axis)),
+    y=altair.Y("label:N", scale=scale, title="label", axis=axis),
     tooltip=[
       "label:N",
       "predicted:N",
@@ -274,6 +261,11 @@ def histogram(low: float, high: float, shares: Mapping[str, Sequence[float]]) ->
     )
   )
   return _finished(chart, 84)
+
+
+def _names_axis() -> altair.Axis:
+  """Names on the left, with room for a dot at the end of the scale."""
+  return altair.Axis(labelLimit=_LONGEST_LABEL, labelPadding=9, ticks=False, domain=False)
 
 
 def _series(series: Sequence[str], title: str) -> altair.Color:

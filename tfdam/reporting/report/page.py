@@ -180,8 +180,8 @@ class Page:
     return self._add("figures", figures)
 
   def add_code(self, text: str) -> Page:
-    """Adds a command or the like, as it is."""
-    return self._add("code", files.shown(text))
+    """Adds a command or the like, line by line as it is."""
+    return self._add("code", "\n".join(map(files.shown, text.split("\n"))))
 
   def add_table(self, table: Table, folded: str = "") -> Page:
     """Adds a table.
@@ -202,17 +202,26 @@ class Page:
     """
     return self.add_charts([(chart, alt, title)])
 
-  def add_charts(self, charts: Sequence[tuple[Any, str, str]]) -> Page:
+  def add_charts(
+    self,
+    charts: Sequence[tuple[Any, str, str]],
+    wide: bool = False,
+    pairs: bool = False,
+  ) -> Page:
     """Adds small charts side by side, as many as fit.
 
     Args:
       charts: (chart, alt, title) of each, as for `add_chart`.
+      wide: whether two a line are enough, where they fit.
+      pairs: whether it is always two a line, as before and after.
     """
     blocks = []
     for chart, alt, title in charts:
       blocks.append(_Chart(len(self._specs), files.shown(alt), files.shown(title)))
       self._specs.append(chart if isinstance(chart, Mapping) else chart.to_dict())
-    return self._add("charts", blocks)
+    several = "several" if len(charts) > 1 else ""
+    kind = "pairs" if pairs else "wide" if wide else ""
+    return self._add("charts", {"charts": blocks, "kind": f"{several} {kind}".strip()})
 
   def add_images(self, pictures: Sequence[Picture]) -> Page:
     """Adds images side by side, as many as fit."""
@@ -264,7 +273,7 @@ def vega_script() -> str:
 
   # As altair's specs say themselves: "v6.1.0" is "6.1".
   version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-  script = vl_convert.javascript_bundle(vl_version=version)
+  script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", version)
   return re.sub(r"</(?=script)", r"<\\/", script, flags=re.I)
 
 
@@ -278,7 +287,7 @@ def _policy(scripts: Sequence[str]) -> str:
   )
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _read(name: str) -> str:
   with open(os.path.join(_TEMPLATES, name), encoding="utf-8") as file:
     return file.read()

@@ -9,9 +9,10 @@
   const colour = (name) =>
     getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-  // The spec with colours in place of "@name"; what is data stays as it is.
+  // The spec with colours in place of "@name"; what is data, or its names, stays as it is.
+  const kept = new Set(["data", "datasets", "sort", "domain", "title"]);
   const coloured = (value, key) => {
-    if (key === "datasets" || key === "data") return value;
+    if (kept.has(key)) return value;
     if (typeof value === "string") {
       return /^@[a-z]+(-[a-z]+)*[0-9]?$/.test(value) ? colour(value.slice(1)) : value;
     }

@@ -1,0 +1,119 @@
+"""Writes what a run did as one page of HTML; several runs side by side.
+
+./bazelw run //tfdam:report -- --workdir=runs/m2u
+./bazelw run //tfdam:report -- --workdir=runs/m2u,runs/u2m --output=both.html
+"""
+
+from __future__ import annotations
+
+import os
+
+from absl import flags, logging
+
+from tfdam import config as config_lib
+from tfdam import data, files, runtime
+from tfdam.reporting import tables
+from tfdam.reporting.report import comparison_page, run_page
+from tfdam.runs import run_folder, run_report
+
+_WORKDIR = flags.DEFINE_multi_string(
+  "workdir", None, "Run folder of a training; several, with commas or as several flags."
+)
+_OUTPUT = flags.DEFINE_string(
+  "output",
+  None,
+  "File to write. Default: report.html in the run folder; of several runs, here.",
+)
+_DATA_ROOT = flags.DEFINE_string(
+  "data_root", "", "Folder of data sets, if not the run's data.root, $TFDAM_DATA or data/."
+)
+
+
+def main(argv: list[str]) -> None:
+  if len(argv) > 1:
+    raise config_lib.UserError(f"'{argv[1]}' is no flag. --help lists the flags.")
+  paths = _paths(_WORKDIR.value or [])
+  if not paths:
+    raise config_lib.UserError(
+      "Which run? Set --workdir to a run folder, such as runs/m2u, or to several."
+    )
+  folders = [run_folder.RunFolder(path) for path in paths]
+  several = len(folders) > 1
+  own = "report.html" if several else folders[0].join(run_report.FILE)
+  output = runtime.resolve_path(_OUTPUT.value or own)
+  if files.is_folder(output):
+    raise config_lib.UserError(
+      f"{files.shown(output)} is a folder; expected a file. Set --output."
+    )
+  run_folder.check_writable(os.path.dirname(output), "--output")
+  if several:
+    every = [run_report.material(folder) for folder in folders]
+    comparison_page.page(every).write(output)
+  else:
+    run_page.page(_whole(folders[0])).write(output)
+  print(f"Report: {tables.shown_path(output)}")
+
+
+def _paths(given: list[str]) -> list[str]:
+  """Absolute paths of folders, each once; one that has commas in its name is one."""
+  found = []
+  for text in given:
+    whole = runtime.resolve_path(text)
+    parts = [text] if os.path.isdir(whole) else text.split(",")
+    found += [runtime.resolve_path(part) for part in parts if part]
+  return list(dict.fromkeys(found))
+
+
+def _whole(folder: run_folder.RunFolder) -> run_page.Material:
+  """What a run says; of one from before there were reports, what its networks say now."""
+  material = run_report.material(folder)
+  stages = material.results.get("stages", {})
+  # A run that goes on, or will, computes this when it is over.
+  if not stages or run_page.missing(material):
+    return material
+  if material.facts.get("stages") == list(stages):
+    return material
+  logging.info("%s has no facts for a report yet.", files.shown(folder.path))
+  try:
+    run_folder.check_writable(folder.path)
+    _compute(folder, material.config, list(stages))
+  except config_lib.UserError as error:
+    logging.warning("The report shows scores and losses alone. %s", error)
+    return material
+  return run_report.material(folder)
+
+
+def _compute(
+  folder: run_folder.RunFolder, config: config_lib.Config, stages: list[str]
+) -> None:
+  """Computes and keeps what only the networks say, where data and checkpoints are there.
+
+  Raises:
+    config.UserError: they are not.
+  """
+  root = runtime.data_root(config.data)
+  if _DATA_ROOT.value:
+    root = runtime.resolve_path(_DATA_ROOT.value)
+  data.check_files(config.data, root)
+  source = data.load_training("source", False, config.data, root, config.seed)
+  target = data.load_training("target", False, config.data, root, config.seed)
+  scored = data.load_scored(config.data, root, config.seed, target)
+  folder.check_scored_data(scored)
+
+  # Late, as in train.py: TensorFlow takes seconds to start.
+  from tfdam.data import feeds
+  from tfdam.runs import context, finished
+
+  alone = config_lib.Runtime("none", num_replicas=1, precision=config.runtime.precision)
+  strategy = runtime.start(alone, config.seed)
+  with feeds.failures_explained():
+    domains = context.Domains(source, target, scored)
+    finished.compute_facts(config, folder, stages, domains, strategy)
+
+
+def run() -> None:
+  runtime.run(main)
+
+
+if __name__ == "__main__":
+  run()
