@@ -48,6 +48,15 @@ def test_files_of_results_that_it_names_exist():
   left_by_runs = {
     "config", "run", "results", "gaussian", "evaluation", "export", "gap", "source_or_not"
   }  # fmt: skip
+    "config",
+    "run",
+    "results",
+    "gaussian",
+    "evaluation",
+    "export",
+    "gap",
+    "report",
+  }
   folder = os.path.join(runtime.PROJECT, "benchmarks", "results")
   kept = glob.glob(os.path.join(folder, "**", "*.json"), recursive=True)
   named = set(re.findall(r"`([^`\s]+)\.json`", readme()))

@@ -85,6 +85,7 @@ class Materials:
       ]
       for one in made:
         one.result()
+    self._command(servers[0], "tfdam.report", f"--workdir={self.runs / 'digits'}")
     for name in _RUNS:
       self._make_begun(name)
 

@@ -18,6 +18,7 @@ def all_cases(made: materials.Materials) -> Iterator[cases.Case]:
   yield from _evaluated(made)
   yield from _resumed(made)
   yield from _exported(made)
+  yield from _reported(made)
   yield from _scenes(made)
   yield from _started_from(made)
   yield from _shared(made)
@@ -169,6 +170,49 @@ def _exported(made: materials.Materials) -> Iterator[cases.Case]:
   )
   for folder in ("run/export", "run/export/onnx"):
     yield from cases.of_folder(subject, folder)
+
+
+def _reported(made: materials.Materials) -> Iterator[cases.Case]:
+  """What a report reads, and what stands where it is written."""
+  subject = cases.Subject(
+    "report", "tfdam.report", ("--workdir={case}/run",),
+    inputs={_RUN: made.runs / "digits"},
+    writes=("run/report.html", "run/report.json"), result=cases.nothing, slow=True,
+  )  # fmt: skip
+  run = made.runs / "digits"
+  some = ("cut", "flip")
+  gone = cases.Expected.ANY
+  for file in ("report.json", "results.json", "run.json", "config.json", "metrics.jsonl"):
+    yield from cases.of_file(subject, f"run/{file}", gone=gone, seeds=1, kinds=some)
+  yield from cases.of_json(subject, "run/report.json", _some_facts(run), values=2)
+  yield from cases.of_json(subject, "run/results.json", _some_results(run), values=2)
+  yield from cases.of_json(subject, "run/run.json", _json(run / "run.json"), values=1)
+  yield from _lines(subject, "run/metrics.jsonl")
+  for kind in ("directory", "fifo", "unix_socket", "link_to_itself"):
+    damage = cases.put("run/report.html", places.REPLACEMENTS[kind])
+    yield subject.case(f"run:report.html/{kind}", damage, cases.Expected.ANY)
+
+
+def _some_facts(run: pathlib.Path) -> Any:
+  """The facts of a report without most of their numbers, which are many and alike."""
+  found = _json(run / "report.json")
+  found["confusion"] = {
+    stage: {split: counts[:2] for split, counts in of.items()}
+    for stage, of in list(found["confusion"].items())[:1]
+  }
+  found["drift"] = found["drift"][:1]
+  for gap in ("before", "after"):
+    if gap in found:
+      found[gap]["layers"] = found[gap]["layers"][:2]
+  image = "iVBORw0KGgo="
+  scene = {"image": image, "truth": image, "stages": {"source_only": image}}
+  found["panels"] = {"classes": ["0"], "colours": [[1, 2, 3]], "scenes": [scene]}
+  histogram = {
+    "low": 0.0, "high": 1.0, "source": [0.5, 0.5], "target": [0.1, 0.9], "bits": 0.1
+  }  # fmt: skip
+  channel = {"channel": 0, "before": histogram, "after": [histogram]}
+  found["taps"] = [{"tap": "fc3", "channels": [channel]}]
+  return found
 
 
 def _some_results(run: pathlib.Path) -> Any:

@@ -98,7 +98,11 @@ def changes(
 
 def bars(rows: Sequence[tuple[str, str, float]], axis: str) -> Spec:
   """A bar for each (name, series, value), names down the page."""
-  shown = [(files.shown(name), files.shown(of), value) for name, of, value in rows]
+  shown = [
+    (files.shown(name), files.shown(of), value)
+    for name, of, value in rows
+    if math.isfinite(value)
+  ]
   values = [{"name": name, "series": of, "value": value} for name, of, value in shown]
   names = list(dict.fromkeys(name for name, _, _ in shown))
   series = list(dict.fromkeys(of for _, of, _ in shown))

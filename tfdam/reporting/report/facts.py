@@ -17,7 +17,21 @@ VERSION = 1
 MOST_CLASSES = 64
 
 # Of a file of a picture; with nothing in it that could leave an attribute of HTML.
-_Base64 = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
+_Base64 = Annotated[
+  str,
+  msgspec.Meta(
+    pattern=r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z"
+  ),
+]
+# As far as float32 goes.
+_Activation = Annotated[float, msgspec.Meta(ge=-1e39, le=1e39)]
+_Shares = Annotated[
+  list[Annotated[float, msgspec.Meta(ge=0, le=1)]], msgspec.Meta(min_length=1)
+]
+_Colour = Annotated[
+  list[Annotated[int, msgspec.Meta(ge=0, le=255)]],
+  msgspec.Meta(min_length=3, max_length=3),
+]
 
 
 class Drift(TypedDict):
@@ -42,10 +56,10 @@ class Histogram(TypedDict):
     bits: Jensen-Shannon divergence of the two.
   """
 
-  low: float
-  high: float
-  source: list[float]
-  target: list[float]
+  low: _Activation
+  high: _Activation
+  source: _Shares
+  target: _Shares
   bits: stored.Number
 
 
@@ -79,7 +93,7 @@ class Panels(TypedDict):
   """Scenes, and what they are painted in: `colours` as [red, green, blue], 0 to 255."""
 
   classes: list[str]
-  colours: list[list[Annotated[int, msgspec.Meta(ge=0, le=255)]]]
+  colours: list[_Colour]
   scenes: list[Scene]
 
 
@@ -100,7 +114,7 @@ class Facts(_Facts, total=False):
   """
 
   confusion: dict[str, dict[str, list[list[stored.Count]]]]
-  stages: list[str]
+  stages: Annotated[list[str], msgspec.Meta(min_length=1)]
   drift: list[Drift]
   num_images: stored.Count
   before: gap.File

@@ -162,7 +162,7 @@ def _add_confusion(made: page_lib.Page, material: Material, found: scores.Scores
   shown = []
   for stage in dict.fromkeys((found.first, found.last)):
     counts = confusion.get(stage, {}).get(found.split)
-    if counts and len(counts) == len(names) == len(counts[0]):
+    if counts and {len(counts), *map(len, counts)} == {len(names)}:
       title = scores.stage_title(stage)
       alt = f"Confusion matrix, {title}: of every label the share of each prediction."
       shown.append((charts.matrix(counts, names), alt, title))
@@ -224,7 +224,7 @@ def _add_gap(made: page_lib.Page, material: Material) -> None:
     made.add_chart(charts.bars(alone, "divergence, bits"), "The gap of every layer.")
     return
   closed = gap.Gap.from_json(facts["after"]).closed(before)
-  last = scores.stage_title(facts["stages"][-1])
+  last = scores.stage_title(_last_stage(material))
   rows = [
     charts.Change(
       row.layer, row.before_bits, row.after_bits, *_closing(row.before_bits, row.after_bits)
@@ -258,6 +258,11 @@ def _add_gap(made: page_lib.Page, material: Material) -> None:
   made.add_table(table, "The numbers")
 
 
+def _last_stage(material: Material) -> str:
+  """The stage whose network stands for "after" in what only the networks say."""
+  return material.facts.get("stages", [Stage.SOURCE_ONLY])[-1]
+
+
 def _closing(before: float, after: float) -> tuple[str, str]:
   """What is written beside a layer, and its tone."""
   change = after - before
@@ -272,7 +277,7 @@ def _add_activations(made: page_lib.Page, material: Material) -> None:
   taps = [tap for tap in material.facts.get("taps", []) if tap["channels"]]
   if not taps:
     return
-  last = scores.stage_title(material.facts["stages"][-1])
+  last = scores.stage_title(_last_stage(material))
   made.add_section("Activations, source against target")
   made.add_text(
     "Of each tap the channels that told the domains apart best before. The closer the two"
@@ -292,7 +297,7 @@ def _add_activations(made: page_lib.Page, material: Material) -> None:
         chart = charts.histogram(found["low"], found["high"], domains)
         alt = f"Histograms of channel {number} of {tap['tap']}, {title}: {bits} apart."
         shown.append((chart, alt, f"channel {number}, {title}: {bits}"))
-    made.add_charts(shown, pairs=material.facts["stages"][-1] != Stage.SOURCE_ONLY)
+    made.add_charts(shown, pairs=_last_stage(material) != Stage.SOURCE_ONLY)
 
 
 def _add_drift(made: page_lib.Page, material: Material) -> None:
@@ -347,7 +352,8 @@ def _add_details(made: page_lib.Page, material: Material) -> None:
 def repeating(material: Material) -> str:
   """The command that starts the same run in another folder, an argument a line."""
   sessions = material.run.get("sessions") or [{}]
-  kept = _without_workdir([str(a) for a in sessions[0].get("arguments", [])])
+  given = sessions[0].get("arguments", [])
+  kept = _without_workdir(list(map(str, given)) if isinstance(given, list) else [])
   kept.append(f"--workdir={material.path}-again")
   return runtime.command("tfdam.train", " \\\n  ".join(map(shlex.quote, kept)))
 

@@ -126,7 +126,7 @@ def stage_title(stage: str) -> str:
 
 def percent(share: float | None) -> float | None:
   """Of a fraction; None for none."""
-  return None if share is None or not math.isfinite(share) else 100.0 * share
+  return None if share is None or not math.isfinite(100.0 * share) else 100.0 * share
 
 
 def difference(before: float | None, after: float | None) -> float | None:
