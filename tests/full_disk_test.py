@@ -24,11 +24,13 @@ _FILES = (
   ("/metrics.jsonl", "metrics.jsonl"),
   ("/source_only/00000010.partial", "source_only/00000010.partial/state"),
   ("/00000020.partial/checkpoint.json.partial", "00000020.partial/checkpoint.json"),
+  ("/report.json.partial", "report.json"),
   ("/results.json.partial", "results.json"),
   ("/gaussian.json.partial", "gaussian.json"),
   ("/gaussian/00000000.partial", "gaussian/00000000.partial/state"),
   ("/adapted/00000010.partial", "adapted/00000010.partial/state"),
   ("/activations-adapted.png.partial", "pictures/activations-adapted.png"),
+  ("/report.html.partial", "report.html"),
 )
 
 
@@ -61,6 +63,7 @@ class FullDiskTest(tf.test.TestCase):
     code, output = programs.run(full, root, *flags)
     self.assertEqual(code, 0, output)
     self.assertIn("Picture:", output)
+    self.assertIn("Report:", output)
     for stage in ("source_only", "gaussian", "adapted"):
       one, other = in_process.weights(whole, stage), in_process.weights(full, stage)
       self.assertCountEqual(one, other)
