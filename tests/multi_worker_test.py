@@ -169,7 +169,7 @@ def test_the_chief_alone_writes_and_prints(unbroken):
   workdir, (chief, other) = unbroken
   assert sorted(os.listdir(workdir)) == [
     ".lock", "checkpoints", "config.json", "gaussian.json", "metrics.jsonl",
-    "pictures", "results.json", "run.json", "summaries",
+    "pictures", "report.html", "report.json", "results.json", "run.json", "summaries",
   ]  # fmt: skip
   assert not list(workdir.rglob("*.partial"))
   session = json.loads((workdir / "run.json").read_text())["sessions"][0]
