@@ -8,7 +8,11 @@ trained, what the mismatch of labels alone may cost.
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import rich.table
@@ -16,11 +20,12 @@ from absl import flags
 from ml_collections import config_flags
 
 from tfdam import config as config_lib
-from tfdam import data, files, runtime
+from tfdam import data, files, runtime, stored
 from tfdam.data import examples as examples_lib
 from tfdam.data import scenes as scenes_lib
 from tfdam.metrics import oracle
 from tfdam.reporting import tables
+from tfdam.runs import run_folder
 from tfdam.vocabulary import Task
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -35,6 +40,7 @@ _MAX_IMAGES = flags.DEFINE_integer(
   lower_bound=0,
   upper_bound=config_lib.MAX_IMAGES,
 )
+_OUTPUT = flags.DEFINE_string("output", None, "A JSON file for the bounds, fractions.")
 
 
 def main(argv: list[str]) -> None:
@@ -43,6 +49,9 @@ def main(argv: list[str]) -> None:
   config = config_lib.resolve(_CONFIG.value)
   options = config.data
   root = runtime.data_root(options)
+  output = runtime.resolve_path(_OUTPUT.value) if _OUTPUT.value else ""
+  if output:
+    run_folder.check_writable(output, "--output")
   config_lib.check_task(config, data.task(options, root))
   data.check_files(options, root)
   source = data.load_training("source", True, options, root, config.seed)
@@ -61,6 +70,20 @@ def main(argv: list[str]) -> None:
   tables.console().print(_table(title, names, counts, found, is_segmentation))
   for note in _notes(parts):
     print(f"Note: {files.shown(note)}")
+  if output:
+    os.makedirs(os.path.dirname(output), exist_ok=True)
+    stored.write_text(output, json.dumps(_content(found), indent=2) + "\n")
+
+
+def _content(found: oracle.Bounds) -> dict[str, Any]:
+  """The bounds as JSON takes them; null for a class that neither domain has."""
+  bounds = dataclasses.asdict(found)
+  return {
+    name: [None if item is None else float(item) for item in value]
+    if name.endswith("_per_class")
+    else float(value)
+    for name, value in bounds.items()
+  }
 
 
 def _label_counts(
