@@ -140,7 +140,7 @@ def test_alarms_stand_above_all():
   whole = made.digits()
   alarms = [{"step": 1000 * i, "what": f"Alarm {i}."} for i in range(1, 8)]
   page = html(whole._replace(results={**whole.results, "alarms": alarms}))
-  assert page.index("7 alarms during adaptation") < page.index("LeNet, trained on")
+  assert page.index("7 alarms") < page.index("LeNet, trained on")
   assert "<li>Step 7,000: Alarm 7.</li>" in page
   assert "<summary>3 more</summary>" in page
 

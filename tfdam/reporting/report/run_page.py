@@ -69,8 +69,8 @@ def page(material: Material) -> page_lib.Page:
 def _add_summary(made: page_lib.Page, material: Material, found: scores.Scores) -> None:
   alarms = material.results.get("alarms", [])
   if alarms:
-    count = f"{len(alarms)} alarm{'s' if len(alarms) > 1 else ''} during adaptation"
-    said = [f"Step {alarm['step']:,}: {alarm['what']}" for alarm in alarms]
+    count = f"{len(alarms)} alarm{'s' if len(alarms) > 1 else ''}"
+    said = [f"{_when(alarm['step'])}: {alarm['what']}" for alarm in alarms]
     made.add_alarms(count, said)
   for sentence in sentences.of_run(material.config, material.results, found):
     made.add_lead(sentence)
@@ -92,6 +92,10 @@ def _add_summary(made: page_lib.Page, material: Material, found: scores.Scores) 
     ])  # fmt: skip
   for note in material.run.get("notes", []):
     made.add_text(f"Note: {note}")
+
+
+def _when(step: int) -> str:
+  return f"Step {step:,}" if step else "Before adaptation"
 
 
 def missing(material: Material) -> list[str]:
