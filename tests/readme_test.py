@@ -11,6 +11,8 @@ import pytest
 from benchmarks import table
 from tfdam import config as config_lib
 from tfdam import runtime
+from tfdam.reproduction import plan, tables
+from tfdam.reproduction import store as store_lib
 
 
 def pages():
@@ -43,20 +45,30 @@ def test_the_results_table_is_that_of_the_recorded_runs(folder):
     assert "\n".join(lines) in readme()
 
 
+def recorded_tables(name):
+  """{"table1/mnist_to_usps": Markdown} of an experiment, from docs/results/."""
+  experiment, planner = plan.load(name), plan.Planner()
+  seeds = range(experiment.seeds)
+  store = store_lib.Store(os.path.join(runtime.PROJECT, "docs", "results"))
+  jobs = planner.jobs(experiment, seeds, [])
+  filler = tables.Filler(jobs, store, planner, seeds)
+  return {f"{name}/{one.name}": filler.fill(one).markdown() for one in experiment.tables}
+
+
+@pytest.mark.parametrize("name", plan.available())
+def test_tables_of_experiments_are_those_of_the_recorded_runs(name):
+  """`tfdam.reproduce --report_only --results=docs/results --into=PAGE` writes them."""
+  filled = recorded_tables(name)
+  for path, text in pages().items():
+    assert tables.replaced(text, filled)[0] == text, path
+
+
 def test_files_of_results_that_it_names_exist():
   """Those that stand in the run folder or the export's are named as well."""
   left_by_runs = {
-    "config", "run", "results", "gaussian", "evaluation", "export", "gap", "source_or_not"
+    "config", "run", "results", "gaussian", "evaluation", "export", "gap", "source_or_not",
+    "same_bits", "report",
   }  # fmt: skip
-    "config",
-    "run",
-    "results",
-    "gaussian",
-    "evaluation",
-    "export",
-    "gap",
-    "report",
-  }
   folder = os.path.join(runtime.PROJECT, "benchmarks", "results")
   kept = glob.glob(os.path.join(folder, "**", "*.json"), recursive=True)
   named = set(re.findall(r"`([^`\s]+)\.json`", readme()))

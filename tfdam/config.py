@@ -631,7 +631,7 @@ def check_task(config: Config, task: str) -> None:
   if task != Task.CLASSIFICATION:
     return
   for name in _OF_SCENES:
-    value, default = _get(config, name), _get(Config(), name)
+    value, default = get(config, name), get(Config(), name)
     if value != default:
       raise UserError(
         f"{name} is {value!r}, but {config.data.source} is for classification, which has no"
@@ -652,7 +652,7 @@ def unused(config: Config, given: Iterable[str]) -> list[str]:
   if config.source.augment or adapt.augment or varies:
     return []
   return [
-    f"{name} is {_get(config, name)!r}, which changes nothing: neither source.augment nor"
+    f"{name} is {get(config, name)!r}, which changes nothing: neither source.augment nor"
     " adapt.augment is True, and adapt trains on no labels."
     for name in given
     if name.startswith("augment.")
@@ -668,7 +668,7 @@ def differences(config: Config, other: Config) -> dict[str, tuple[Any, Any]]:
   """Fields that affect the result and differ: {"adapt.steps": (value, other value)}."""
   found = {}
   for name, field, value in _walk(config):
-    other_value = _get(other, name)
+    other_value = get(other, name)
     if field.metadata.get("affects_result") and value != other_value:
       found[name] = (value, other_value)
   return found
@@ -684,7 +684,7 @@ def shared_fields(config: Config) -> dict[str, Any]:
 
 def with_defaults(config: Config) -> list[tuple[str, Any, Any]]:
   """(dotted name, value, default) of every field."""
-  return [(name, value, _get(Config(), name)) for name, _, value in _walk(config)]
+  return [(name, value, get(Config(), name)) for name, _, value in _walk(config)]
 
 
 def field_names() -> list[str]:
@@ -840,7 +840,8 @@ def _walk(config: Config) -> Iterator[tuple[str, dataclasses.Field, Any]]:
       yield field.name, field, value
 
 
-def _get(config: Config, name: str) -> Any:
+def get(config: Config, name: str) -> Any:
+  """A field's value by its dotted name."""
   value: Any = config
   for part in name.split("."):
     value = getattr(value, part)
@@ -988,7 +989,7 @@ def _check_image_moments(config: Config) -> None:
     if config.match.image_moments and contradicts:
       raise UserError(
         f"match.image_moments is {config.match.image_moments}, but {name} is"
-        f" {_get(config, name)!r}, which leaves batch norms no moments to mix with.",
+        f" {get(config, name)!r}, which leaves batch norms no moments to mix with.",
         f"Set match.image_moments=0 or {name}={wanted}.",
       )
 

@@ -261,9 +261,9 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
   """
   arguments, config_file = _mended(argv[1:], default_config)
   sys.argv[1:] = arguments  # ml_collections looks for overrides there
-  _bring_own_configs(config_file)
+  bring_own_configs(config_file)
   try:
-    with _no_bytecode():
+    with no_bytecode():
       rest = flags.FLAGS([argv[0], *arguments])
       _check_numbers()
       if config_file:
@@ -295,7 +295,7 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
   return rest
 
 
-def _bring_own_configs(config_file: str) -> None:
+def bring_own_configs(config_file: str) -> None:
   """Has tfdam's config files import tfdam's `configs`: users' projects have one as well."""
   folder = os.path.join(PROJECT, "configs")
   known = getattr(sys.modules.get("configs"), "__path__", None)
@@ -317,7 +317,7 @@ def _check_numbers() -> None:
 
 
 @contextlib.contextmanager
-def _no_bytecode() -> Iterator[None]:
+def no_bytecode() -> Iterator[None]:
   """Neither reads nor writes `__pycache__`: a config file is always the one that is there.
 
   Bytecode counts as current if the source has its size and its time, in whole seconds: an
@@ -354,7 +354,7 @@ def _mended(arguments: Sequence[str], default_config: str) -> tuple[list[str], s
     overrides[name] = argument
   if default_config:
     config_file = config_file or _config_of_run(workdir) or default_config
-  config_file = _config_path(config_file) if config_file else ""
+  config_file = config_path(config_file) if config_file else ""
   chosen = [f"--config={config_file}"] if config_file else []
   return [*chosen, *overrides.values(), *others], config_file
 
@@ -401,7 +401,7 @@ def _check_field(field: str, argument: str) -> None:
   raise config_lib.UserError(f"Unknown config field '{field}' in '{argument}'.{hint}")
 
 
-def _config_path(value: str) -> str:
+def config_path(value: str) -> str:
   """Finds a config file from where the user stands, else in the project itself."""
   path, colon, options = value.partition(":")
   bases = (

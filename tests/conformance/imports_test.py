@@ -83,10 +83,20 @@ _BELOW = {
     "tfdam.config", "tfdam.files", "tfdam.cluster", "tfdam.runtime", "tfdam.stack",
     "tfdam.addons", "tfdam.data",
   },
+  "tfdam/experiment.py": set(),
+  "tfdam/reproduction": {
+    "tfdam.config", "tfdam.experiment", "tfdam.files", "tfdam.metrics", "tfdam.progress",
+    "tfdam.reporting", "tfdam.runs", "tfdam.runtime", "tfdam.stored",
+  },
+  "tfdam/reproduce.py": {
+    "tfdam.config", "tfdam.data", "tfdam.experiment", "tfdam.files",
+    "tfdam.reporting", "tfdam.reproduction", "tfdam.runs", "tfdam.runtime",
+  },
   "tfdam/doctor.py": {
     "tfdam.config", "tfdam.runtime", "tfdam.diagnosis", "tfdam.reporting"
   },
   "configs": {"tfdam.config"},
+  "configs/experiments": {"configs", "tfdam.experiment"},
   # The car's side and a server's clients are copied elsewhere, alone.
   "export/client_onnx.py": set(),
   "export/client_serving.py": set(),
@@ -99,10 +109,8 @@ _COMPILING = (
 )
 # What a user types: what is wrong with it is said before TensorFlow starts.
 _COMMANDS = (
-  *(f"tfdam.{n}" for n in ("train", "evaluate", "download", "gap", "oracle", "doctor")),
-  "tfdam.source_or_not",
   *(f"tfdam.{n}" for n in ("train", "evaluate", "report", "download", "gap", "oracle")),
-  "tfdam.doctor",
+  *(f"tfdam.{n}" for n in ("doctor", "reproduce", "reproduction.child", "source_or_not")),
   *(f"export.{n}" for n in ("run", "client_onnx", "client_serving")),
 )
 

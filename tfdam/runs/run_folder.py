@@ -4,8 +4,8 @@
   run.json       versions, commit, digests     summaries/<run>/ (TensorBoard)
   metrics.jsonl  losses and scores by step     gaussian.json (what matching did by site)
   results.json   scores and alarms             evaluation.json (from tfdam.evaluate)
+  report.html    what adaptation did           report.json   what only the report shows
                                                source_or_not.json (the command of that name)
-  report.html    what adaptation did     report.json   what only the report shows
   pictures/      panels of scenes and label maps by stage, histograms of activations
   network.keras  of a network from a file: what came in, and what comes out (or .h5, or a
   adapted.keras  folder: the form that it came in)

@@ -1,0 +1,93 @@
+"""What Tables 3 and 4 share: rows of methods on street scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tfdam import experiment as experiment_lib
+
+# The measures of a score, by the columns that the paper has.
+MEASURES = {"pixel accuracy": "pixel_accuracy", "class accuracy": "class_accuracy",
+            "mIoU": "miou", "fwIoU": "fwiou"}  # fmt: skip
+# What the paper calls a row, the method that gives it, and the stage that it is.
+ROWS = (
+  ("Oracle (source distribution)", "oracle", ""),
+  ("Supervised baseline", "supervised", "source_only"),
+  ("No transfer", "gam", "source_only"),
+  ("AdaBN", "adabn", "gaussian"),
+  ("Gaussian matching", "gam", "gaussian"),
+  ("ADDA", "adda", "adapted"),
+  ("ADDA + drift", "adda_drift", "adapted"),
+  ("GAM without drift", "gam_no_drift", "adapted"),
+  ("GAM", "gam", "adapted"),
+)
+SMALL = (
+  "Percent on the target's test split, at the labels' own size; mean and standard deviation"
+  " over seeds, of the moving average of the target's weights at the last step. Images are"
+  " resized to 128x96, and the network has half of ERFNet's width: what two CPU cores train"
+  " in minutes."
+)
+
+
+def gam(config: str) -> experiment_lib.Run:
+  """The run whose stages are rows of their own; Source-or-Not is played with it."""
+  return experiment_lib.Run(f"{config}:gam", then=(experiment_lib.SOURCE_OR_NOT,))
+
+
+def table(
+  name: str,
+  title: str,
+  config: str,
+  published: Mapping[str, Sequence[str]],
+  about: str = SMALL,
+  more: Sequence[experiment_lib.Row] = (),
+) -> experiment_lib.Table:
+  """A table of all methods.
+
+  Args:
+    config: a file that takes a method after its colon.
+    published: {method of ROWS, or its stage: numbers in the order of MEASURES}.
+    more: rows below.
+  """
+  columns = list(MEASURES)
+  printed = [f"paper: {measure}" for measure in MEASURES] if published else []
+  printed = printed[: max(map(len, published.values()))] if published else []
+  rows = [_row(name, *row, config, published, printed) for row in ROWS]
+  return experiment_lib.Table(
+    name=name,
+    title=title,
+    columns=(*columns, *printed),
+    rows=(*rows, *more),
+    corner="%",
+    about=about,
+  )
+
+
+def row(name: str, title: str, run: experiment_lib.Run, stage: str) -> experiment_lib.Row:
+  """One row without published numbers."""
+  return experiment_lib.Row(name, title, _scores(run, stage))
+
+
+def _row(
+  table_name: str, title: str, method: str, stage: str, config: str,
+  published: Mapping[str, Sequence[str]], printed: Sequence[str],
+) -> experiment_lib.Row:  # fmt: skip
+  name = stage if method == "gam" and stage != "adapted" else method
+  if method == "oracle":
+    run = experiment_lib.Run(f"{config}:gam", command=experiment_lib.ORACLE)
+    cells = {
+      column: experiment_lib.Cell(run, ("oracle", measure))
+      for column, measure in MEASURES.items()
+    }
+  else:
+    run = gam(config) if method == "gam" else experiment_lib.Run(f"{config}:{method}")
+    cells = _scores(run, stage)
+  texts = dict(zip(printed, published.get(name, ())))
+  return experiment_lib.Row(f"{table_name}_{name}", title, {**cells, **texts})
+
+
+def _scores(run: experiment_lib.Run, stage: str) -> dict[str, experiment_lib.Cell]:
+  return {
+    column: experiment_lib.score(run, stage, "test", measure)
+    for column, measure in MEASURES.items()
+  }

@@ -1,0 +1,95 @@
+import dataclasses
+
+import pytest
+
+from tests.reproduction import made_up
+from tfdam import config as config_lib
+from tfdam.reproduction import keys, plan
+
+CODE = '''"""What the module does."""
+
+import os  # used
+
+
+def double(x):
+  """Doubles."""
+  text = "# no comment"
+  return 2 * x  # twice
+
+
+class Empty:
+  """Nothing but a docstring."""
+'''
+
+
+def test_comments_and_docstrings_do_not_count():
+  changed = CODE.replace("Doubles.", "Twice\n\n  as much.").replace("# twice", "# 2x")
+  assert changed != CODE
+  assert keys.bare(changed) == keys.bare(CODE)
+
+
+@pytest.mark.parametrize(
+  ("old", "new"), [("2 * x", "3 * x"), ("# no comment", "# none"), ("class", "class  ")]
+)
+def test_what_runs_does_count(old, new):
+  assert keys.bare(CODE.replace(old, new)) != keys.bare(CODE)
+
+
+def test_strings_over_several_lines_stay():
+  code = 'x = """one\n# two\n\nthree"""\n'
+  assert "# two" in keys.bare(code)
+
+
+def config(options="release,gam", **fields):
+  return plan.Planner().job(
+    made_up.experiment_lib.Run(f"{made_up.CONFIG}:{options}", fields), 0
+  )
+
+
+def test_a_run_is_keyed_by_what_decides_its_result():
+  key = config().key
+  assert config(**{"adapt.steps": 9}).key != key
+  assert config(**{"loop.log_every": 7}).key == key  # changes no result
+  assert config(**{"data.root": "/elsewhere"}).key == key
+  assert config(**{"adapt.steps": 10_000}).key == key  # what it is anyway
+
+
+def test_what_a_run_leaves_beside_its_results_counts():
+  assert config(**{"loop.score_every": 5}).key != config().key
+
+
+def test_methods_of_one_source_network_share_its_key():
+  keys_of = {options: config(options).source_key for options in (
+    "release,gam", "release,adda", "release,jan", "release,supervised", "release,adabn",
+    "best,gam",
+  )}  # fmt: skip
+  gam = keys_of["release,gam"]
+  assert keys_of["release,adda"] == keys_of["release,jan"] == gam
+  others = ("release,supervised", "release,adabn", "best,gam")
+  assert gam not in [keys_of[name] for name in others]
+  assert len({keys_of[name] for name in others}) == len(others)
+
+
+def test_the_targets_skew_is_none_of_the_sources():
+  skewed = config(**{"data.target_skew": "odd"})
+  assert skewed.source_key == config().source_key
+  assert skewed.key != config().key
+  assert config(**{"data.source_skew": "odd"}).source_key != config().source_key
+
+
+def test_every_field_of_source_training_is_in_its_key():
+  """A field that is left out would let rows of unlike source networks be compared."""
+  for field in dataclasses.fields(config_lib.Source):
+    if field.name in ("cache", "init_checkpoint"):
+      continue
+    value = getattr(config_lib.Source(), field.name)
+    if isinstance(value, (bool, int)):
+      other = not value if isinstance(value, bool) else value + 1
+    else:
+      other = value / 2 or 1.25
+    changed = config(**{f"source.{field.name}": other})
+    assert changed.source_key != config().source_key, field.name
+
+
+def test_the_code_has_a_digest_of_files_that_are_there():
+  assert len(keys.of_code()) == 12

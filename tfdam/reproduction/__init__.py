@@ -1,0 +1,1 @@
+"""Runs what the paper's tables and figures need, and writes them."""

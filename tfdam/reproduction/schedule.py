@@ -1,0 +1,189 @@
+"""Runs jobs some at a time, until every group has its rows from one source network.
+
+A group is the jobs of one seed that start from the same source training. Rounding gives
+another source network on another kind of machine; so whether an earlier record may stand
+beside a new one is known when the group's first run has ended here. Imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from absl import logging
+
+from tfdam import config as config_lib
+from tfdam import experiment as experiment_lib
+from tfdam import progress, stored
+from tfdam.reproduction import keys, plan, worker
+from tfdam.reproduction import store as store_lib
+
+_NETWORKS = "source_networks.json"
+_SECONDS_BETWEEN_LOOKS = 0.5
+_DAMAGED = "Remove it: the source networks are looked at again then."
+
+
+class Scheduler:
+  """Does the jobs of a plan; `failures` says which ended without a result."""
+
+  def __init__(
+    self,
+    jobs: Iterable[plan.Job],
+    store: store_lib.Store,
+    places: worker.Places,
+    limit_steps: int = 0,
+    skipped: Mapping[plan.Job, str] | None = None,
+  ):
+    """Takes what is to be done, and where.
+
+    Args:
+      jobs: parents before their children.
+      limit_steps: for the records.
+      skipped: {job: why it cannot run}.
+    """
+    self.jobs = list(jobs)
+    self.store, self.places, self.limit_steps = store, places, limit_steps
+    self.failures: dict[plan.Job, str] = dict(skipped or {})
+    self._networks = self._read_networks()
+
+  def missing(self) -> list[plan.Job]:
+    """Jobs that are to be run, as far as is known now, in order."""
+    groups = store_lib.groups(self.jobs).values()
+    return [job for group in groups for job in self._missing_of(group)]
+
+  def _missing_of(self, group: Sequence[plan.Job]) -> list[plan.Job]:
+    records = {job: self.store.find(job) for job in group}
+    best = store_lib.best_network(records)
+    here = self._network_here(group[0])
+    if best is not None and all(best in of for of in records.values()):
+      return []
+    wanted = [job for job in group if here is None or here not in records[job]]
+    # First what no record has: it tells whether the others still stand.
+    wanted.sort(key=lambda job: best in records[job])
+    wanted = [job for job in wanted if not self.why_not(job)]
+    # A child needs its parent's network, whether or not there is a record of it.
+    parents = [
+      job.parent for job in wanted if job.parent and not self._is_whole(job.parent)
+    ]
+    return list(dict.fromkeys([*parents, *wanted]))
+
+  def why_not(self, job: plan.Job) -> str:
+    """Why a job has no result and gets none; empty: it has one, or may get it."""
+    if job not in self.failures and job.parent and self.why_not(job.parent):
+      return f"{job.parent.name}, whose network it starts from, has no result"
+    return self.failures.get(job, "")
+
+  def _is_whole(self, job: plan.Job) -> bool:
+    """Whether a run has ended in its folder."""
+    return bool(self.store.find(job)) and os.path.isdir(
+      os.path.join(self.places.run(job), "checkpoints")
+    )
+
+  def run(self, slots: Sequence[worker.Slot], title: str) -> None:
+    """Does what is missing, one job a slot at a time.
+
+    A job that fails is noted, and the others go on. Whatever ends this, those at work save
+    and leave.
+    """
+    total = sum(map(num_steps, self.missing()))
+    if not total:
+      return
+    free, workers, shown_done = list(slots), list[worker.Worker](), 0
+    with progress.bar(title, 0, total) as shown:
+      try:
+        while True:
+          self._start(free, workers)
+          if not workers and not self.missing():
+            return
+          time.sleep(_SECONDS_BETWEEN_LOOKS)
+          for one in [one for one in workers if one.poll() is not None]:
+            workers.remove(one)
+            free.append(one.slot)
+            self._finish(one)
+          done = min(total, total - self._steps_left(workers))
+          if done > shown_done:
+            shown.update(done, {})
+            shown_done = done
+      finally:
+        for one in workers:
+          one.stop()
+        for one in workers:
+          one.wait()
+
+  def _start(self, free: list[worker.Slot], workers: list[worker.Worker]) -> None:
+    """Starts jobs where there is a slot for them."""
+    same = self.store.same_bits()
+    for job in self._startable([one.job for one in workers])[: len(free)]:
+      worker.begin(job, self.places, keys.of_code(), same)
+      logging.info("%s: starts; its log is %s.", job.name, self.places.log(job))
+      workers.append(worker.Worker(job, free.pop(0), self.places))
+
+  def _startable(self, working: Sequence[plan.Job]) -> list[plan.Job]:
+    """What may start beside what is at work, in order."""
+    found = []
+    # One job alone, where its group's source network is still to be trained: the others
+    # would wait for it.
+    busy = {job.group for job in working if self._network_here(job) is None}
+    for job in self.missing():
+      waits = job.parent and (job.parent in working or not self._is_whole(job.parent))
+      if job in working or waits or job.group in busy or not self.places.is_free(job):
+        continue
+      if self._network_here(job) is None:
+        busy.add(job.group)
+      found.append(job)
+    return found
+
+  def _steps_left(self, workers: Sequence[worker.Worker]) -> int:
+    working = {one.job for one in workers}
+    left = sum(num_steps(job) for job in self.missing() if job not in working)
+    return left + sum(
+      max(0, num_steps(job) - store_lib.num_steps_done(self.places.run(job), job.config))
+      for job in working
+    )
+
+  def _finish(self, one: worker.Worker) -> None:
+    job = one.job
+    try:
+      if not one.poll():
+        raise config_lib.UserError(one.reason())
+      record = store_lib.make(
+        job, self.places.run(job), self.limit_steps, worker.shown_command(job),
+        len(one.slot.cores),
+      )  # fmt: skip
+    except config_lib.UserError as error:
+      self.failures[job] = str(error)
+      logging.error("%s failed: %s", job.name, error)
+      return
+    self.store.add(record)
+    self._note_network(job, record["source_network"])
+    minutes = (time.monotonic() - one.started) / 60
+    logging.info("%s: ended after %.1f minutes.", job.name, minutes)
+
+  def _network_here(self, job: plan.Job) -> str | None:
+    """The source network that runs of a group start from here; None: not yet known."""
+    return self._networks.get(_group_name(job))
+
+  def _note_network(self, job: plan.Job, network: str) -> None:
+    self._networks[_group_name(job)] = network
+    path = os.path.join(self.places.folder, _NETWORKS)
+    stored.write_text(path, json.dumps(self._networks, indent=1) + "\n")
+
+  def _read_networks(self) -> dict[str, str]:
+    """{group: source network} of those that are in the cache here."""
+    if not os.path.isdir(self.places.cache):
+      return {}
+    path = os.path.join(self.places.folder, _NETWORKS)
+    return stored.read(path, dict[str, str], _DAMAGED) or {}
+
+
+def _group_name(job: plan.Job) -> str:
+  return f"{job.source_key}-{job.seed}-{keys.of_code()}"
+
+
+def num_steps(job: plan.Job) -> int:
+  """Updates of a job, source training's among them; 1 for what trains nothing."""
+  if job.run.command == experiment_lib.ORACLE:
+    return 1
+  return max(1, job.config.source.steps + job.config.adapt.steps)

@@ -1,0 +1,261 @@
+"""An experiment's tables as text: mean and deviation over seeds, as recorded.
+
+Imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfdam import config as config_lib
+from tfdam import experiment as experiment_lib
+from tfdam import files, stored
+from tfdam.reproduction import plan
+from tfdam.reproduction import store as store_lib
+
+OTHER_NETWORK, NOT_RUN, FAILED = "†", "not run", "failed"
+_END = "<!-- end -->"
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+  """What a cell has of its seeds.
+
+  Attributes:
+    values: {seed: number}; percent where the cell says so.
+    wanted: how many seeds the table asks for.
+    others: seeds whose source network is not that of the rows that they stand beside.
+    failed: seeds whose run ended without a result, or could not begin.
+    shown: "mean" or "lowest".
+    digits: behind the point.
+  """
+
+  values: Mapping[int, float]
+  wanted: int
+  others: tuple[int, ...] = ()
+  failed: tuple[int, ...] = ()
+  shown: str = "mean"
+  digits: int = 2
+
+  def __str__(self) -> str:
+    if not self.values:
+      return FAILED if self.failed else NOT_RUN
+    found = list(self.values.values())
+    if self.shown == "lowest":
+      return f"{min(found):.{self.digits}f}"
+    text = f"{statistics.mean(found):.{self.digits}f}"
+    if len(found) > 1:
+      text += f" ± {statistics.stdev(found):.{self.digits}f}"
+    if len(found) < self.wanted:
+      text += f" ({len(found)} of {self.wanted} seeds)"
+    return text + (OTHER_NETWORK if self.others else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Filled:
+  """A table with its numbers.
+
+  Attributes:
+    rows: {row's name: {column: numbers, or text as it was published}}.
+    notes: for below it.
+  """
+
+  table: experiment_lib.Table
+  rows: Mapping[str, Mapping[str, Numbers | str]]
+  notes: tuple[str, ...]
+
+  def cells(self) -> list[list[str]]:
+    """Its text, row by row, titles first."""
+    return [
+      [row.title, *(str(self.rows[row.name].get(c, "")) for c in self.table.columns)]
+      for row in self.table.rows
+    ]
+
+  def markdown(self) -> str:
+    """As documentation has it, without its title."""
+    lines = [
+      f"| {' | '.join([self.table.corner, *self.table.columns])} |",
+      "|" + "---|" * (1 + len(self.table.columns)),
+      *(f"| {' | '.join(cells)} |" for cells in self.cells()),
+    ]
+    return "\n".join([*lines, "", *self.notes]).rstrip()
+
+
+class Filler:
+  """Finds the numbers of an experiment's cells."""
+
+  def __init__(
+    self,
+    jobs: Sequence[plan.Job],
+    store: store_lib.Store,
+    planner: plan.Planner,
+    seeds: Sequence[int],
+    failures: Mapping[plan.Job, str] | None = None,
+  ):
+    """Takes the records.
+
+    Args:
+      jobs: of all of the experiment's rows.
+      seeds: that tables ask for.
+      failures: {job: why it has no result}.
+    """
+    self.planner, self.seeds = planner, seeds
+    self.failures = failures or {}
+    # A record by older code is a result, too: it is only run again.
+    self.chosen = store.choose(jobs, old_code=True)
+    self._networks = _networks(self.chosen)
+
+  def fill(self, table: experiment_lib.Table) -> Filled:
+    """A table with its numbers."""
+    rows = {
+      row.name: {
+        column: self.numbers(cell) if isinstance(cell, experiment_lib.Cell) else cell
+        for column, cell in row.cells.items()
+      }
+      for row in table.rows
+    }
+    return Filled(table, rows, tuple(self._notes(table, rows)))
+
+  def records(self, run: experiment_lib.Run) -> dict[int, tuple[plan.Job, Any]]:
+    """{seed: (job, its record)} of a run, where there is one."""
+    found = {}
+    for seed in self.seeds:
+      job = self.planner.job(run, seed)
+      if job in self.chosen:
+        found[seed] = (job, self.chosen[job])
+    return found
+
+  def numbers(self, cell: experiment_lib.Cell) -> Numbers:
+    """What a cell has of its seeds."""
+    values, others = {}, []
+    for seed, (job, record) in self.records(cell.run).items():
+      value = at(record, cell.path)
+      if value is None:
+        continue
+      values[seed] = 100 * value if cell.unit else value
+      if record["source_network"] != self._networks[job.group]:
+        others.append(seed)
+    wanted = 1 if cell.run.command == experiment_lib.ORACLE else len(self.seeds)
+    if wanted == 1:
+      values = dict(list(values.items())[:1])
+    jobs = [self.planner.job(cell.run, seed) for seed in self.seeds]
+    failed = [job.seed for job in jobs if job in self.failures]
+    return Numbers(
+      values, wanted, tuple(others), tuple(failed), cell.shown,
+      2 if cell.unit else 3,
+    )  # fmt: skip
+
+  def _notes(
+    self, table: experiment_lib.Table, rows: Mapping[str, Mapping[str, Any]]
+  ) -> list[str]:
+    """Sentences for below a table."""
+    notes = [table.about] if table.about else []
+    notes += [f"{row.title}: {row.note}" for row in table.rows if row.note]
+    if self.planner.limit_steps:
+      notes.insert(
+        0,
+        f"**A quick look: no stage took more than {self.planner.limit_steps} steps. These"
+        " are no results.**",
+      )
+    if any(getattr(cell, "others", ()) for row in rows.values() for cell in row.values()):
+      notes.append(
+        f"{OTHER_NETWORK} Of some seeds from another source network than the rows beside"
+        " it, which differ by that as well."
+      )
+    notes += self._data_notes(table)
+    for reason, titles in self._reasons(table).items():
+      notes.append(f"{', '.join(titles)}: no result. {reason}")
+    return [note for note in dict.fromkeys(notes) if note]
+
+  def _data_notes(self, table: experiment_lib.Table) -> list[str]:
+    """What runs say of their data, such as that it is a part of the official set.
+
+    What fields have asked for, a limit or a skew, is in the row's title.
+    """
+    found: dict[str, None] = {}
+    for run in (run for row in table.rows for run in _runs(row)):
+      for _, record in self.records(run).values():
+        found.update(dict.fromkeys(record.get("notes", [])))
+    asked_for = ("source ", "target ")
+    return [f"Note: {note}." for note in found if not note.startswith(asked_for)]
+
+  def _reasons(self, table: experiment_lib.Table) -> dict[str, list[str]]:
+    """{why rows have no result: their titles}."""
+    found: dict[str, dict[str, None]] = {}
+    for row in table.rows:
+      for run in _runs(row):
+        for job in (self.planner.job(run, seed) for seed in self.seeds):
+          if job in self.failures:
+            reason = " ".join(self.failures[job].split())
+            found.setdefault(reason, {})[row.title] = None
+    return {reason: list(titles) for reason, titles in found.items()}
+
+
+def _runs(row: experiment_lib.Row) -> list[experiment_lib.Run]:
+  cells = row.cells.values()
+  return [cell.run for cell in cells if isinstance(cell, experiment_lib.Cell)]
+
+
+def _networks(chosen: Mapping[plan.Job, store_lib.Record]) -> dict[tuple[str, int], str]:
+  """{group: the source network of most of its records}."""
+  found = {}
+  for group, jobs in store_lib.groups(chosen).items():
+    names = [chosen[job]["source_network"] for job in jobs]
+    found[group] = max(sorted(set(names)), key=names.count)
+  return found
+
+
+def at(record: Mapping[str, Any], path: Sequence[str]) -> float | None:
+  """A number of a record; None where it is not there."""
+  value: Any = record
+  for name in path:
+    if isinstance(value, list):  # of layers
+      value = next((item for item in value if item.get("layer") == name), None)
+    else:
+      value = value.get(name) if isinstance(value, Mapping) else None
+  return value if isinstance(value, (int, float)) else None
+
+
+def write_into(path: str, filled: Mapping[str, str]) -> None:
+  """Puts tables between their markers in a Markdown file.
+
+  Args:
+    filled: {name: Markdown}; a marker is `<!-- name -->`, and ends with `<!-- end -->`.
+
+  Raises:
+    config.UserError: the file has none of the markers, or a marker has no end.
+  """
+  with files.open_regular(path) as file:
+    text = file.read().decode()
+  changed, count = replaced(text, filled)
+  if not count:
+    raise config_lib.UserError(
+      f"{files.shown(path)} has no place for a table; expected a line such as"
+      f" '<!-- {next(iter(filled), 'table1/mnist_to_usps')} -->' and, below it, '{_END}'."
+      " Set --into to a file that has."
+    )
+  if changed != text:
+    stored.write_text(path, changed)
+
+
+def replaced(text: str, filled: Mapping[str, str]) -> tuple[str, int]:
+  """A Markdown text with tables between their markers, and how many there are."""
+  count = 0
+  for name, table in filled.items():
+    start = f"<!-- {name} -->\n"
+    before, marker, rest = text.partition(start)
+    _, end, after = rest.partition(_END)
+    if marker and end:
+      text = f"{before}{marker}{table}\n{end}{after}"
+      count += 1
+  return text, count
+
+
+def write(path: str, text: str) -> None:
+  """Writes a page of text; makes its folder."""
+  os.makedirs(os.path.dirname(path), exist_ok=True)
+  stored.write_text(path, text)
