@@ -106,6 +106,21 @@ def test_curves_and_bits_are_read_from_the_metrics(folder):
   assert store_lib.num_steps_done(folder, job.config) == job.config.source.steps + 5
 
 
+def test_what_a_later_version_adds_to_scores_is_no_other_result(folder, monkeypatch):
+  job = made_up.jobs()[0]
+  before = record(job, folder=folder)
+  plain = made_up.results
+
+  def more(*scores):
+    found = plain(*scores)
+    found["stages"]["adapted"]["test"]["per_class_images"] = [3, 4]
+    return found
+
+  monkeypatch.setattr(made_up, "results", more)
+  assert record(job, folder=folder)["trace"] == before["trace"]
+  assert record(job, 0.71, folder)["trace"] != before["trace"]
+
+
 def test_lists_of_numbers_stand_on_one_line(store, folder):
   made = record(made_up.jobs()[0], folder=folder)
   made["curves"] = {"test": [[1, 0.5], [2, 0.6]]}

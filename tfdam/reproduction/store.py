@@ -27,6 +27,8 @@ _METRICS = "metrics.jsonl"
 _LAST_BYTES = 65_536
 # What run folders leave beside results.json, by the name that records have it under.
 _BESIDE = {"source_or_not": "source_or_not.json", "oracle": "oracle.json"}
+# Of scores, what a digest of a run's bits takes in.
+_TRACED = ("accuracy", "per_class_accuracy", "miou", "iou_per_class", "pixel_accuracy")
 _DAMAGED = "Bring it back from a copy, or remove it: the run is done again then."
 
 
@@ -312,7 +314,16 @@ def _trace(lines: Iterable[Mapping[str, Any]], results: Mapping[str, Any]) -> st
     for name, value in sorted(line.items())
     if name.startswith(("loss/", "discriminator/"))
   ]
-  return _digest([losses, results.get("stages"), results.get("last_step")])
+  stages = {**results.get("stages", {}), "last_step": results.get("last_step", {})}
+  # By name: what a later version adds to scores is no other result.
+  scores = [
+    [stage, split, name, of_split[name]]
+    for stage, splits in sorted(stages.items())
+    for split, of_split in sorted(splits.items())
+    for name in _TRACED
+    if name in of_split
+  ]
+  return _digest([losses, scores])
 
 
 def _session(about: Mapping[str, Any], cores: int) -> dict[str, Any]:
