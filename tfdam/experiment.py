@@ -95,7 +95,6 @@ class Table:
     corner: the title of the first column.
     about: what the numbers are, and by which protocol; a sentence or more, below it.
     chart: how its columns are drawn over the rows' `x`: the title of x and of y; None: not.
-    only: whether nothing but its first `only` seeds are run; 0: all.
   """
 
   name: str
@@ -105,7 +104,6 @@ class Table:
   corner: str = ""
   about: str = ""
   chart: tuple[str, str] | None = None
-  only: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

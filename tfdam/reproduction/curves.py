@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tfdam import experiment as experiment_lib
@@ -142,8 +142,3 @@ def _coloured(value: Any) -> Any:
   if isinstance(value, str) and re.fullmatch(r"@[\w-]+", value):
     return _COLOURS.get(value[1:], _COLOURS["ink"])
   return value
-
-
-def names(found: Iterable[Spread]) -> list[str]:
-  """Of the lines, in order."""
-  return list(dict.fromkeys(one.series for one in found))

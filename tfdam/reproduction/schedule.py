@@ -114,9 +114,9 @@ class Scheduler:
 
   def _start(self, free: list[worker.Slot], workers: list[worker.Worker]) -> None:
     """Starts jobs where there is a slot for them."""
-    same = self.store.same_bits()
+    codes = self.store.same_bits()
     for job in self._startable([one.job for one in workers])[: len(free)]:
-      worker.begin(job, self.places, keys.of_code(), same)
+      worker.begin(job, self.places, keys.of_code(), codes)
       logging.info("%s: starts; its log is %s.", job.name, self.places.log(job))
       workers.append(worker.Worker(job, free.pop(0), self.places))
 

@@ -18,11 +18,10 @@ from typing import Any, Optional, TypedDict
 from tfdam import config as config_lib
 from tfdam import files, stored
 from tfdam.reproduction import keys, plan
-from tfdam.runs import run_folder
+from tfdam.runs import metric_lines, run_folder
 
 VERSION = 1
 _RUNS, _SAME_BITS = "runs", "same_bits.json"
-_METRICS = "metrics.jsonl"
 # More than a line of it.
 _LAST_BYTES = 65_536
 # What run folders leave beside results.json, by the name that records have it under.
@@ -97,16 +96,10 @@ class Store:
     """All of them."""
     return list(self._records.values())
 
-  def counts(self, record: Record) -> bool:
-    """Whether the code of today gives a record's bits, as far as is known."""
-    return record["code"] in (keys.of_code(), *self.same_bits())
-
-  def same_bits(self) -> list[str]:
-    """Digests of code whose bits today's gives, as far as is known."""
+  def same_bits(self) -> set[str]:
+    """Digests of code whose bits today's gives, as far as is known; its own is one."""
     now = keys.of_code()
-    return [
-      code for same in self._same_bits if now in same["codes"] for code in same["codes"]
-    ]
+    return {now}.union(*(same["codes"] for same in self._same_bits if now in same["codes"]))
 
   def find(self, job: plan.Job, old_code: bool = False) -> dict[str, Record]:
     """{source network: the record of a job}.
@@ -114,11 +107,12 @@ class Store:
     Args:
       old_code: whether records count whose code may give other bits today.
     """
+    codes = self.same_bits()
     return {
       record["source_network"]: record
       for record in self._records.values()
       if (record["key"], record["seed"]) == (job.key, job.seed)
-      and (old_code or self.counts(record))
+      and (old_code or record["code"] in codes)
     }
 
   def choose(
@@ -201,7 +195,7 @@ def make(job: plan.Job, folder: str, limit_steps: int, command: str, cores: int)
     raise config_lib.UserError(
       f"{files.shown(folder)} has no results.json: the run has not ended."
     )
-  lines = _lines(os.path.join(folder, _METRICS))
+  lines = [line for _, line in metric_lines.read(run.join(metric_lines.FILE))]
   record: dict[str, Any] = {
     "version": VERSION,
     "name": job.name,
@@ -226,7 +220,7 @@ def make(job: plan.Job, folder: str, limit_steps: int, command: str, cores: int)
 def num_steps_done(folder: str, config: config_lib.Config) -> int:
   """How far a run has come, by its last line of metrics."""
   try:
-    with open(os.path.join(folder, _METRICS), "rb") as file:
+    with open(os.path.join(folder, metric_lines.FILE), "rb") as file:
       file.seek(max(0, os.path.getsize(file.name) - _LAST_BYTES))
       whole = file.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
     line = stored.parse(whole, dict[str, Any])
@@ -236,7 +230,7 @@ def num_steps_done(folder: str, config: config_lib.Config) -> int:
   return before + int(line.get("step") or 0)
 
 
-def network(results: Mapping[str, Any]) -> str:
+def _network(results: Mapping[str, Any]) -> str:
   """A short digest of what the source network scores; empty where nothing was scored."""
   scores = results.get("stages", {}).get("source_only")
   return _digest(scores)[:8] if scores else ""
@@ -248,7 +242,7 @@ def _network_of(job: plan.Job, results: Mapping[str, Any], folder: str) -> str:
     job = job.parent
     folder = os.path.join(os.path.dirname(folder), job.name)
     results = run_folder.RunFolder(folder).read_json("results.json") or {}
-  return network(results)
+  return _network(results)
 
 
 def _read(path: str) -> Record:
@@ -266,19 +260,6 @@ def _read(path: str) -> Record:
     raise config_lib.UserError(
       f"{files.shown(path)} is damaged ({error}). {_DAMAGED}"
     ) from error
-
-
-def _lines(path: str) -> list[dict[str, Any]]:
-  """Every whole line of metrics.jsonl."""
-  found = []
-  if os.path.lexists(path):
-    with files.open_regular(path) as file:
-      for line in file:
-        try:
-          found.append(stored.parse(line, dict[str, Any]))
-        except stored.DamagedError:
-          continue  # a kill cut it off; the run has told of others
-  return found
 
 
 def _curves(lines: Iterable[Mapping[str, Any]]) -> dict[str, list[list[Optional[float]]]]:

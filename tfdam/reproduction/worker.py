@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from tfdam import experiment as experiment_lib
@@ -130,7 +130,7 @@ class Worker:
     return f"{lines[-1]} (exit status {self._process.returncode})"
 
 
-def begin(job: plan.Job, places: Places, code: str, same: Sequence[str]) -> None:
+def begin(job: plan.Job, places: Places, code: str, same: Collection[str]) -> None:
   """Removes what other code has begun of a job: a run is never of two.
 
   Args:
