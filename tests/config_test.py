@@ -114,6 +114,7 @@ AT_BOUND = {
   },
   "adapt.centroid_momentum": {"adapt.centroid_weight": 1.0},
   "adapt.centroid_confidence": {"adapt.centroid_weight": 1.0},
+  ("translation.semantic_weight", 1e6): {"translation.semantic_run": "runs/x"},
   "data.crop_height": {"data.height": 8192},
   "data.crop_width": {"data.width": 8192},
 }  # fmt: skip

@@ -67,7 +67,7 @@ def test_files_of_results_that_it_names_exist():
   """Those that stand in the run folder or the export's are named as well."""
   left_by_runs = {
     "config", "run", "results", "gaussian", "evaluation", "export", "gap", "source_or_not",
-    "same_bits", "report",
+    "same_bits", "report", "translation",
   }  # fmt: skip
   folder = os.path.join(runtime.PROJECT, "benchmarks", "results")
   kept = glob.glob(os.path.join(folder, "**", "*.json"), recursive=True)

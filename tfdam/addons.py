@@ -1,7 +1,7 @@
-"""Spectral normalisation, and the only file that knows tensorflow_addons.
+"""Normalisations that Keras 2.15 lacks, and the only file that knows tensorflow_addons.
 
-Addons ended in 2024 with TensorFlow 2.15, whose own wrapper in Keras fails inside a
-tf.function. From there on tf-keras has one that computes the same.
+Addons ended in 2024 with TensorFlow 2.15, whose own wrapper for spectral normalisation
+fails inside a tf.function. From there on tf-keras has layers that compute the same.
 """
 
 from __future__ import annotations
@@ -13,20 +13,50 @@ import warnings
 from tfdam import config as config_lib
 from tfdam import stack
 
-_REMEDY = (
-  "Run pip install 'tensorflow-addons==0.23.0', take the other stack (TFDAM_STACK=tf221),"
-  " or set adapt.spectral_norm=False."
-)
+_SPECTRAL = "adapt.spectral_norm"
+# What else a user can do without addons.
+_INSTEAD = {_SPECTRAL: f", or set {_SPECTRAL}=False"}
 
 
-def check() -> None:
-  """Raises config.UserError where there is no spectral normalisation; starts nothing."""
+def _remedy(wanted_by: str) -> str:
+  return (
+    "Run pip install 'tensorflow-addons==0.23.0', take the other stack"
+    f" (TFDAM_STACK=tf221){_INSTEAD.get(wanted_by, '')}."
+  )
+
+
+def check(wanted_by: str = _SPECTRAL) -> None:
+  """Raises config.UserError where the layers of this file are not there; starts nothing.
+
+  Args:
+    wanted_by: what needs them.
+  """
   if _is_needed() and not importlib.util.find_spec("tensorflow_addons"):
     raise config_lib.UserError(
-      "adapt.spectral_norm is set, but TensorFlow 2.15 needs tensorflow-addons for it,"
-      " which is not installed.",
-      _REMEDY,
+      f"{wanted_by} needs tensorflow-addons on TensorFlow 2.15, which is not installed.",
+      _remedy(wanted_by),
     )
+
+
+def instance_norm():
+  """A layer that normalises each channel of each image by its own moments, no more.
+
+  Ulyanov et al. 2016. It has no variables, so that checkpoints of either stack fit the
+  other.
+
+  Call arguments:
+    maps: float [B, H, W, channels].
+
+  Raises:
+    config.UserError: TensorFlow 2.15 without tensorflow-addons.
+  """
+  import tensorflow as tf
+
+  options = {"center": False, "scale": False, "epsilon": 1e-5}
+  if _is_needed():
+    return _addons("instance normalisation").layers.InstanceNormalization(**options)
+  # A group is one channel.
+  return tf.keras.layers.GroupNormalization(groups=-1, **options)
 
 
 def spectral_norm(layer, seed: int):
@@ -77,6 +107,11 @@ def _seeded_wrapper():
 def _wrapper(tf):
   if not _is_needed():
     return tf.keras.layers.SpectralNormalization
+  return _addons(_SPECTRAL).layers.SpectralNormalization
+
+
+def _addons(wanted_by: str):
+  """The package; raises config.UserError where it cannot be imported."""
   try:
     with warnings.catch_warnings():
       # It announces its own end at every import.
@@ -84,7 +119,7 @@ def _wrapper(tf):
       import tensorflow_addons
   except ImportError as error:
     raise config_lib.UserError(
-      f"adapt.spectral_norm needs tensorflow-addons, which cannot be imported ({error})."
-      f" {_REMEDY}"
+      f"{wanted_by} needs tensorflow-addons, which cannot be imported ({error}).",
+      _remedy(wanted_by),
     ) from error
-  return tensorflow_addons.layers.SpectralNormalization
+  return tensorflow_addons

@@ -471,6 +471,43 @@ class Augment(_Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class Translation(_Section):
+  """Image translation by CycleGAN (Zhu et al., ICCV 2017), of //tfdam:translate alone."""
+
+  # Updates, and images of each domain a step, over all replicas.
+  steps: int = _field(100_000, low=1, high=_MAX_STEPS)
+  global_batch_size: int = _field(1, low=1, high=_MAX_BATCH)
+  # Generators: residual blocks (9 from 256 pixels on, 6 for smaller images), and channels
+  # of the first convolution, of which blocks have four times as many.
+  blocks: int = _field(9, low=1, high=64)
+  channels: int = _field(64, low=1, high=1024)
+  # Discriminators: channels of the first convolution, and convolutions of stride 2. Three
+  # of them judge patches of 70x70 pixels.
+  discriminator_channels: int = _field(64, low=1, high=1024)
+  discriminator_layers: int = _field(3, low=1, high=8)
+  # Adam's step size, momenta and epsilon, of both players. The step size stays for a share
+  # of the steps, then falls to 0 on a line.
+  learning_rate: float = _field(2e-4, low=0.0, high=_MAX_RATE)
+  constant_share: float = _field(0.5, low=0.0, high=1.0)
+  beta_1: float = _field(0.5, low=0.0, high=0.999999)
+  beta_2: float = _field(0.999, low=0.0, high=0.999999)
+  epsilon: float = _field(1e-8, **_EPSILONS)
+  # Weight of the distance between an image and itself, translated there and back; and, as a
+  # share of that weight, between an image and what the other generator, which should leave
+  # it alone, makes of it.
+  cycle_weight: float = _field(10.0, low=0.0, high=_MAX_WEIGHT)
+  identity_weight: float = _field(0.5, low=0.0, high=_MAX_WEIGHT)
+  # Translated images that each discriminator is shown again (Shrivastava et al. 2017); 0:
+  # none.
+  pool_size: int = _field(50, low=0, high=100_000)
+  # Weight of semantic consistency (CyCADA, Hoffman et al., ICML 2018): a trained network
+  # must label a translated image as it labels the image. It is the source-only network of
+  # a run folder.
+  semantic_weight: float = _field(0.0, low=0.0, high=_MAX_WEIGHT)
+  semantic_run: str = _field("")
+
+
+@dataclasses.dataclass(frozen=True)
 class Loop(_Section):
   """How often the loop looks up. Changes no result."""
 
@@ -540,6 +577,7 @@ class Config:
   match: Match = Match()
   adapt: Adapt = Adapt()
   augment: Augment = Augment()
+  translation: Translation = Translation()
   loop: Loop = Loop()
   runtime: Runtime = Runtime()
 
@@ -563,6 +601,7 @@ _SECTIONS = {
   "match": Match,
   "adapt": Adapt,
   "augment": Augment,
+  "translation": Translation,
   "loop": Loop,
   "runtime": Runtime,
 }
@@ -649,13 +688,16 @@ def unused(config: Config, given: Iterable[str]) -> list[str]:
   """
   adapt = config.adapt
   varies = adapt.source_label_weight or adapt.self_training_weight
-  if config.source.augment or adapt.augment or varies:
-    return []
+  reasons = {"translation.": "only //tfdam:translate translates."}
+  if not (config.source.augment or adapt.augment or varies):
+    reasons["augment."] = (
+      "neither source.augment nor adapt.augment is True, and adapt trains on no labels."
+    )
   return [
-    f"{name} is {get(config, name)!r}, which changes nothing: neither source.augment nor"
-    " adapt.augment is True, and adapt trains on no labels."
+    f"{name} is {get(config, name)!r}, which changes nothing: {reason}"
+    for prefix, reason in reasons.items()
     for name in given
-    if name.startswith("augment.")
+    if name.startswith(prefix)
   ]
 
 
@@ -900,7 +942,24 @@ def _check_together(config: Config) -> None:
       " classes of pixels; centroids are of images with one label each.",
       "Set adapt.centroid_weight=0.",
     )
+  _check_semantic(config.translation)
   check_adapt(config.adapt)
+
+
+def _check_semantic(options: Translation) -> None:
+  """Refuses a weight without a network that labels, and one that nothing asks."""
+  if options.semantic_weight and not options.semantic_run:
+    raise UserError(
+      f"translation.semantic_weight is {options.semantic_weight}, but"
+      " translation.semantic_run is empty: no network says what images show.",
+      "Set translation.semantic_run to a run folder, or translation.semantic_weight=0.",
+    )
+  if options.semantic_run and not options.semantic_weight:
+    raise UserError(
+      f"translation.semantic_run is {_shown(options.semantic_run)}, but"
+      " translation.semantic_weight is 0.",
+      "Set translation.semantic_weight=1, or leave translation.semantic_run empty.",
+    )
 
 
 def _check_model(config: Config) -> None:

@@ -1,6 +1,7 @@
 """Scores the networks of a run folder again, stage by stage.
 
 ./bazelw run //tfdam:evaluate -- --workdir=runs/m2u
+./bazelw run //tfdam:evaluate -- --workdir=runs/m2u --target=mnist
 """
 
 from __future__ import annotations
@@ -17,6 +18,12 @@ from tfdam.vocabulary import Stage
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
 _STAGE = flags.DEFINE_enum("stage", "all", ["all", *Stage], "Which stage's network.")
+_TARGET = flags.DEFINE_string(
+  "target",
+  None,
+  "Data set whose test split is scored instead of the run's target, named as in"
+  " --config.data.target; its scores are shown and not kept.",
+)
 _DATA_ROOT = flags.DEFINE_string(
   "data_root", "", "Folder of data sets, if not the run's data.root, $TFDAM_DATA or data/."
 )
@@ -34,15 +41,20 @@ def main(argv: list[str]) -> None:
   if _DATA_ROOT.value:
     root_set = dataclasses.replace(config.data, root=_DATA_ROOT.value)
     config = dataclasses.replace(config, data=root_set)
+  if _TARGET.value:
+    config = _aimed_at(_TARGET.value, config)
   root = runtime.data_root(config.data)
   data.check_files(config.data, root, scoring_only=True)
   scored = data.load_scored(config.data, root, config.seed)
+  if _TARGET.value:
+    scored = {"test": scored["test"]}  # nothing was adapted to the others
   if not any(scored.values()):
     raise config_lib.UserError(
       f"{config.data.target} in {root} has no labels: there is nothing to score. Set"
       " --data_root to a folder where it has."
     )
-  folder.check_scored_data(scored)
+  if not _TARGET.value:
+    folder.check_scored_data(scored)
   try:
     run_folder.check_writable(folder.path)
   except config_lib.UserError as error:  # the table is wanted all the same
@@ -70,16 +82,28 @@ def main(argv: list[str]) -> None:
       f"{files.shown(folder.path)} holds no checkpoint of stage {_STAGE.value}."
     )
   domains = f"{config.data.source} to {config.data.target}"
+  if _TARGET.value:
+    domains = f"tested on {_TARGET.value}"
   tables.print_stages(found, f"{domains}: {folder.path}", task=config.task)
   if scored["test"]:
     names = run_lib.class_names(config, scored["test"])
     tables.print_classes(found, "test", names, config.task)
+  if _TARGET.value:
+    return
   try:
     folder.write_json("evaluation.json", {"task": config.task, "stages": found})
   except OSError as error:
     raise config_lib.UserError(
       f"The scores above were not written. {files.problem(error) or error}"
     ) from error
+
+
+def _aimed_at(target: str, config: config_lib.Config) -> config_lib.Config:
+  """The run's config with another target, whole."""
+  other = dataclasses.replace(
+    config.data, target=target, target_skew="none", target_limit=0
+  )
+  return dataclasses.replace(config, data=other)
 
 
 def run() -> None:

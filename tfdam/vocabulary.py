@@ -25,6 +25,10 @@ class Stage(_Name):
     return "Gaussian" if self is Stage.GAUSSIAN else self.value.replace("_", " ")
 
 
+# The stage of a translation's run, which leaves no network that labels.
+TRANSLATION = "translation"
+
+
 class Task(_Name):
   """What a network labels: whole images, or their pixels."""
 

@@ -72,6 +72,8 @@ _BELOW = {
     "tfdam.config", "tfdam.files", "tfdam.metrics", "tfdam.runtime", "tfdam.stored"
   },
   "tfdam/runs": _RUNS,
+  "tfdam/translation": _RUNS | {"tfdam.memory", "tfdam.runs"},
+  "tfdam/translate.py": _RUNS | {"tfdam.runs", "tfdam.translation"},
   "tfdam/train.py": _RUNS | {"tfdam.memory", "tfdam.runs"},
   "tfdam/evaluate.py": _RUNS | {"tfdam.runs"},
   "tfdam/gap.py": _RUNS | {"tfdam.api", "tfdam.runs"},
@@ -110,6 +112,7 @@ _COMPILING = (
 # What a user types: what is wrong with it is said before TensorFlow starts.
 _COMMANDS = (
   *(f"tfdam.{n}" for n in ("train", "evaluate", "report", "download", "gap", "oracle")),
+  "tfdam.translate",
   *(f"tfdam.{n}" for n in ("doctor", "reproduce", "reproduction.child", "source_or_not")),
   *(f"export.{n}" for n in ("run", "client_onnx", "client_serving")),
 )

@@ -111,6 +111,37 @@ def domain_batches(
   return by_step(batch, start)
 
 
+def unpaired_batches(
+  source: feeds.Split,
+  target: feeds.Split,
+  config: config_lib.Config,
+  start: int = 0,
+  share: Share = WHOLE,
+) -> tf.data.Dataset:
+  """Endless batches of both domains for translation, from step `start` on; no labels.
+
+  Returns:
+    Dataset of {"source": float32 [B, H, W, C] in [0, 1], "target": the same}, B this share
+    of the global batch, H and W the crop's.
+  """
+  size = config.translation.global_batch_size
+  splits = {"source": source, "target": target}
+  read = {
+    name: feeds.feed(each, config.data, labels=False) for name, each in splits.items()
+  }
+
+  def batch(step):
+    images = {}
+    for name, split in splits.items():
+      stream = f"translate {name}"
+      chosen = indices(step, size, len(split), config.seed, stream, share)
+      found = _changed(read[name](chosen), step, stream, False, config, share)
+      images[name] = found["image"]
+    return images
+
+  return by_step(batch, start)
+
+
 def ordered_batches(
   examples: feeds.Split, batch_size: int, options: config_lib.Data
 ) -> tf.data.Dataset:

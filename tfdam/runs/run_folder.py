@@ -6,6 +6,7 @@
   results.json   scores and alarms             evaluation.json (from tfdam.evaluate)
   report.html    what adaptation did           report.json   what only the report shows
                                                source_or_not.json (the command of that name)
+  translation.json (from tfdam.translate: losses and speed)
   pictures/      panels of scenes and label maps by stage, histograms of activations
   network.keras  of a network from a file: what came in, and what comes out (or .h5, or a
   adapted.keras  folder: the form that it came in)
@@ -143,6 +144,17 @@ class Run(TypedDict):
   sessions: list[Session]
 
 
+class Translation(TypedDict):
+  """What translation.json holds: of //tfdam:translate, at its end."""
+
+  source: str
+  target: str
+  steps: stored.Count
+  losses: dict[str, stored.Number]
+  steps_per_s: stored.Number
+  seconds: stored.Number
+
+
 class _Versioned(TypedDict):
   version: int
 
@@ -164,6 +176,7 @@ _STORED: dict[str, tuple[Any, str]] = {
     "Remove it and start the training again with the same command: it is written anew from"
     " the checkpoints.",
   ),
+  "translation.json": (Translation, "Remove it; the same command writes it again."),
   "report.json": (
     facts_lib.Facts,
     "Remove it; //tfdam:report computes it anew from the checkpoints.",

@@ -17,7 +17,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfdam import config as config_lib
-from tfdam import progress
+from tfdam import progress, vocabulary
 from tfdam.training import distribution
 from tfdam.vocabulary import Stage
 
@@ -25,6 +25,7 @@ _ADVICE: dict[str, str] = {
   Stage.SOURCE_ONLY: "Lower source.learning_rate.",
   Stage.ADAPTED: "Lower adapt.target_learning_rate and"
   " adapt.discriminator_learning_rate, or raise adapt.drift_weight.",
+  vocabulary.TRANSLATION: "Lower translation.learning_rate.",
 }
 # A call that takes so many times as long as those before it, and so many seconds, computes
 # no more: it waits for other distribution.

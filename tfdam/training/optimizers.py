@@ -84,7 +84,7 @@ def for_source(
     rate = tf.keras.optimizers.schedules.PolynomialDecay(
       rate, options.steps, end_learning_rate=0.0, power=options.decay_power
     )
-  return _built(_adam(rate, options), model)
+  return _built(_adam(rate, options), model.trainable_variables)
 
 
 def for_adaptation(
@@ -101,15 +101,44 @@ def for_adaptation(
     return _adam(learning_rate, options, **average)
 
   for_discriminators = {
-    tap: _built(make(options.discriminator_learning_rate), d)
+    tap: _built(make(options.discriminator_learning_rate), d.trainable_variables)
     for tap, d in discriminators.items()
   }
   average = {"use_ema": options.ema_momentum > 0, "ema_momentum": options.ema_momentum}
-  return _built(make(options.target_learning_rate, **average), target), for_discriminators
+  for_target = make(options.target_learning_rate, **average)
+  return _built(for_target, target.trainable_variables), for_discriminators
+
+
+class ConstantThenLinear(tf.keras.optimizers.schedules.LearningRateSchedule):
+  """A rate that stays for a while, then falls to 0 on a line."""
+
+  def __init__(self, rate: float, num_steps: int, constant_share: float):
+    """Takes the first rate, the number of all steps, and the share in which it stays."""
+    self.rate, self.num_steps, self.constant_share = rate, num_steps, constant_share
+
+  def __call__(self, step: tf.Tensor) -> tf.Tensor:
+    num_constant = self.constant_share * self.num_steps
+    left = self.num_steps - tf.cast(step, tf.float32)
+    # Where it stays to the end there is no line to divide by.
+    return self.rate * tf.minimum(left / max(self.num_steps - num_constant, 1.0), 1.0)
+
+  def get_config(self) -> dict[str, Any]:
+    return dict(vars(self))
+
+
+def for_translation(
+  options: config_lib.Translation, models: Sequence[tf.keras.Model]
+) -> tf.keras.optimizers.Optimizer:
+  """One Adam for several models, slots built; its rate falls as CycleGAN's does."""
+  rate = ConstantThenLinear(options.learning_rate, options.steps, options.constant_share)
+  variables = [v for model in models for v in model.trainable_variables]
+  return _built(_adam(rate, options), variables)
 
 
 def _adam(
-  learning_rate: Any, options: config_lib.Source | config_lib.Adapt, **average: Any
+  learning_rate: Any,
+  options: config_lib.Source | config_lib.Adapt | config_lib.Translation,
+  **average: Any,
 ) -> FusedAdam:
   # XLA around an optimiser breaks with several replicas.
   return FusedAdam(
@@ -119,11 +148,11 @@ def _adam(
 
 
 def _built(
-  optimizer: tf.keras.optimizers.Optimizer, model: tf.keras.Model
+  optimizer: tf.keras.optimizers.Optimizer, variables: Sequence[tf.Variable]
 ) -> tf.keras.optimizers.Optimizer:
   optimizer = for_policy(optimizer)
   # Slots must exist before a checkpoint is read, and before tf.function traces.
-  optimizer.build(model.trainable_variables)
+  optimizer.build(variables)
   return optimizer
 
 

@@ -1,0 +1,1 @@
+"""Translates images of one domain into the other's look (CycleGAN, CyCADA)."""

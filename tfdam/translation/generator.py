@@ -1,0 +1,105 @@
+"""CycleGAN's generator: a residual network from images to images (Zhu et al., ICCV 2017).
+
+Its layers are those of Johnson et al. 2016, as the paper's appendix lists them.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfdam import addons
+from tfdam import config as config_lib
+
+# Of the paper: weights are drawn from N(0, 0.02).
+_DEVIATION = 0.02
+_KERNEL = 7
+
+
+class Generator(tf.keras.Model):
+  """Two convolutions of stride 2, residual blocks, two transposed convolutions.
+
+  Call arguments:
+    images: float32 [B, H, W, C], in [-1, 1].
+
+  Returns:
+    float32 [B, H, W, C], in [-1, 1].
+  """
+
+  def __init__(
+    self,
+    options: config_lib.Translation,
+    image_channels: int,
+    seed: int,
+    name: str = "generator",
+  ):
+    """Lays out the layers.
+
+    Args:
+      options: `channels` of the first convolution, and `blocks`.
+      image_channels: C.
+      seed: for the initial weights, together with the name.
+    """
+    super().__init__(name=name)
+    wide = 4 * options.channels
+    make = _Layers(name, seed)
+    self.entry = make.conv(options.channels, _KERNEL, padding="valid")
+    self.down = [make.conv(width, 3, strides=2) for width in (wide // 2, wide)]
+    self.blocks = [
+      [make.conv(wide, 3, padding="valid") for _ in range(2)] for _ in range(options.blocks)
+    ]
+    self.up = [make.transposed(width) for width in (wide // 2, wide // 4)]
+    self.exit = make.conv(image_channels, _KERNEL, padding="valid", dtype="float32")
+    self.entry_norm = make.norm()
+    self.down_norms, self.up_norms = ([make.norm() for _ in range(2)] for _ in range(2))
+    self.block_norms = [[make.norm() for _ in range(2)] for _ in self.blocks]
+
+  def call(self, images):
+    x = tf.nn.relu(self.entry_norm(self.entry(_reflected(images, _KERNEL // 2))))
+    for convolution, norm in zip(self.down, self.down_norms):
+      x = tf.nn.relu(norm(convolution(x)))
+    for (first, second), (first_norm, second_norm) in zip(self.blocks, self.block_norms):
+      inner = tf.nn.relu(first_norm(first(_reflected(x, 1))))
+      x += second_norm(second(_reflected(inner, 1)))
+    for convolution, norm in zip(self.up, self.up_norms):
+      x = tf.nn.relu(norm(convolution(x)))
+    # Sides that 4 does not divide came back larger.
+    x = x[:, : images.shape[1], : images.shape[2]]
+    return tf.tanh(self.exit(_reflected(x, _KERNEL // 2)))
+
+
+# The smallest side: a quarter of it must have a pixel to reflect on either side.
+SMALLEST_SIDE = 5
+
+
+class _Layers:
+  """Makes layers with weights of their own seeds, numbered in the order of their making."""
+
+  def __init__(self, name: str, seed: int):
+    self._name, self._seed = name, seed
+    self._count = 0
+
+  def conv(self, width: int, size: int, padding: str = "same", **options):
+    options.update(self._next("conv"))
+    return tf.keras.layers.Conv2D(width, size, padding=padding, **options)
+
+  def transposed(self, width: int):
+    return tf.keras.layers.Conv2DTranspose(
+      width, 3, strides=2, padding="same", **self._next("transposed")
+    )
+
+  def norm(self):
+    return addons.instance_norm()
+
+  def _next(self, kind: str) -> dict:
+    self._count += 1
+    seed = config_lib.derive_seed(self._seed, f"{self._name} {self._count}")
+    return {"kernel_initializer": initializer(seed), "name": f"{kind}{self._count:02d}"}
+
+
+def initializer(seed: int) -> tf.keras.initializers.Initializer:
+  """What the kernels of generators and discriminators are drawn from."""
+  return tf.keras.initializers.RandomNormal(stddev=_DEVIATION, seed=seed)
+
+
+def _reflected(x: tf.Tensor, width: int) -> tf.Tensor:
+  return tf.pad(x, [[0, 0], [width, width], [width, width], [0, 0]], "REFLECT")
