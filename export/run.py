@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import shlex
 
@@ -83,7 +82,7 @@ def main(argv: list[str]) -> None:
   for name in _FORMATS.value:
     contract_lib.check_writer(name)
   folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
-  config = folder.read_config()
+  config = folder.read_config(_DATA_ROOT.value)
   results = folder.read_json("results.json") or {}
   if results and len(results["classes"]) != config.data.num_classes:
     raise config_lib.UserError(
@@ -91,8 +90,6 @@ def main(argv: list[str]) -> None:
       f" {config.data.num_classes}: one of them is damaged. Bring it back from a copy."
     )
   stage = _stage(results, folder)
-  root_set = dataclasses.replace(config.data, root=_DATA_ROOT.value or config.data.root)
-  config = dataclasses.replace(config, data=root_set)
 
   # Late, as in train.py: TensorFlow takes seconds to start.
   from export import pipeline

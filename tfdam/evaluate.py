@@ -37,10 +37,7 @@ def main(argv: list[str]) -> None:
       "Which run? Set --workdir to a run folder, such as runs/m2u."
     )
   folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
-  config = folder.read_config()
-  if _DATA_ROOT.value:
-    root_set = dataclasses.replace(config.data, root=_DATA_ROOT.value)
-    config = dataclasses.replace(config, data=root_set)
+  config = folder.read_config(_DATA_ROOT.value)
   if _TARGET.value:
     config = _aimed_at(_TARGET.value, config)
   root = runtime.data_root(config.data)

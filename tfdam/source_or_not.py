@@ -9,7 +9,6 @@ as well, before and after adaptation.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 
@@ -57,10 +56,7 @@ def main(argv: list[str]) -> None:
       " --reveal to print rounds with their answers, or --picture=FILE.png to draw them."
     )
   folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
-  config = folder.read_config()
-  if _DATA_ROOT.value:
-    root_set = dataclasses.replace(config.data, root=_DATA_ROOT.value)
-    config = dataclasses.replace(config, data=root_set)
+  config = folder.read_config(_DATA_ROOT.value)
   root = runtime.data_root(config.data)
   data.check_files(config.data, root)
   splits = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -80,29 +80,41 @@ def by_stage(
     )
 
 
-def collect(network: tf.keras.Model, batches: tf.data.Dataset) -> Tapped:
+def collect(
+  network: tf.keras.Model,
+  batches: tf.data.Dataset,
+  taps: Sequence[str] = (),
+  locations: int = _LOCATIONS,
+) -> Tapped:
   """Runs a network on images, in inference.
 
   Args:
     batches: float32 [B, H, W, C], in [0, 1].
+    taps: wanted, in network order; empty: all.
+    locations: of a map, at most.
   """
-  parts: dict[str, list[np.ndarray]] = {tap: [] for tap in network.TAPS}
+  parts: dict[str, list[np.ndarray]] = {tap: [] for tap in taps or network.TAPS}
   shapes: dict[str, tuple[int, ...]] = {}
   for images in batches:
-    taps = network(images, training=False)["taps"]
+    every = network(images, training=False)["taps"]
     for tap, found in parts.items():
-      activations = tf.cast(taps[tap], tf.float32).numpy()
+      activations = tf.cast(every[tap], tf.float32).numpy()
       shapes[tap] = activations.shape[1:]
       maps = activations.reshape(len(activations), -1, activations.shape[-1])
       # The same places of every image, drawn: an even stride would follow a map's width.
-      most = max(1, min(_LOCATIONS, _VALUES // maps.shape[-1]))
+      most = max(1, min(locations, _VALUES // maps.shape[-1]))
       places = np.random.RandomState(0).permutation(maps.shape[1])[:most]
       found.append(maps[:, np.sort(places)])
   return Tapped({tap: np.concatenate(found) for tap, found in parts.items()}, shapes)
 
 
-def gap(source: Tapped, target: Tapped, seed: int) -> gap_lib.Gap:
+def gap(
+  source: Tapped, target: Tapped, seed: int = 0, is_strict: bool = True
+) -> gap_lib.Gap:
   """How far apart they are, tap by tap: the engine of api.measure_gap.
+
+  Args:
+    is_strict: whether a tap that cannot be compared is an error; else it is left out.
 
   Raises:
     config.UserError: activations that are not finite, or fewer than two images.
@@ -113,6 +125,9 @@ def gap(source: Tapped, target: Tapped, seed: int) -> gap_lib.Gap:
     try:
       rows.append(gap_lib.LayerGap.measured(tap, depth, shape, *pair, seed))
     except ValueError as error:
+      if not is_strict:
+        logging.warning("Layer %s is left out: %s.", files.shown(tap), error)
+        continue
       raise config_lib.UserError(f"Tap '{tap}' cannot be compared: {error}.") from error
   return gap_lib.Gap(tuple(rows))
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 from PIL import Image
 
@@ -21,13 +20,12 @@ from tfdam.data import feeds, pairs
 from tfdam.metrics import divergence, gap, palette
 from tfdam.reporting import evaluation, panels
 from tfdam.reporting.report import facts as facts_lib
+from tfdam.runs import activations, pictures, run_folder
 from tfdam.runs import context as context_lib
-from tfdam.runs import pictures, run_folder
 from tfdam.training import distribution
 from tfdam.vocabulary import Stage
 
 Networks = Mapping[str, Any]
-Samples = Mapping[str, np.ndarray]
 
 FILE = "report.json"
 # Pixels of one domain that go through a network, and how many images that may be: dense
@@ -147,12 +145,12 @@ def _activations(context: context_lib.Context, networks: Networks) -> dict[str, 
   taps = _chosen_taps(source.TAPS, config.adapt.tap_weights, _MOST_LAYERS)
   on_source = _sampled(source, context.domains.source, config, taps)
   before = _sampled(source, context.domains.target, config, taps)
-  gaps = {"before": _gap(on_source, before)}
+  gaps = {"before": activations.gap(on_source, before, is_strict=False)}
   after = None
   last = _ends(networks)[-1]
   if last != Stage.SOURCE_ONLY:
     after = _sampled(networks[last], context.domains.target, config, taps)
-    gaps["after"] = _gap(on_source, after)
+    gaps["after"] = activations.gap(on_source, after, is_strict=False)
     both = {row.layer for row in gaps["before"].rows}
     both &= {row.layer for row in gaps["after"].rows}
     gaps = {
@@ -162,7 +160,7 @@ def _activations(context: context_lib.Context, networks: Networks) -> dict[str, 
   adapted = [tap for tap in taps if tap in config.adapt.tap_weights]
   shown = _chosen_taps(adapted if config.adapt.steps and adapted else taps, {}, _MOST_TAPS)
   return {
-    "num_images": max((len(found) for found in on_source.values()), default=0),
+    "num_images": max((len(found) for found in on_source.values.values()), default=0),
     **{name: found.to_json() for name, found in gaps.items()},
     "taps": [
       {"tap": tap, "channels": _channels(tap, on_source, before, after)} for tap in shown
@@ -181,44 +179,26 @@ def _chosen_taps(every: Sequence[str], wanted: Mapping[str, float], most: int) -
 
 def _sampled(
   network: Any, split: feeds.Split, config: config_lib.Config, taps: Sequence[str]
-) -> dict[str, np.ndarray]:
-  """{tap: float32 [images, locations, channels]}, the same locations of every image."""
+) -> activations.Tapped:
+  """What taps give on some images, at a few locations."""
   pixels = max(1, config.data.height * config.data.width)
   most = min(_MOST_IMAGES, config.loop.watch_images)
   count = min(most, max(_FEWEST[config.task], _PIXELS // pixels))
   chosen = pairs.subset(split, count, config.seed)
   size = max(1, min(config.loop.eval_batch_size, _BATCH_PIXELS // pixels))
-  parts: dict[str, list[np.ndarray]] = {tap: [] for tap in taps}
-  for images in pairs.ordered_batches(chosen, size, config.data):
-    found = network(images, training=False)["taps"]
-    for tap in taps:
-      maps = np.asarray(tf.cast(found[tap], tf.float32))
-      maps = maps.reshape(len(maps), -1, maps.shape[-1])
-      # Drawn once: an even stride would follow a map's width.
-      places = np.random.RandomState(0).permutation(maps.shape[1])[:_LOCATIONS]
-      parts[tap].append(maps[:, np.sort(places)])
-  return {tap: np.concatenate(found) for tap, found in parts.items()}
-
-
-def _gap(source: Samples, target: Samples) -> gap.Gap:
-  """Of the layers that can be compared."""
-  rows = []
-  for depth, tap in enumerate(source):
-    try:
-      shape = source[tap].shape[-1:]
-      rows.append(gap.LayerGap.measured(tap, depth, shape, source[tap], target[tap]))
-    except ValueError as error:  # one image, or what is no number
-      logging.warning("The report leaves layer %s out: %s.", files.shown(tap), error)
-  return gap.Gap(tuple(rows))
+  batches = pairs.ordered_batches(chosen, size, config.data)
+  return activations.collect(network, batches, taps, _LOCATIONS)
 
 
 def _channels(
-  tap: str, source: Samples, before: Samples, after: Samples | None
+  tap: str,
+  source: activations.Tapped,
+  before: activations.Tapped,
+  after: activations.Tapped | None,
 ) -> list[dict[str, Any]]:
   """Histograms of the channels that differ most before; of equals the first."""
-  found = [_histograms(source[tap], before[tap])]
-  if after is not None:
-    found.append(_histograms(source[tap], after[tap]))
+  targets = [before] if after is None else [before, after]
+  found = [_histograms(source.values[tap], target.values[tap]) for target in targets]
   bits = divergence.jensen_shannon(found[0].source, found[0].target)
   order = np.argsort(-np.nan_to_num(bits, nan=-1.0), kind="stable")[:_MOST_CHANNELS]
   return [

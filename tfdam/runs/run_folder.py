@@ -17,6 +17,7 @@ Imports no TensorFlow: a folder that cannot be used is refused before it starts.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import fcntl
 import glob
@@ -300,8 +301,11 @@ class RunFolder:
     """Counts what an earlier process had spent when it wrote its last checkpoint."""
     self._earlier_seconds = max(self._earlier_seconds, run_seconds)
 
-  def read_config(self) -> config_lib.Config:
+  def read_config(self, data_root: str = "") -> config_lib.Config:
     """The resolved config of this folder.
+
+    Args:
+      data_root: where data sets lie now; empty: where the run had them.
 
     Raises:
       config.UserError: this is no run folder.
@@ -312,7 +316,12 @@ class RunFolder:
         f"{files.shown(self.path)} is no run folder: it has no config.json. Set --workdir."
       )
     with self.config_explained():
-      return config_lib.resolve(values)
+      config = config_lib.resolve(values)
+    if not data_root:
+      return config
+    return dataclasses.replace(
+      config, data=dataclasses.replace(config.data, root=data_root)
+    )
 
   @contextlib.contextmanager
   def config_explained(self) -> Iterator[None]:
