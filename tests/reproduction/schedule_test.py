@@ -3,7 +3,8 @@
 import pytest
 
 from tests.reproduction import made_up
-from tfdam.reproduction import schedule, worker
+from tfdam import experiment as experiment_lib
+from tfdam.reproduction import plan, schedule, worker
 from tfdam.reproduction import store as store_lib
 
 
@@ -68,6 +69,26 @@ def test_a_machine_that_rounds_alike_does_what_is_missing(tmp_path, monkeypatch)
   run(scheduler(tmp_path, gam), monkeypatch)
   began = run(scheduler(tmp_path, machine="elsewhere"), monkeypatch)
   assert began == [("adda", 0), ("adda", 1)]
+
+
+def test_a_source_network_may_serve_runs_of_other_targets(tmp_path, monkeypatch):
+  """Supervised training on USPS is that of every run from USPS; it is scored on USPS."""
+  config = "configs/digits/{}.py:release,{}"
+  supervised, gam, adda = (
+    experiment_lib.Run(config.format(pair, method))
+    for pair, method in (
+      ("mnist_to_usps", "supervised"), ("usps_to_mnist", "gam"), ("usps_to_mnist", "adda"),
+    )
+  )  # fmt: skip
+  runs = plan.Planner()
+  first, *others = (runs.job(one, 0) for one in (supervised, gam, adda))
+  assert first.source_key == others[0].source_key
+  assert sorted(run(scheduler(tmp_path, others), monkeypatch)) == [("adda", 0), ("gam", 0)]
+  made = scheduler(tmp_path, [first, *others])
+  # Nobody waits for a network that is there.
+  assert made._startable([]) == [first]
+  assert run(made, monkeypatch) == [("supervised", 0)]
+  assert not made.missing()
 
 
 def test_the_first_run_of_a_source_network_is_alone(tmp_path):

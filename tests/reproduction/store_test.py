@@ -57,6 +57,16 @@ def test_same_bits_go_on_from_code_to_code(store, folder, monkeypatch):
   assert store.find(job)
 
 
+def test_a_network_is_known_whatever_a_later_version_adds_to_its_scores(folder):
+  results = made_up.results(0.7)
+  one = store_lib._network(results)
+  for scores in results["stages"]["source_only"].values():
+    scores["something_new"] = [1, 2]
+  assert store_lib._network(results) == one
+  results["stages"]["source_only"]["test"]["accuracy"] += 1e-9
+  assert store_lib._network(results) != one
+
+
 def test_rows_get_records_of_one_source_network(store, folder):
   gam, adda = made_up.jobs(seeds=[0])
   for job, score in ((gam, 0.7), (gam, 0.8), (adda, 0.8)):

@@ -66,8 +66,9 @@ class Rates:
     total, unknown = 0.0, 0
     seen: set[tuple[str, int]] = set()
     for job in jobs:
-      seconds = self.seconds(job, job.group not in seen)
-      seen.add(job.group)
+      training = job.source_key, job.seed
+      seconds = self.seconds(job, training not in seen)
+      seen.add(training)
       total += seconds or 0.0
       unknown += seconds is None
     return total / max(1, min(num_slots, len(jobs))), unknown

@@ -29,8 +29,7 @@ class Job:
     config: resolved.
     fields: {dotted name: value} that the command line sets, the seed's among them.
     key: of its record.
-    source_key: of the runs whose rows are compared with its own: all that start from the
-      same source network of its seed.
+    source_key: of all runs that start from the same source network of its seed.
     name: of its run folder.
     parent: whose network it starts from.
   """
@@ -48,9 +47,18 @@ class Job:
     return hash((self.key, self.seed))
 
   @property
-  def group(self) -> tuple[str, int]:
-    """Of jobs that one source network serves."""
-    return self.source_key, self.seed
+  def target(self) -> str:
+    """What its source network is scored on, and so known by."""
+    first = self
+    while first.parent:
+      first = first.parent
+    data = first.config.data
+    return f"{data.target} {data.target_skew} {data.target_limit}"
+
+  @property
+  def group(self) -> tuple[str, str, int]:
+    """Of jobs whose rows are compared: one source network, one target, one seed."""
+    return self.source_key, self.target, self.seed
 
 
 def load(name: str) -> experiment_lib.Experiment:

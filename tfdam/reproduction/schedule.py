@@ -1,8 +1,9 @@
 """Runs jobs some at a time, until every group has its rows from one source network.
 
-A group is the jobs of one seed that start from the same source training. Rounding gives
-another source network on another kind of machine; so whether an earlier record may stand
-beside a new one is known when the group's first run has ended here. Imports no TensorFlow.
+A group is the jobs of one seed and target that start from the same source training.
+Rounding gives another source network on another kind of machine; so whether an earlier
+record may stand beside a new one is known when the group's first run has ended here.
+Imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -123,15 +124,16 @@ class Scheduler:
   def _startable(self, working: Sequence[plan.Job]) -> list[plan.Job]:
     """What may start beside what is at work, in order."""
     found = []
-    # One job alone, where its group's source network is still to be trained: the others
-    # would wait for it.
-    busy = {job.group for job in working if self._network_here(job) is None}
+    # One job alone, where its source network is still to be trained: the others would wait
+    # for it.
+    busy = {_training(job) for job in working if not self._is_trained(job)}
     for job in self.missing():
       waits = job.parent and (job.parent in working or not self._is_whole(job.parent))
-      if job in working or waits or job.group in busy or not self.places.is_free(job):
+      is_busy = _training(job) in busy or not self.places.is_free(job)
+      if job in working or waits or is_busy:
         continue
-      if self._network_here(job) is None:
-        busy.add(job.group)
+      if not self._is_trained(job):
+        busy.add(_training(job))
       found.append(job)
     return found
 
@@ -163,22 +165,27 @@ class Scheduler:
 
   def _network_here(self, job: plan.Job) -> str | None:
     """The source network that runs of a group start from here; None: not yet known."""
-    return self._networks.get(_group_name(job))
+    return self._networks.get(_training(job), {}).get(job.target)
+
+  def _is_trained(self, job: plan.Job) -> bool:
+    """Whether its source network lies in the cache here."""
+    return bool(self._networks.get(_training(job)))
 
   def _note_network(self, job: plan.Job, network: str) -> None:
-    self._networks[_group_name(job)] = network
+    self._networks.setdefault(_training(job), {})[job.target] = network
     path = os.path.join(self.places.folder, _NETWORKS)
     stored.write_text(path, json.dumps(self._networks, indent=1) + "\n")
 
-  def _read_networks(self) -> dict[str, str]:
-    """{group: source network} of those that are in the cache here."""
+  def _read_networks(self) -> dict[str, dict[str, str]]:
+    """{training: {target: source network}} of those that are in the cache here."""
     if not os.path.isdir(self.places.cache):
       return {}
     path = os.path.join(self.places.folder, _NETWORKS)
-    return stored.read(path, dict[str, str], _DAMAGED) or {}
+    return stored.read(path, dict[str, dict[str, str]], _DAMAGED) or {}
 
 
-def _group_name(job: plan.Job) -> str:
+def _training(job: plan.Job) -> str:
+  """A name of the training that gives a job its source network."""
   return f"{job.source_key}-{job.seed}-{keys.of_code()}"
 
 

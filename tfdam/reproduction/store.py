@@ -28,6 +28,8 @@ _LAST_BYTES = 65_536
 _BESIDE = {"source_or_not": "source_or_not.json", "oracle": "oracle.json"}
 # Of scores, what a digest of a run's bits takes in.
 _TRACED = ("accuracy", "per_class_accuracy", "miou", "iou_per_class", "pixel_accuracy")
+# And by which a source network is known.
+_OF_A_NETWORK = (*_TRACED, "fwiou", "class_accuracy", "num_images")
 _DAMAGED = "Bring it back from a copy, or remove it: the run is done again then."
 
 
@@ -156,8 +158,8 @@ class Store:
     stored.write_text(os.path.join(self.path, _SAME_BITS), f"{text}\n")
 
 
-def groups(jobs: Iterable[plan.Job]) -> dict[tuple[str, int], list[plan.Job]]:
-  """Jobs by the source network that serves them."""
+def groups(jobs: Iterable[plan.Job]) -> dict[tuple[str, str, int], list[plan.Job]]:
+  """Jobs whose rows are compared."""
   found: dict[tuple[str, int], list[plan.Job]] = {}
   for job in jobs:
     found.setdefault(job.group, []).append(job)
@@ -232,8 +234,13 @@ def num_steps_done(folder: str, config: config_lib.Config) -> int:
 
 def _network(results: Mapping[str, Any]) -> str:
   """A short digest of what the source network scores; empty where nothing was scored."""
-  scores = results.get("stages", {}).get("source_only")
-  return _digest(scores)[:8] if scores else ""
+  every = results.get("stages", {}).get("source_only") or {}
+  # A later version may score more, of the same network.
+  known = {
+    split: {name: value for name, value in scores.items() if name in _OF_A_NETWORK}
+    for split, scores in every.items()
+  }
+  return _digest(known)[:8] if known else ""
 
 
 def _network_of(job: plan.Job, results: Mapping[str, Any], folder: str) -> str:

@@ -200,7 +200,9 @@ def _runs(row: experiment_lib.Row) -> list[experiment_lib.Run]:
   return [cell.run for cell in cells if isinstance(cell, experiment_lib.Cell)]
 
 
-def _networks(chosen: Mapping[plan.Job, store_lib.Record]) -> dict[tuple[str, int], str]:
+def _networks(
+  chosen: Mapping[plan.Job, store_lib.Record],
+) -> dict[tuple[str, str, int], str]:
   """{group: the source network of most of its records}."""
   found = {}
   for group, jobs in store_lib.groups(chosen).items():
