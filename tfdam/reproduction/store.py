@@ -160,7 +160,7 @@ class Store:
 
 def groups(jobs: Iterable[plan.Job]) -> dict[tuple[str, str, int], list[plan.Job]]:
   """Jobs whose rows are compared."""
-  found: dict[tuple[str, int], list[plan.Job]] = {}
+  found: dict[tuple[str, str, int], list[plan.Job]] = {}
   for job in jobs:
     found.setdefault(job.group, []).append(job)
   return found
