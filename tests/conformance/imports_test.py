@@ -116,6 +116,7 @@ _COMMANDS = (
   *(f"tfdam.{n}" for n in ("doctor", "reproduce", "reproduction.child", "source_or_not")),
   *(f"export.{n}" for n in ("run", "client_onnx", "client_serving")),
 )
+_SLOW = ("tensorflow", "skimage")
 
 
 def sources():
@@ -184,12 +185,12 @@ def is_source(path):
 
 
 @pytest.mark.parametrize("command", ["tfdam", *_COMMANDS])
-def test_a_command_starts_without_tensorflow(command):
+def test_a_command_starts_without_what_is_slow_to_import(command):
   modules = early(command)
   assert command in modules
   for path in modules.values():
     names = imported(path, top_level_only=True)
-    assert not [n for n in names if n.split(".")[0] == "tensorflow"], path
+    assert not [n for n in names if n.split(".")[0] in _SLOW], path
 
 
 def test_tfdam_never_imports_export():
