@@ -46,6 +46,8 @@ def test_defaults_are_valid_and_survive_json():
     ("data.channels", 2, "one of 1, 3"),
     ("data.target_limit", -1, "at least 0"),
     ("data.source_skew", "evne", "Did you mean 'even'"),
+    ("data.source_style", "furier", "Did you mean 'fourier'"),
+    ("data.fourier_share", 0.1, "--config.data.source_style=fourier or"),
     ("source.global_batch_size", 0, "at least 1"),
     ("loop.watch_every", -1, "at least 0"),
     ("loop.score_every", -1, "at least 0"),
@@ -115,6 +117,7 @@ AT_BOUND = {
   "adapt.centroid_momentum": {"adapt.centroid_weight": 1.0},
   "adapt.centroid_confidence": {"adapt.centroid_weight": 1.0},
   ("translation.semantic_weight", 1e6): {"translation.semantic_run": "runs/x"},
+  "data.fourier_share": {"data.source_style": "fourier"},
   "data.crop_height": {"data.height": 8192},
   "data.crop_width": {"data.width": 8192},
 }  # fmt: skip
@@ -183,6 +186,21 @@ def test_a_crop_larger_than_the_image_names_both_flags(side):
     resolve(**{f"data.crop_{side}": 29})
   assert f"--config.data.crop_{side} to at most 28" in caught.value.with_flags()
   assert f"--config.data.{side} to at least 29" in caught.value.with_flags()
+
+
+@pytest.mark.parametrize("style", ["none", "lab"])
+def test_a_share_of_frequencies_is_of_the_fourier_style_alone(style):
+  with pytest.raises(config_lib.UserError, match=r"fourier_share is 0.1, .* no use for it"):
+    resolve(**{"data.source_style": style, "data.fourier_share": 0.1})
+  assert resolve(**{"data.source_style": style}).data.source_style == style
+
+
+@pytest.mark.parametrize("style", ["fourier", "lab"])
+def test_one_domain_has_no_other_look(style):
+  with pytest.raises(config_lib.UserError) as caught:
+    resolve(**{"data.source_style": style, "data.source": "usps"})
+  assert "source and target are both 'usps'" in caught.value.what
+  assert "--config.data.source_style=none" in caught.value.with_flags()
 
 
 @pytest.mark.parametrize("field", ["adapt.init", "adapt.drift_anchor"])

@@ -24,7 +24,7 @@ def domains(config, root):
   load = data.load_training
   target = load("target", False, config.data, root, config.seed)
   return context.Domains(
-    load("source", config.needs_source_labels, config.data, root, config.seed),
+    load("source", config.needs_source_labels, config.data, root, config.seed, target),
     target,
     data.load_scored(config.data, root, config.seed, target),
   )

@@ -85,6 +85,8 @@ _MAX_RATE = 1e3
 _MAX_LAYERS = 16
 # Of a training split: which labels get rare, or are gone.
 SKEWS = ("none", "odd", "even", "no_odd", "no_even")
+# Looks that source images may get: "none", and the names in tfdam.data.styles.STYLES.
+SOURCE_STYLES = ("none", "fourier", "lab")
 # In `model.name`: the network is a file's, `model.path`.
 KERAS = "keras"
 # In `adapt.taps`: four of the network's, spread evenly over its depth.
@@ -238,6 +240,13 @@ class Data(_Section):
   # left, and nothing else.
   source_skew: str = _field("none", choices=SKEWS)
   target_skew: str = _field("none", choices=SKEWS)
+  # Source training images in the look of target ones, each of one that `seed` draws:
+  # fourier takes over the amplitudes of low frequencies (FDA, Yang and Soatto 2020), lab
+  # mean and covariance of colours (of grey values) in Lab (Pitie and Kokaram 2007).
+  source_style: str = _field("none", choices=SOURCE_STYLES)
+  # fourier: beta, half the side of the square of frequencies, a share of the shorter side
+  # of the resized image; where that is below a pixel the mean alone is taken over.
+  fourier_share: float = _field(0.01, low=0.0, high=0.5)
   # True: refuse MNIST, USPS or SVHN files whose counts or checksums are not the official
   # ones. False: say so in the log, in run.json and under the table.
   require_canonical: bool = _field(False)
@@ -935,6 +944,7 @@ def _check_together(config: Config) -> None:
       "Set source.class_weight_offset.",
     )
   _check_crop(config.data)
+  _check_style(config.data)
   _check_image_moments(config)
   if config.adapt.centroid_weight and config.task == Task.SEGMENTATION:
     raise UserError(
@@ -1035,6 +1045,23 @@ def _check_crop(options: Data) -> None:
         f"Set data.crop_{side} to at most {whole} (0: no crop) or data.{side} to at least"
         f" {crop}.",
       )
+
+
+def _check_style(options: Data) -> None:
+  """Refuses a look that there is none of, and fields that have no use."""
+  style, share = options.source_style, options.fourier_share
+  if share != Data.fourier_share and style != "fourier":
+    raise UserError(
+      f"data.fourier_share is {share}, but data.source_style is '{style}', which has no use"
+      " for it.",
+      f"Set data.source_style=fourier or data.fourier_share={Data.fourier_share}.",
+    )
+  if style != "none" and options.source == options.target:
+    raise UserError(
+      f"data.source_style is '{style}', but source and target are both"
+      f" '{options.target}': there is no other look.",
+      "Set data.source_style=none.",
+    )
 
 
 def _check_image_moments(config: Config) -> None:

@@ -54,7 +54,8 @@ def main(argv: list[str]) -> None:
     run_folder.check_writable(output, "--output")
   config_lib.check_task(config, data.task(options, root))
   data.check_files(options, root)
-  source = data.load_training("source", True, options, root, config.seed)
+  as_stored = dataclasses.replace(options, source_style="none")  # labels alone are read
+  source = data.load_training("source", True, as_stored, root, config.seed)
   target = data.load_scored(options, root, config.seed)["test"]
   if target is None:
     raise config_lib.UserError(

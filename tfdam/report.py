@@ -95,8 +95,8 @@ def _compute(
   if _DATA_ROOT.value:
     root = runtime.resolve_path(_DATA_ROOT.value)
   data.check_files(config.data, root)
-  source = data.load_training("source", False, config.data, root, config.seed)
   target = data.load_training("target", False, config.data, root, config.seed)
+  source = data.load_training("source", False, config.data, root, config.seed, target)
   scored = data.load_scored(config.data, root, config.seed, target)
   folder.check_scored_data(scored)
 

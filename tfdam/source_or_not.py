@@ -59,10 +59,9 @@ def main(argv: list[str]) -> None:
   config = folder.read_config(_DATA_ROOT.value)
   root = runtime.data_root(config.data)
   data.check_files(config.data, root)
-  splits = {
-    role: data.load_training(role, False, config.data, root, config.seed)
-    for role in ("source", "target")
-  }
+  of_target = data.load_training("target", False, config.data, root, config.seed)
+  of_source = data.load_training("source", False, config.data, root, config.seed, of_target)
+  splits = {"source": of_source, "target": of_target}
   is_kept = _can_be_written(folder)
 
   # Late, as in train.py: TensorFlow takes seconds to start.

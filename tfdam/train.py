@@ -52,9 +52,9 @@ def main(argv: list[str]) -> None:
   data.check_files(config.data, root)
   if config.model.is_file and labelled:
     data.check_source_labels(config.data, root)
-  source = data.load_training("source", labelled, config.data, root, config.seed)
   # Without labels: adaptation never sees them. Scoring gets its own, with them.
   target = data.load_training("target", False, config.data, root, config.seed)
+  source = data.load_training("source", labelled, config.data, root, config.seed, target)
   scored = data.load_scored(config.data, root, config.seed, target)
   read = {"source": source, "target": target, **scored}
   num_images = max(len(part) for part in read.values() if part)

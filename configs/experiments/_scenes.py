@@ -63,9 +63,11 @@ def table(
   )
 
 
-def row(name: str, title: str, run: experiment_lib.Run, stage: str) -> experiment_lib.Row:
+def row(
+  name: str, title: str, run: experiment_lib.Run, stage: str, note: str = ""
+) -> experiment_lib.Row:
   """One row without published numbers."""
-  return experiment_lib.Row(name, title, _scores(run, stage))
+  return experiment_lib.Row(name, title, _scores(run, stage), note=note)
 
 
 def _row(

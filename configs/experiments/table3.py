@@ -29,6 +29,14 @@ _FULL = (
   " standard deviation over seeds, of the network at the last step."
 )
 _STREETS = "configs/segmentation/streets_to_camvid.py"
+# Source images in the target's look, without a network: the row's name and title, what it
+# sets, and what it is. FDA's 0.01 of 512 pixels are five cycles an image; of 96, none.
+_STYLES = (
+  ("fourier", "FDA", {"data.source_style": "fourier", "data.fourier_share": 0.05},
+   "amplitudes of up to four cycles an image (data.fourier_share 0.05)"),
+  ("lab", "Lab colours", {"data.source_style": "lab"},
+   "mean and covariance of each image's colours"),
+)  # fmt: skip
 
 
 def get_experiment() -> experiment_lib.Experiment:
@@ -79,4 +87,17 @@ def _beyond() -> list[experiment_lib.Row]:
         f"streets_to_camvid_best_{stage}", f"{title}, changed light", best, stage,
       )
     )  # fmt: skip
+  return rows + _styled()
+
+
+def _styled() -> list[experiment_lib.Row]:
+  """Both ends of a run for each look of the source images."""
+  rows = []
+  for style, title, fields, note in _STYLES:
+    run = experiment_lib.Run(f"{_STREETS}:gam", fields)
+    source_only, adapted = (
+      f"streets_to_camvid_{style}_{stage}" for stage in ("source_only", "adapted")
+    )
+    rows.append(_scenes.row(source_only, f"{title}, source only", run, "source_only", note))
+    rows.append(_scenes.row(adapted, f"{title} + GAM", run, "adapted"))
   return rows

@@ -77,6 +77,21 @@ def test_the_targets_skew_is_none_of_the_sources():
   assert config(**{"data.source_skew": "odd"}).source_key != config().source_key
 
 
+def test_a_source_in_the_targets_look_is_another_one_for_each_target():
+  plain = config()
+  fourier = config(**{"data.source_style": "fourier"})
+  of_target = {"data.target": "svhn", "data.target_limit": 9, "data.target_skew": "odd"}
+  keys_of = [plain.source_key, fourier.source_key]
+  keys_of.append(config(**{"data.source_style": "lab"}).source_key)
+  fields = {"data.fourier_share": 0.05, **of_target}
+  for name, value in fields.items():
+    changed = config(**{"data.source_style": "fourier", name: value})
+    keys_of.append(changed.source_key)
+  assert len(set(keys_of)) == len(keys_of)
+  for name, value in of_target.items():
+    assert config(**{name: value}).source_key == plain.source_key
+
+
 def test_every_field_of_source_training_is_in_its_key():
   """A field that is left out would let rows of unlike source networks be compared."""
   for field in dataclasses.fields(config_lib.Source):

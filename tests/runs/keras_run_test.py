@@ -421,6 +421,20 @@ def test_an_operation_without_a_deterministic_kernel_is_told(root, tmp_path, mon
     in_process.execute(config, root, str(tmp_path / "run"))
 
 
+@pytest.mark.parametrize("style", ["fourier", "lab"])
+def test_a_source_without_labels_may_have_the_targets_look(finished, root, tmp_path, style):
+  config = config_of(
+    root, data__source="npz:render_alone", data__target="npz:photo_alone",
+    data__source_style=style, adapt__steps=0, source__steps=0,
+  )  # fmt: skip
+  path = str(tmp_path / "run")
+  in_process.execute(config, root, path)
+  plain, styled = (
+    restored(place, "gaussian").get_weights() for place in (finished[0], path)
+  )
+  assert not all(map(np.array_equal, plain, styled))
+
+
 def test_auto_takes_four_taps_of_our_networks_as_well():
   config = synthetic.small_config(model__name="lenet_bn", adapt__taps="auto")
   settled = networks.settle_taps(config, networks.build_network(config, "net"))

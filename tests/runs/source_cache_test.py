@@ -80,6 +80,26 @@ class SourceCacheTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(key(), key(adapt__gan_weight=0.2, adapt__steps=3))
     self.assertNotEqual(key(), key(data__source_limit=5))
 
+  def test_a_source_in_the_targets_look_is_shared_with_its_like_alone(self):
+    fields = {
+      "data__channels": 1, "source__steps": 2, "adapt__steps": 0, "match__enabled": False,
+      "data__source_style": "fourier", "data__fourier_share": 0.1,
+    }  # fmt: skip
+    unlike = (
+      {}, {"data__fourier_share": 0.2}, {"data__target": "svhn"},
+      {"data__target_limit": 100}, {"data__target_skew": "odd"},
+      {"data__source_style": "lab", "data__fourier_share": 0.01},
+      {"data__source_style": "none", "data__fourier_share": 0.01},
+    )  # fmt: skip
+    for i, changed in enumerate(unlike):
+      self.execute(str(i), **{**fields, **changed})
+      self.assertLen(self.entries(), i + 1)
+    with self.assertLogs(level="INFO") as logs:
+      again = self.execute("again", **fields, adapt__gan_weight=0.2)
+    self.assertTrue(any("taken from" in line for line in logs.output))
+    self.assert_trained_alike(os.path.join(self.folder, "0"), again)
+    self.assertLen(self.entries(), len(unlike))
+
   def test_a_file_of_weights_counts_by_its_content(self):
     """And by its path from where the user stands, as Bazel starts programs elsewhere."""
 

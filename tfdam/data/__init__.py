@@ -28,6 +28,7 @@ from tfdam.data import (
   scene_folder,
   scenes,
   streets,
+  styled,
   sub_folders,
   subsets,
   svhn,
@@ -231,9 +232,16 @@ def load(
 
 
 def load_training(
-  role: str, labels: bool, options: config_lib.Data, root: str, seed: int
+  role: str,
+  labels: bool,
+  options: config_lib.Data,
+  root: str,
+  seed: int,
+  target: scenes.Split | None = None,
 ) -> scenes.Split:
   """The training split of a domain as a run uses it: skewed, limited, scenes resized.
+
+  With data.source_style the source comes in the target's look, at the network's size.
 
   A skewed target's labels are read to make the subset, the experiment's construction, and
   are not handed on unless `labels` is set. Without a skew they are not opened.
@@ -242,15 +250,22 @@ def load_training(
     role: "source" or "target".
     labels: whether they are wanted.
     seed: the run's; decides, with the role, which images stay.
+    target: what this returned for the target, if it is there, for a source in its look:
+      its images are read and kept once.
 
   Raises:
     config.UserError: the module's, a skew without labels or of a segmentation set, a limit
       above what there is, or labels that ignore every pixel.
   """
   split = _training_split(role, labels, options, root, seed)
+  if role == "source" and options.source_style != "none":
+    if target is None:
+      target = load_training("target", False, options, root, seed)
+    split = styled.training(split, target, options, seed)
+  elif isinstance(split, scenes.Scenes):
+    split = scenes.at_size(split, options)
   if not isinstance(split, scenes.Scenes):
     return split
-  split = scenes.at_size(split, options)
   _check_any_counts(split, f"{getattr(options, role)}/train", options)
   return split
 

@@ -84,12 +84,18 @@ class Scenes:
 Split = Union[examples_lib.Examples, Scenes]
 
 
-def at_size(scenes: Scenes, options: config_lib.Data, labels_too: bool = True) -> Scenes:
+def at_size(
+  scenes: Scenes,
+  options: config_lib.Data,
+  labels_too: bool = True,
+  change: Callable[[int, np.ndarray], np.ndarray] = lambda _, image: image,
+) -> Scenes:
   """The scenes as a run sees them: resized, and kept in memory if all of them fit.
 
   Args:
     options: `height`, `width`, and `cache_mb` for all that this returns.
     labels_too: False leaves label maps at their own size, for scoring.
+    change: (index, resized image) -> the image that is kept, of the same size.
   """
   size = (options.width, options.height)
   stored_label = scenes.read_label
@@ -98,7 +104,7 @@ def at_size(scenes: Scenes, options: config_lib.Data, labels_too: bool = True) -
   keep = needed_mb <= options.cache_mb
 
   def image(i: int) -> np.ndarray:
-    return _resized(scenes.read_image(i), size, Image.Resampling.BILINEAR)
+    return change(i, _resized(scenes.read_image(i), size, Image.Resampling.BILINEAR))
 
   def label(i: int) -> np.ndarray:
     assert stored_label is not None

@@ -7,9 +7,7 @@ import math
 import tensorflow as tf
 
 from tfdam import config as config_lib
-
-# ITU-R BT.601 luma, as the release converts SVHN.
-_LUMA = (0.2989, 0.5870, 0.1140)
+from tfdam.data import array_transforms
 
 
 def to_network(
@@ -29,7 +27,8 @@ def to_network(
   floats = tf.cast(images, tf.float32) / 255.0
   if images.shape[-1] == 3 and channels == 1:
     # Before the resize, as in the release.
-    floats = tf.reduce_sum(floats * tf.constant(_LUMA), axis=-1, keepdims=True)
+    luma = tf.constant(array_transforms.LUMA)
+    floats = tf.reduce_sum(floats * luma, axis=-1, keepdims=True)
   elif images.shape[-1] == 1 and channels == 3:
     floats = tf.repeat(floats, 3, axis=-1)
   if height is not None and images.shape[1:3] != (height, width):

@@ -28,7 +28,8 @@ _CODE = (
   "tfdam/runs/adapt_stage.py", "tfdam/runs/context.py", "tfdam/runs/run.py",
   "tfdam/streets/*.py", "tfdam/training/*.py",
 )  # fmt: skip
-# Fields of source training alone; the target's are none of its.
+# Fields of source training alone; the target's are none of its, unless source images are in
+# the target's look.
 _OF_SOURCE = ("seed", "data.", "model.", "source.", "runtime.precision")
 _OF_TARGET = ("data.target", "data.target_limit", "data.target_skew")
 # Where a network that training starts from lies; which one it is, its run's key says.
@@ -61,10 +62,11 @@ def of_run(
 def of_source(config: config_lib.Config) -> str:
   """A digest of what decides the source network: equal for runs that compare."""
   changed = config_lib.differences(config, config_lib.Config())
+  others = _OF_TARGET if config.data.source_style == "none" else ()
   fields = {
     name: value
     for name, (value, _) in changed.items()
-    if (name.startswith(_OF_SOURCE) and name not in _OF_TARGET)
+    if (name.startswith(_OF_SOURCE) and name not in others)
     # Whether the source's moves are those of section augment is in source.augment.
     or (config.source.augment and name.startswith("augment."))
   }
