@@ -87,7 +87,23 @@ def _beyond() -> list[experiment_lib.Row]:
         f"streets_to_camvid_best_{stage}", f"{title}, changed light", best, stage,
       )
     )  # fmt: skip
-  return rows + _styled()
+  return rows + _styled() + _translated()
+
+
+def _translated() -> list[experiment_lib.Row]:
+  """CyCADA's setting: images that //tfdam:translate wrote."""
+  config = "configs/segmentation/cycada_streets_to_camvid.py"
+  run = experiment_lib.Run(f"{config}:gam")
+  note = (
+    "images of streets_as_camvid, which //tfdam:translate writes with"
+    " configs/translation/streets_to_camvid.py"
+  )
+  return [
+    _scenes.row(f"streets_to_camvid_translated_{stage}", title, run, stage, note)
+    for stage, title in (
+      ("source_only", "Translated, source only"), ("adapted", "Translated + GAM"),
+    )
+  ]  # fmt: skip
 
 
 def _styled() -> list[experiment_lib.Row]:

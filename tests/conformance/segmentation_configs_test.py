@@ -103,6 +103,10 @@ class SegmentationConfigsTest(tf.test.TestCase, parameterized.TestCase):
       values.adapt.warmup_steps = 1  # of all their warm-ups one: each is a trace more
     folder = self.create_tempdir().full_path
     street_folders.write_all(os.path.join(folder, "data"))
+    # Translated images: what they were made of.
+    made_of = {"streets_as_camvid": "streets/sim", "gta5_as_cityscapes": "gta5"}
+    kind, _, name = values.data.source.partition(":")
+    values.data.source = made_of.get(name, kind)
     if values.data.source.startswith("streets/"):
       values.data.source_limit = 6
     config = config_lib.resolve(values)
