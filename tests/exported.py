@@ -14,7 +14,7 @@ from tfdam.training import networks as networks_lib
 def make(name, image_moments=0.0, **changes):
   """A small network, its variables away from their initial values, and its contract."""
   config = synthetic.small_config(
-    model__name=name, match__image_moments=image_moments, **networks.SMALL[name]
+    match__image_moments=image_moments, **networks.fields(name)
   )
   network = networks_lib.build_network(config, "net", "adapted")
   rng = np.random.RandomState(0)

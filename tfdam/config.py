@@ -267,6 +267,8 @@ class Model(_Section):
   depth: float = _field(1.0, low=0.01, high=16.0)
   # Factor of the rates at which source training drops channels (erfnet); 0: none.
   dropout: float = _field(1.0, low=0.0, high=2.0)
+  # Whether scores have the images' size instead of an eighth of it (erfnet).
+  decoder: bool = _field(False)
   # Weights of VGG16 to start from (fcn8s): "imagenet" (Keras fetches them), or a file that
   # tf.keras.applications.VGG16 wrote; empty: random ones.
   weights: str = _field("")
@@ -620,7 +622,7 @@ _SECTIONS = {
 _OF_FILES = (
   "path", "scale", "mean", "deviation", "channel_order", "outputs", "enlarge"
 )  # fmt: skip
-_OF_BUILT_IN = ("width", "depth", "dropout", "weights")
+_OF_BUILT_IN = ("width", "depth", "dropout", "decoder", "weights")
 # What joint_mmd, which has no discriminators, has no use for.
 _OF_PLAYERS = (
   "warmup_steps", "gate_accuracy", "spectral_norm", "schedule", "information_weight",

@@ -28,7 +28,7 @@ class ModelsTest(tf.test.TestCase, parameterized.TestCase):
 
   def make(self, name, size=None):
     """A small network, its variables away from their initial values, and images."""
-    config = synthetic.small_config(model__name=name, **networks.SMALL[name])
+    config = synthetic.small_config(**networks.fields(name))
     data = config.data
     size = size or (data.height, data.width)
     rng = np.random.RandomState(0)
@@ -40,7 +40,7 @@ class ModelsTest(tf.test.TestCase, parameterized.TestCase):
         variable.assign_add(rng.uniform(0.1, 0.5, variable.shape))
     return model, images
 
-  @parameterized.parameters(*[(name,) for name in models.MODELS])
+  @parameterized.parameters(*[(name,) for name in networks.SMALL])
   def test_gives_logits_and_every_tap_in_network_order(self, name):
     model, images = self.make(name)
     outputs = model(images)
@@ -58,7 +58,7 @@ class ModelsTest(tf.test.TestCase, parameterized.TestCase):
       model, images = self.make(name, size)
       self.assertEqual(model(images)["logits"].shape, (3, *size, 10))
 
-  @parameterized.parameters(*[(name,) for name in models.MODELS])
+  @parameterized.parameters(*[(name,) for name in networks.SMALL])
   def test_walking_the_sites_is_the_forward_pass(self, name):
     model, images = self.make(name)
     state = {"output": images}
@@ -66,7 +66,7 @@ class ModelsTest(tf.test.TestCase, parameterized.TestCase):
       state = site.advance(state)
     self.assertAllEqual(model.logits_from(state, images), model(images)["logits"])
 
-  @parameterized.parameters(*[(name,) for name in models.MODELS])
+  @parameterized.parameters(*[(name,) for name in networks.SMALL])
   def test_sites_have_unique_names_and_fold(self, name):
     model, images = self.make(name)
     sites = model.sites()
@@ -77,7 +77,7 @@ class ModelsTest(tf.test.TestCase, parameterized.TestCase):
       folding.fold(site.layer, np.ones(channels), np.zeros(channels))
     self.assertAllEqual(model(images)["logits"], before)
 
-  @parameterized.parameters(*[(name,) for name in models.MODELS])
+  @parameterized.parameters(*[(name,) for name in networks.SMALL])
   def test_folding_acts_on_the_sites_output(self, name):
     """Each site's own layer, on the state that reaches it: whatever stands around."""
     model, images = self.make(name)
@@ -98,7 +98,7 @@ class ModelsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(after[entry], before[entry])
       state = after
 
-  @parameterized.product(name=list(models.MODELS), training=[False, True])
+  @parameterized.product(name=list(networks.SMALL), training=[False, True])
   def test_gradients_reach_every_trainable_variable(self, name, training):
     model, images = self.make(name)
     with tf.GradientTape() as tape:
@@ -109,7 +109,7 @@ class ModelsTest(tf.test.TestCase, parameterized.TestCase):
     ):
       self.assertIsNotNone(gradient, variable.name)
 
-  @parameterized.parameters(*[(name,) for name in models.MODELS])
+  @parameterized.parameters(*[(name,) for name in networks.SMALL])
   def test_noise_is_taken_and_is_all_that_drops(self, name):
     model, images = self.make(name)
     noise = tf.random.stateless_uniform([3, model.num_noise], [0, 0])
@@ -117,7 +117,7 @@ class ModelsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertAllEqual(outputs[0], outputs[1])
     self.assertEqual(np.array_equal(outputs[0], outputs[2]), model.num_noise == 0)
 
-  @parameterized.parameters(*[(name,) for name in models.MODELS])
+  @parameterized.parameters(*[(name,) for name in networks.SMALL])
   def test_mixed_precision_keeps_logits_in_float32(self, name):
     tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
     self.addCleanup(tf.keras.mixed_precision.set_global_policy, "float32")

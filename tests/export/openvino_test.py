@@ -10,14 +10,13 @@ import pytest
 
 from benchmarks import inference_candidates
 from export import backends, module, parity, reduce, samples, to_onnx
-from tests import exported
-from tfdam import models
+from tests import exported, networks
 
 _PYTHON = os.environ.get("TFDAM_OPENVINO_PYTHON", "")
 
 
 @pytest.mark.skipif(not _PYTHON, reason="TFDAM_OPENVINO_PYTHON names no Python")
-@pytest.mark.parametrize("name", models.MODELS)
+@pytest.mark.parametrize("name", networks.SMALL)
 def test_openvino_gives_int8s_labels(name, tmp_path):
   inference, contract = exported.make(name)
   float32 = to_onnx.convert(module.traced(inference, contract, 1), contract)

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from tests import networks as small_networks
 from tests import synthetic
 from tfdam import config as config_lib
 from tfdam.matching import closed_form, gaussian
@@ -11,6 +12,11 @@ from tfdam.training import networks
 
 _SMALL = {
   "erfnet": {"model__width": 0.25, "model__depth": 0.2},
+  "erfnet with decoder": {
+    "model__width": 0.25,
+    "model__depth": 0.1,
+    "model__decoder": True,
+  },
   "drn26": {"model__width": 0.02},
   "fcn8s": {"model__width": 0.02},
 }
@@ -41,7 +47,7 @@ class GaussianBlocksTest(tf.test.TestCase, parameterized.TestCase):
 
   def network(self, name, image_moments=0.0, stage="gaussian"):
     config = synthetic.small_config(
-      model__name=name, data__height=32, data__width=48, data__channels=3,
+      model__name=small_networks.kind(name), data__height=32, data__width=48, data__channels=3,
       data__num_classes=5, match__image_moments=image_moments, **_SMALL[name],
     )  # fmt: skip
     model = networks.build_network(config, "net", stage)

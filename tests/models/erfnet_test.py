@@ -54,10 +54,22 @@ def plain_scores(model, x):
       y = tf.nn.relu(norm(block.broad1.norm, conv(block.broad1.conv, y)))
       y = tf.nn.relu(conv(block.tall2, y))
       x = tf.nn.relu(x + norm(block.broad2.norm, conv(block.broad2.conv, y)))
+    elif hasattr(block, "pair"):
+      # PyTorch's padding of 1 and output padding of 1: what Keras' has less the first.
+      wide = layers.Conv2DTranspose(block.pair.conv.filters, 3, 2, "valid")
+      wide.build(x.shape)
+      wide.kernel, wide.bias = block.pair.conv.kernel, block.pair.conv.bias
+      x = tf.nn.relu(norm(block.pair.norm, wide(x)[:, 1:, 1:]))
     else:
       both = [conv(block.conv, x), layers.MaxPool2D(2, padding="same")(x)]
       x = tf.nn.relu(norm(block.norm, layers.Concatenate()(both)))
-  return conv(model.blocks[-1].conv, x)
+  last = model.blocks[-1].conv
+  if not model.has_decoder:
+    return conv(last, x)
+  # Each pixel becomes four: its channels times a 2x2 kernel.
+  scores = tf.einsum("bhwi,klci->bhkwlc", x, last.kernel)
+  shape = [x.shape[0], 2 * x.shape[1], 2 * x.shape[2], last.filters]
+  return tf.reshape(scores, shape) + last.bias
 
 
 class ERFNetTest(tf.test.TestCase, parameterized.TestCase):
@@ -93,6 +105,30 @@ class ERFNetTest(tf.test.TestCase, parameterized.TestCase):
     self.assertEqual(by_hand, 1_876_495)
     self.assertEqual(sum(np.prod(v.shape) for v in model.trainable_variables), by_hand)
     self.assertEqual(model.count_params(), by_hand + moving)
+    whole = erfnet.ERFNet(19, decoder=True)
+    whole(tf.zeros([1, 8, 8, 3]))
+    by_hand -= (128 + 1) * 19
+    by_hand += (9 * 128 + 3) * 64 + (9 * 64 + 3) * 16 + (4 * 16 + 1) * 19
+    by_hand += 2 * non_bottleneck(64) + 2 * non_bottleneck(16)
+    self.assertEqual(sum(np.prod(v.shape) for v in whole.trainable_variables), by_hand)
+    self.assertEqual(round(by_hand / 1e6, 2), 2.06)  # as published
+
+  @parameterized.parameters((32, 48), (29, 43))
+  def test_the_decoder_gives_scores_of_the_images_size(self, height, width):
+    model = small(decoder=True)
+    x = images(2, height, width, 3)
+    outputs = model(x)
+    self.assertEqual(outputs["logits"].shape, [2, height, width, 5])
+    rows, columns = 8 * -(-height // 8), 8 * -(-width // 8)
+    shapes = [tuple(tap.shape[1:]) for tap in outputs["taps"].values()][6:]
+    quarter, half = (rows // 4, columns // 4, 16), (rows // 2, columns // 2, 4)
+    self.assertEqual(shapes, [quarter] * 3 + [half] * 3 + [(rows, columns, 5)])
+    randomise(model)
+    found, expected = model(x)["taps"]["block13"], plain_scores(model, x)
+    scale = tf.reduce_max(tf.abs(expected))
+    # float32 through 25 layers, relative to the largest score.
+    self.assertAllClose(found / scale, expected / scale, atol=2e-5)
+    self.assertAllEqual(model(x)["logits"], found[:, :height, :width])
 
   def test_width_and_depth_scale_it(self):
     model = erfnet.ERFNet(5, width=0.01, depth=0.01)

@@ -34,6 +34,27 @@ class Conv(tf.keras.layers.Conv2D):
     return tf.nn.convolution(inputs, kernel, 1, "SAME", dilations=self.dilation_rate)
 
 
+class Transposed(tf.keras.layers.Conv2DTranspose):
+  """A transposed 3x3 convolution to exactly twice the size, as in PyTorch's networks.
+
+  Pixel i stands behind pixel 2 i of the result; by Keras' SAME it would behind 2 i + 1.
+  """
+
+  def __init__(self, filters: int, **kwargs):
+    super().__init__(filters, 3, strides=2, padding="same", **kwargs)
+
+  def call(self, inputs):
+    return self.convolved(inputs, self.kernel, self.bias)
+
+  def convolved(self, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    """What the layer computes, with other weights."""
+    height, width = (x.shape[i] or tf.shape(x)[i] for i in (1, 2))
+    shape = [x.shape[0] or tf.shape(x)[0], 2 * height + 1, 2 * width + 1, self.filters]
+    # Cut afterwards: tf2onnx 1.17 takes explicit paddings for others.
+    wide = tf.nn.conv2d_transpose(x, kernel, shape, 2, "VALID")
+    return tf.nn.bias_add(wide[:, 1:, 1:], bias)
+
+
 @functools.cache
 def _has_dilated_gradients(dtype: tf.DType) -> bool:
   """Whether dilated convolutions have gradients here; CPUs need oneDNN for them.
@@ -141,7 +162,7 @@ class ConvNorm(tf.keras.layers.Layer):
     float [B, H', W', filters].
   """
 
-  def __init__(self, conv: Conv, norm: BatchNorm, name: str):
+  def __init__(self, conv: Conv | Transposed, norm: BatchNorm, name: str):
     # Half precision is the convolution's alone: the folded kernel is rounded once.
     super().__init__(name=name, dtype="float32", autocast=False)
     self.conv = conv
@@ -173,7 +194,7 @@ def scale_and_shift(
 
 
 def folded(
-  conv: tf.keras.layers.Conv2D, x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor
+  conv: Conv | Transposed, x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor
 ) -> tf.Tensor:
   """Computes scale * conv(x) + shift as one convolution.
 
@@ -183,7 +204,12 @@ def folded(
     scale: float32 [filters].
     shift: float32 [filters].
   """
-  kernel = tf.cast(conv.kernel, scale.dtype) * scale
+  is_transposed = isinstance(conv, Transposed)
+  # Its kernel is [..., filters, channels].
+  of_kernel = scale[:, tf.newaxis] if is_transposed else scale
+  kernel = tf.cast(conv.kernel, scale.dtype) * of_kernel
   bias = tf.cast(conv.bias, scale.dtype) * scale + shift if conv.use_bias else shift
   x, kernel, bias = (tf.cast(v, conv.compute_dtype) for v in (x, kernel, bias))
+  if is_transposed:
+    return conv.convolved(x, kernel, bias)
   return tf.nn.bias_add(conv.convolution_op(x, kernel), bias)

@@ -1,4 +1,4 @@
-"""ERFNet's encoder: residual blocks of one-dimensional convolutions."""
+"""ERFNet: residual blocks of one-dimensional convolutions; its decoder as an option."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DILATIONS = (2, 4, 8, 16)
 
 
 class ERFNet(blocks.Segmenter):
-  """The encoder with a 1x1 classifier, enlarged eight times (Sec. 5.3, Table 3 A).
+  """The encoder with a 1x1 classifier, enlarged eight times (Sec. 5.3, Table 3 A), or all.
 
   Romera, Álvarez, Bergasa, Arroyo, "ERFNet: efficient residual factorized ConvNet for
   real-time semantic segmentation", 2018. Blocks, with the channels of width 1 and the
@@ -24,14 +24,23 @@ class ERFNet(blocks.Segmenter):
     09 to 16  8 non-bottleneck-1D    128, dropout 0.3, dilations 2, 4, 8, 16 and again
     17        1x1 convolution        num_classes
 
-  Sizes that 8 does not divide are rounded up on the way down. Dropout drops channels of an
-  image. Kernels start as He et al., "Delving deep into rectifiers", 2015, propose; the
-  classifier's as Glorot's.
+  With the decoder, which the paper of activation matching leaves out, the last one is
+  instead:
+
+    17        upsampler              64 at 1/4
+    18, 19    2 non-bottleneck-1D    64
+    20        upsampler              16 at 1/2
+    21, 22    2 non-bottleneck-1D    16
+    23        2x2 transposed         num_classes at 1/1
+
+  Sizes that 8 does not divide are rounded up on the way down, and cut on the way up.
+  Dropout drops channels of an image. Kernels start as He et al., "Delving deep into
+  rectifiers", 2015, propose; the classifier's as Glorot's.
 
   Call arguments and return value: Segmenter's.
   """
 
-  OPTIONS = ("width", "depth", "dropout")
+  OPTIONS = ("width", "depth", "dropout", "decoder")
 
   def __init__(
     self,
@@ -41,13 +50,15 @@ class ERFNet(blocks.Segmenter):
     width: float = 1.0,
     depth: float = 1.0,
     dropout: float = 1.0,
+    decoder: bool = False,
   ):
-    """Lays out the encoder's blocks and the classifier.
+    """Lays out the blocks.
 
     Args:
       width: factor of the numbers of channels; at least 4, 16 and 32 are left.
       depth: factor of the numbers of non-bottleneck blocks; at least 1 and 1 are left.
       dropout: factor of the dropout rates.
+      decoder: whether scores have the images' size instead of an eighth of it.
     """
     base = max(4, round(16 * width))
     channels, wide = 4 * base, 8 * base
@@ -65,10 +76,36 @@ class ERFNet(blocks.Segmenter):
         num_noise += filters if rate else 0
       else:
         row.append(_Downsampler(filters, seed, tap))
+    self.has_decoder = decoder
+    if decoder:
+      row += _decoder(len(row), channels, base, seed)
     tap = f"block{len(row) + 1:02d}"
     init = tf.keras.initializers.GlorotUniform(config_lib.derive_seed(seed, tap))
-    super().__init__([*row, blocks.Classifier(num_classes, init, tap)], name)
+    last = _FullSizeClassifier if decoder else blocks.Classifier
+    super().__init__([*row, last(num_classes, init, tap)], name)
     self.num_noise = num_noise
+
+  def enlarge(self, scores, size):
+    """Segmenter's; the decoder's scores have at least the images' size."""
+    if not self.has_decoder:
+      return super().enlarge(scores, size)
+    return scores[:, : size[0], : size[1]]
+
+
+def _decoder(num_before: int, channels: int, base: int, seed: int) -> list[blocks.Block]:
+  """The blocks between the encoder and the classifier.
+
+  Args:
+    num_before: blocks of the encoder.
+    channels: at a quarter of the images' size.
+    base: at half of it.
+  """
+  row: list[blocks.Block] = []
+  for filters in (channels, base):
+    taps = [f"block{num_before + len(row) + i:02d}" for i in (1, 2, 3)]
+    row.append(_Upsampler(filters, seed, taps[0]))
+    row += [_NonBottleneck(filters, 1, 0.0, 0, seed, tap) for tap in taps[1:]]
+  return row
 
 
 class _Downsampler(blocks.Block):
@@ -107,6 +144,36 @@ class _Downsampler(blocks.Block):
     pooled = tf.cast(_pool(x), scale.dtype) * scale[count:] + shift[count:]
     pooled = tf.cast(pooled, convolved.dtype)
     return {**state, "output": tf.concat([convolved, pooled], axis=-1)}
+
+
+class _Upsampler(blocks.Block):
+  """A transposed 3x3 convolution to twice the size, batch norm and ReLU."""
+
+  def __init__(self, filters: int, seed: int, name: str):
+    super().__init__(name)
+    conv_name = f"{name}_transposed3x3"
+    init = tf.keras.initializers.HeNormal(config_lib.derive_seed(seed, conv_name))
+    conv = conv_norm.Transposed(filters, kernel_initializer=init, name=conv_name)
+    self.pair = conv_norm.ConvNorm(conv, _norm(f"{name}_bn"), f"{name}_pair")
+
+  def parts(self):
+    norm = self.pair.norm
+    return [blocks.Part(norm.name, norm, blocks.apply(self.pair), blocks.relu)]
+
+
+class _FullSizeClassifier(blocks.Block):
+  """Scores by a transposed 2x2 convolution of stride 2. Its output is its site's."""
+
+  def __init__(self, num_classes: int, init: tf.keras.initializers.Initializer, name: str):
+    super().__init__(name)
+    # float32 even under mixed precision, as blocks.Classifier.
+    self.conv = tf.keras.layers.Conv2DTranspose(
+      num_classes, 2, strides=2, kernel_initializer=init, name=name, dtype="float32"
+    )
+
+  def parts(self):
+    before = blocks.apply(self.conv)
+    return [blocks.Part(self.name, self.conv, before, lambda state: state)]
 
 
 class _NonBottleneck(blocks.Block):
