@@ -48,7 +48,8 @@ class GaussianBlocksTest(tf.test.TestCase, parameterized.TestCase):
   def network(self, name, image_moments=0.0, stage="gaussian"):
     config = synthetic.small_config(
       model__name=small_networks.kind(name), data__height=32, data__width=48,
-      data__channels=3, data__num_classes=5, match__image_moments=image_moments, **_SMALL[name],
+      data__channels=3, data__num_classes=5, match__image_moments=image_moments,
+      **_SMALL[name],
     )  # fmt: skip
     model = networks.build_network(config, "net", stage)
     rng = np.random.RandomState(1)
