@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from export import contract as contract_lib
+from . import contract as contract_lib
 
 if TYPE_CHECKING:
   import onnx
@@ -144,7 +144,7 @@ def of_onnx(model: onnx.ModelProto, contract: contract_lib.Contract) -> Backend:
   """An ONNX file under ONNX Runtime on the CPU."""
   import onnxruntime
 
-  from export import to_onnx
+  from . import to_onnx
 
   seen, scores, axis = to_onnx.with_scores(model)
   options = onnxruntime.SessionOptions()
@@ -174,7 +174,7 @@ def of_reference(model: onnx.ModelProto, contract: contract_lib.Contract) -> Bac
   """An ONNX file under ONNX's own evaluator: NumPy, slow, and the standard itself."""
   from onnx import reference
 
-  from export import to_onnx
+  from . import to_onnx
 
   seen, scores, axis = to_onnx.with_scores(model)
   return _onnx_backend(reference.ReferenceEvaluator(seen).run, contract, scores, axis)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from export import contract as contract_lib
+from . import contract as contract_lib
 
 if TYPE_CHECKING:
   import onnx

@@ -1,11 +1,13 @@
 """Labels camera images with an exported network: the car's side.
 
-Needs numpy and onnxruntime alone, and Pillow for the command line: copy this one file.
+Needs numpy and onnxruntime alone, and Pillow for the command line. An export has a copy of
+this file beside export.json, which runs where there is no tfdam.
 
   segmenter = client_onnx.Segmenter("runs/streets-gam", provider="cuda")
   labels = segmenter(image)  # RGB, uint8 [H, W, 3] -> integers [H, W]; OpenCV: [..., ::-1]
 
-python -m export.client_onnx --model=runs/streets-gam --image=frames --out=labels
+tfdam client-onnx --model=runs/streets-gam --image=frames --out=labels
+python client_onnx.py --image=frames --out=labels
 """
 
 from __future__ import annotations
@@ -350,7 +352,7 @@ def _export_folder(model_dir: str) -> str:
   raise ModelError(
     f"{given} is {missing}no export of tfdam; expected a folder with export.json, a run"
     " folder with export/export.json, or the onnx/ beside export.json. Was the run"
-    " exported (python -m export.run --workdir=...)?"
+    " exported (tfdam export --workdir=..., in a checkout python -m export.run)?"
   )
 
 
@@ -700,11 +702,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  here = os.path.dirname(os.path.abspath(__file__))
+  beside = here if os.path.lexists(os.path.join(here, "export.json")) else None
+  model = "--image" if beside else "--model MODEL --image"
   parser = argparse.ArgumentParser(
-    prog="client_onnx", description="Labels images with an exported network."
+    prog="client_onnx",
+    description="Labels images with an exported network.",
+    usage=f"%(prog)s {model} IMAGE [FLAGS]",
+    epilog="Example: --model=runs/streets-gam --image=frames/ --out=labels/",
   )
   flag = parser.add_argument
-  flag("--model", required=True, help="export folder, or the run folder around it")
+  flag(
+    "--model", required=beside is None, default=beside,
+    help="export folder, or the run folder around it (default: this file's, if it is one)",
+  )  # fmt: skip
   flag("--image", required=True, help="image, folder of images, animation or video")
   flag("--out", default="labels", help="folder for pictures (default: labels)")
   flag("--provider", default="auto", choices=("auto", *sorted(_PROVIDERS)))

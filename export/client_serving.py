@@ -3,11 +3,13 @@
   client = client_serving.RestClient("http://localhost:8501", "streets-gam")
   labels = client.predict(open("street.png", "rb").read())["labels"]
 
-python -m export.client_serving --url=http://localhost:8501 --name=streets-gam \
-  --image=street.png --out=labels
-python -m export.client_serving --grpc=localhost:8500 --name=streets-gam --image=frames
+tfdam client-serving --url=http://localhost:8501 --name=streets-gam --image=street.png
+tfdam client-serving --grpc=localhost:8500 --name=streets-gam --image=frames
 
-REST needs numpy alone; gRPC also tensorflow-serving-api (pip install -e .[serving]), which
+A copy of this one file does as well: python client_serving.py --url=...
+
+REST needs numpy alone; gRPC also tensorflow-serving-api (pip install 'tfdam[serving]'),
+which
 brings TensorFlow; the command line Pillow. Tested against doubles: no TF Serving was run
 where this was written.
 """
@@ -206,7 +208,7 @@ class GrpcClient:
     except ImportError as error:
       raise ServingError(
         f"gRPC needs tensorflow-serving-api, which cannot be imported ({error}). Do `pip"
-        " install -e .[serving]`, or use REST: --url=http://localhost:8501."
+        " install 'tfdam[serving]'`, or use REST: --url=http://localhost:8501."
       ) from error
     # Label maps of large batches pass gRPC's limit of 4 MiB.
     options = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
@@ -423,11 +425,14 @@ def _printable(text: str) -> str:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = argparse.ArgumentParser(
-    prog="client_serving", description="Has a TF Serving label images."
+    prog="client_serving",
+    description="Has a TF Serving label images.",
+    usage="%(prog)s --url URL --name NAME --image IMAGE [FLAGS]",
+    epilog="Example: --url=http://localhost:8501 --name=streets-gam --image=frames/",
   )
   flag = parser.add_argument
   server = parser.add_mutually_exclusive_group(required=True)
-  server.add_argument("--url", help="of the REST port: http://localhost:8501")
+  server.add_argument("--url", help="of the REST port: http://localhost:8501; or")
   server.add_argument("--grpc", help="address of the gRPC port: localhost:8500")
   flag("--name", required=True, help="of the model")
   flag("--version", type=int, help="of the model (default: its newest)")

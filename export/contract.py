@@ -31,7 +31,7 @@ PRECISIONS = ("float32", "float16", "int8", "int8_tensorrt")
 WRITERS = {
   "saved_model": (
     "tensorflow_serving", "tensorflow-serving-api",
-    "pip install -e .[serving], or set --formats=onnx",
+    "pip install 'tfdam[serving]', or set --formats=onnx",
   ),
   "onnx": (
     "tf2onnx", "tf2onnx",

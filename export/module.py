@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
-from export import contract as contract_lib
-from export import samples as samples_lib
-from export import shrink
 from tfdam import config as config_lib
 from tfdam.data import transforms
+
+from . import contract as contract_lib
+from . import samples as samples_lib
+from . import shrink
 
 
 class Inference(tf.Module):

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from export import backends
-from export import contract as contract_lib
-from export import samples as samples_lib
 from tfdam import config as config_lib
 from tfdam import progress
 from tfdam.metrics import confusion
 from tfdam.vocabulary import Task
+
+from . import backends
+from . import contract as contract_lib
+from . import samples as samples_lib
 
 # ONNX's own evaluator is NumPy: for images of at most so many pixels.
 _REFERENCE_PIXELS = 4_096
@@ -125,7 +126,7 @@ def check_golden(
     labels: [N, ...], of the file.
     expected: the same, of the graph.
   """
-  from export import client_onnx  # late: it imports ONNX Runtime
+  from . import client_onnx  # late: it imports ONNX Runtime
 
   differing = np.mean(labels != expected)
   allowed = client_onnx.allowed_to_differ("cpu", precision, labels.size)

@@ -13,7 +13,11 @@ import tensorflow as tf
 from absl import logging
 
 import tfdam
-from export import (
+from tfdam import config as config_lib
+from tfdam import runtime
+from tfdam.runs import loading, run_folder
+
+from . import (
   backends,
   parity,
   publish,
@@ -23,12 +27,9 @@ from export import (
   to_onnx,
   to_saved_model,
 )
-from export import contract as contract_lib
-from export import module as module_lib
-from export import samples as samples_lib
-from tfdam import config as config_lib
-from tfdam import runtime
-from tfdam.runs import loading, run_folder
+from . import contract as contract_lib
+from . import module as module_lib
+from . import samples as samples_lib
 
 _PACKAGES = ("tensorflow", "tf2onnx", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy")
 # What TensorFlow raises of a full disk, of one that may not be written, and of a file that
@@ -130,6 +131,7 @@ def export(
       publish.move(staged, folder)
       publish.write_manifest(folder, manifest)
       names = [name for stem in _STEMS.values() for name in _onnx_names(stem)]
+      names += publish.FOR_THE_CAR
       batching = os.path.join("saved_model", serving_files.BATCHING)
       publish.remove_unlisted(folder, [*names, batching], manifest)
   # A full disk, or a folder where a file must be.
@@ -248,6 +250,7 @@ class _Work:
     function = module_lib.traced(self.module, self.contract, batch)
     plain = to_onnx.convert(function, self.contract)
     self.entries["onnx"] = {}
+    publish.add_client(self.staged)
     self._onnx_file(plain, "float32", self.exact)
     if parity.has_reference(self.contract, to_onnx.operators(plain)):
       self._compare(
@@ -408,7 +411,7 @@ def _kept(before: dict[str, Any], described: dict[str, Any]) -> dict[str, Any]:
     kept[key] = {
       name: value
       for name, value in before.get(key, {}).items()
-      if not name.startswith(("onnx/", "ONNX", "keras"))
+      if not name.startswith(("onnx/", "ONNX", "keras", *publish.FOR_THE_CAR))
     }
   return kept
 

@@ -21,6 +21,8 @@ MANIFEST = "export.json"
 # Raised when readers of an older manifest could not make sense of a new one.
 FORMAT = 1
 LOCK = ".lock"
+# What labels pictures where there is no tfdam: copied beside the manifest.
+FOR_THE_CAR = ("client_onnx.py", "requirements-car.txt")
 _STAGING = ".staging-"
 
 
@@ -105,6 +107,13 @@ def unwritable(folder: str, error: Exception) -> str:
   else:
     remedy = "an export needs temporary files. Make room, or set $TMPDIR to another folder."
   return f"Cannot write to {place} ({reason}): {remedy}"
+
+
+def add_client(staged: str) -> None:
+  """Puts what a car runs into an export, which is then all that it needs."""
+  here = os.path.dirname(os.path.abspath(__file__))
+  for name in FOR_THE_CAR:
+    shutil.copyfile(os.path.join(here, name), os.path.join(staged, name))
 
 
 def sweep(folder: str, staged: str) -> None:

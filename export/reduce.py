@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from export import backends, calibrate
-from export import contract as contract_lib
-from export import samples as samples_lib
+from . import backends, calibrate
+from . import contract as contract_lib
+from . import samples as samples_lib
 
 if TYPE_CHECKING:
   import onnx

@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 import shlex
 
-from absl import flags
+from absl import flags, logging
 
-from export import contract as contract_lib
-from export import publish, serving_files
 from tfdam import config as config_lib
 from tfdam import runtime
 from tfdam.reporting import tables
 from tfdam.runs import run_folder, signals
 from tfdam.vocabulary import Task
+
+from . import contract as contract_lib
+from . import publish, serving_files
 
 FORMATS = tuple(contract_lib.WRITERS)
 
@@ -79,8 +80,7 @@ def main(argv: list[str]) -> None:
       "Which run? Set --workdir to a run folder, such as runs/streets-gam."
     )
   _check_flags()
-  for name in _FORMATS.value:
-    contract_lib.check_writer(name)
+  formats = _formats()
   folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
   config = folder.read_config(_DATA_ROOT.value)
   results = folder.read_json("results.json") or {}
@@ -92,7 +92,7 @@ def main(argv: list[str]) -> None:
   stage = _stage(results, folder)
 
   # Late, as in train.py: TensorFlow takes seconds to start.
-  from export import pipeline
+  from . import pipeline
 
   runtime.set_for_export()
   alone = config_lib.Runtime("none", num_replicas=1)  # float32, whatever trained it
@@ -103,13 +103,31 @@ def main(argv: list[str]) -> None:
   digest = pipeline.weights_digest(network)
   contract = _contract(config, folder, results, stage, step, digest)
   options = pipeline.Options(
-    formats=tuple(_FORMATS.value), precision=_PRECISION.value,
+    formats=formats, precision=_PRECISION.value,
     max_metric_drop=_MAX_METRIC_DROP.value / 100, metric_images=_METRIC_IMAGES.value,
     calibration_images=_CALIBRATION_IMAGES.value,
   )  # fmt: skip
   with signals.exit_at_once():  # the way out removes what is in staging
     exported = pipeline.export(network, contract, config, options, folder.join("export"))
   _print(exported.manifest, exported.parity, folder)
+
+
+def _formats() -> tuple[str, ...]:
+  """--formats; of the default ones, those whose packages pip brings with tfdam.
+
+  Raises:
+    config.UserError: what writes a format is not installed.
+  """
+  chosen = tuple(_FORMATS.value)
+  if flags.FLAGS["formats"].using_default_value:
+    try:
+      contract_lib.check_writer("saved_model")
+    except config_lib.UserError as error:
+      logging.warning("No SavedModel is written. %s", error)
+      chosen = tuple(name for name in chosen if name != "saved_model")
+  for name in chosen:
+    contract_lib.check_writer(name)
+  return chosen
 
 
 def _check_flags() -> None:
@@ -223,13 +241,14 @@ def _contract(
 
 
 def _print(manifest: dict, parity: dict, folder: run_folder.RunFolder) -> None:
-  from export import summary
+  from . import summary
 
   summary.print_parity(manifest, parity)
   place = tables.shown_path(folder.join("export"))
   print(f"Exported to {place}; what it was compared on is in {publish.MANIFEST}.")
   if "onnx" in manifest:
     arguments = f"--model={shlex.quote(place)} --image=..."
+    print(f"A car needs this folder alone: {publish.FOR_THE_CAR[0]} in it labels pictures.")
     print(f"Next: {runtime.command('export.client_onnx', arguments)}")
 
 

@@ -9,11 +9,12 @@ import numpy as np
 from absl import logging
 from PIL import Image
 
-from export import contract as contract_lib
 from tfdam import config as config_lib
 from tfdam import data
 from tfdam.data import examples as examples_lib
 from tfdam.data import scenes as scenes_lib
+
+from . import contract as contract_lib
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,9 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-from export import contract as contract_lib
+from tfdam import commands
+
+from . import contract as contract_lib
 
 WARM_UP = "tf_serving_warmup_requests"
 MODELS, BATCHING, COMPOSE = "models.config", "batching.config", "docker-compose.yml"
@@ -38,7 +40,7 @@ max_enqueued_batches {{ value: 100 }}
 """
 _COMPOSE = """# Not run where this was written, which has no TF Serving. From this folder:
 #   docker compose up
-#   python -m export.client_serving --url=http://localhost:8501 --name={name} --image=...
+#   {client}
 services:
   serving:
     image: tensorflow/serving:{release} # as old as the TensorFlow that exported, or newer
@@ -81,10 +83,11 @@ def write_configs(
   names = sorted({*beside, contract.name})
   batches = not (contract.dynamic_size or any_size_beside)
   models = [_MODEL.format(name=name, mount=_MOUNT) for name in names]
+  asked = f"--url=http://localhost:8501 --name={contract.name} --image=..."
   texts = {
     MODELS: f"model_config_list {{\n{''.join(models)}}}\n",
     COMPOSE: _COMPOSE.format(
-      name=contract.name, mount=_MOUNT, models=MODELS,
+      client=commands.line("export.client_serving", asked), mount=_MOUNT, models=MODELS,
       release=importlib.metadata.version("tensorflow-serving-api"),
       batching=_WITH_BATCHING if batches else "",
     ),

@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from export import contract as contract_lib
-from export import module as module_lib
 from tfdam import config as config_lib
+
+from . import contract as contract_lib
+from . import module as module_lib
 
 if TYPE_CHECKING:
   import onnx

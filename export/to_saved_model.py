@@ -12,9 +12,9 @@ import tensorflow as tf
 from google.protobuf import message
 from tensorflow.core.protobuf import saved_model_pb2
 
-from export import contract as contract_lib
-from export import module as module_lib
-from export import orientation, serving_files
+from . import contract as contract_lib
+from . import module as module_lib
+from . import orientation, serving_files
 
 _FILE = "saved_model.pb"
 _NO_WEBP = "The image is a WebP file; expected PNG or JPEG."

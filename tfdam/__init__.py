@@ -14,7 +14,7 @@ from typing import Any
 
 from tfdam import stack
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Before anything of tfdam, or a program that imports tfdam first, imports TensorFlow.
 stack.use_legacy_keras()

@@ -20,14 +20,15 @@ from typing import Any
 from absl import app, flags, logging
 
 from tfdam import cluster as cluster_lib
+from tfdam import commands, files, memory, stack, usage
 from tfdam import config as config_lib
-from tfdam import files, memory, stack
 
 # What entry points with --config take when none is set.
 DEFAULT_CONFIG = "configs/streets.py"
 # Its hosts gRPC asks without a proxy; unset, no_proxy's.
 _NO_PROXY = "no_grpc_proxy"
-PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PROJECT = commands.PROJECT
+LIBRARY = commands.LIBRARY
 
 
 def resolve_path(path: str) -> str:
@@ -62,11 +63,7 @@ def cache_root(chosen: str = "") -> str:
 
 def command(target: str, arguments: str) -> str:
   """The line that a user types to run another entry point the way this one was run."""
-  if "BUILD_WORKSPACE_DIRECTORY" in os.environ:
-    # export/run.py is the target of its package's own name.
-    label = "//export" if target == "export.run" else f"//{target.replace('.', ':')}"
-    return f"./bazelw run {label} -- {arguments}"
-  return f"python -m {target} {arguments}"
+  return commands.line(target, arguments)
 
 
 def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
@@ -81,6 +78,9 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
   try:
     try:
       check_stack()
+      if usage.is_asked_for(sys.argv[1:]):
+        print(usage.text(sys.modules[main.__module__]))
+        return
       app.run(main, flags_parser=lambda argv: _parse_flags(argv, default_config))
     finally:
       if sys.stdout:
@@ -296,13 +296,26 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
 
 
 def bring_own_configs(config_file: str) -> None:
-  """Has tfdam's config files import tfdam's `configs`: users' projects have one as well."""
+  """Has a config file's `from configs import ...` find tfdam's `configs`.
+
+  tfdam's own files get its own, whatever the user's project calls so. A user's file gets
+  the package `configs` of the user's project, if there is one; beside a mere folder of that
+  name, tfdam's is found as well.
+  """
   folder = os.path.join(PROJECT, "configs")
   known = getattr(sys.modules.get("configs"), "__path__", None)
-  if not config_file.startswith(folder + os.sep) or known == [folder]:
+  if known == [folder]:
     return
+  theirs: list[str] = []
+  if not config_file.startswith(folder + os.sep):
+    found = importlib.util.find_spec("configs")
+    if found and found.origin:
+      return
+    theirs = list(found.submodule_search_locations or ()) if found else []
   spec = importlib.util.spec_from_file_location(
-    "configs", os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+    "configs",
+    os.path.join(folder, "__init__.py"),
+    submodule_search_locations=[*theirs, folder],
   )
   assert spec
   sys.modules["configs"] = importlib.util.module_from_spec(spec)
@@ -387,7 +400,8 @@ def _config_of_run(workdir: str) -> str:
   """What continues the run in a folder, if there is one: its own config."""
   folder = resolve_path(workdir)
   there = workdir and os.path.isfile(os.path.join(folder, "config.json"))
-  return f"tfdam/runs/resume.py:{folder}" if there else ""
+  resume = os.path.join(LIBRARY, "tfdam", "runs", "resume.py")
+  return f"{resume}:{folder}" if there else ""
 
 
 def _check_field(field: str, argument: str) -> None:

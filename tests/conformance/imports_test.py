@@ -13,7 +13,9 @@ _LIBRARY = {
   "tfdam.cluster", "tfdam.data", "tfdam.keras_files", "tfdam.matching", "tfdam.metrics",
   "tfdam.models", "tfdam.network", "tfdam.stored",
 }  # fmt: skip
-_RUNS = _LIBRARY | {"tfdam.stack", "tfdam.training", "tfdam.reporting"}
+_RUNS = _LIBRARY | {
+  "tfdam.commands", "tfdam.stack", "tfdam.training", "tfdam.reporting"
+}  # fmt: skip
 _BELOW = {
   "tfdam/vocabulary.py": set(),
   "tfdam/config.py": set(),
@@ -43,8 +45,12 @@ _BELOW = {
   "tfdam/stack.py": set(),
   "tfdam/cluster.py": {"tfdam.config"},
   "tfdam/runtime.py": {
-    "tfdam.config", "tfdam.files", "tfdam.memory", "tfdam.cluster", "tfdam.stack"
+    "tfdam.config", "tfdam.files", "tfdam.memory", "tfdam.cluster", "tfdam.stack",
+    "tfdam.commands", "tfdam.usage",
   },
+  "tfdam/commands.py": set(),
+  "tfdam/usage.py": {"tfdam.commands"},
+  "tfdam/__main__.py": {"tfdam", "tfdam.commands", "tfdam.config", "tfdam.files"},
   "tfdam/addons.py": {"tfdam.config", "tfdam.stack"},
   "tfdam/streets": set(),
   "tfdam/data": {
@@ -83,7 +89,7 @@ _BELOW = {
   "tfdam/report.py": _RUNS | {"tfdam.runs"},
   "tfdam/diagnosis": {
     "tfdam.config", "tfdam.files", "tfdam.cluster", "tfdam.runtime", "tfdam.stack",
-    "tfdam.addons", "tfdam.data",
+    "tfdam.addons", "tfdam.commands", "tfdam.data",
   },
   "tfdam/experiment.py": set(),
   "tfdam/reproduction": {
@@ -115,6 +121,7 @@ _COMMANDS = (
   "tfdam.translate",
   *(f"tfdam.{n}" for n in ("doctor", "reproduce", "reproduction.child", "source_or_not")),
   *(f"export.{n}" for n in ("run", "client_onnx", "client_serving")),
+  "tfdam.__main__",
 )
 _SLOW = ("tensorflow", "skimage")
 
@@ -135,8 +142,11 @@ def imported(path, top_level_only=False):
     if isinstance(node, ast.Import):
       yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
+      folders = os.path.dirname(path).split(os.sep)
+      around = folders[: len(folders) + 1 - node.level] if node.level else []
+      base = ".".join([*around, *filter(None, [node.module])])
       for alias in node.names:
-        yield f"{node.module}.{alias.name}"
+        yield f"{base}.{alias.name}"
 
 
 def part(name):
@@ -197,6 +207,18 @@ def test_tfdam_never_imports_export():
   for path in sources():
     if path.startswith("tfdam"):
       assert not [n for n in imported(path) if n.split(".")[0] == "export"], path
+
+
+def test_files_of_export_import_one_another_relatively():
+  """In the wheel they are tfdam.export: setup.py."""
+  for path in sources():
+    if not path.startswith("export") or path == "export/__main__.py":
+      continue
+    with open(os.path.join(runtime.PROJECT, path)) as file:
+      nodes = list(ast.walk(ast.parse(file.read())))
+    absolute = [n.module for n in nodes if isinstance(n, ast.ImportFrom) and not n.level]
+    absolute += [a.name for n in nodes if isinstance(n, ast.Import) for a in n.names]
+    assert not [n for n in absolute if n.split(".")[0] == "export"], path
 
 
 def test_only_the_loop_scoring_stretches_and_export_compile():

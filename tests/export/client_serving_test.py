@@ -415,7 +415,7 @@ def test_what_is_no_address_is_refused(address):
 def test_without_the_protos_grpc_says_what_to_install(monkeypatch):
   monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
   message = refused(client_serving.GrpcClient, "localhost:8500", "toy")
-  assert "pip install -e .[serving]" in message
+  assert "pip install 'tfdam[serving]'" in message
 
 
 def test_the_command_writes_label_pictures_of_a_folder(double, tmp_path, capsys):

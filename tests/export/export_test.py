@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -32,7 +34,7 @@ from export import (
 from tests import exported as small
 from tests import in_process, street_folders, synthetic
 from tfdam import config as config_lib
-from tfdam import data
+from tfdam import data, runtime
 from tfdam.data import transforms
 
 _STREETS = {
@@ -158,6 +160,19 @@ def test_one_command_leaves_both_formats_and_says_what_to_type_next(exported):
   assert "export.client_onnx" in printed
 
 
+def test_an_export_labels_pictures_where_there_is_no_tfdam(exported, tmp_path):
+  workdir, _, _ = exported
+  car = tmp_path / "car"
+  shutil.copytree(place(workdir), car)
+  street = os.path.join(runtime.PROJECT, "docs", "street.png")
+  command = [sys.executable, "-I", "car/client_onnx.py", f"--image={street}", "--out=out"]
+  done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+  assert done.returncode == 0, done.stderr
+  assert os.listdir(tmp_path / "out")
+  with open(os.path.join(runtime.PROJECT, "export", "requirements-car.txt")) as file:
+    assert (car / "requirements-car.txt").read_text() == file.read()
+
+
 def test_the_moving_average_is_what_is_exported(exported):
   """The checkpoint's "model" is the average; its "target" is not."""
   workdir, *_ = exported
@@ -229,7 +244,7 @@ def test_a_format_that_was_not_asked_for_again_stays_in_the_manifest(exported_wo
   assert "saved_model" not in manifest
   # Digests are of every file, also of the other network's SavedModel.
   found = {name for name in manifest["files"] if not name.startswith("saved_model/")}
-  assert found == {"onnx/model.onnx", "onnx/golden.npz"}
+  assert found == {"onnx/model.onnx", "onnx/golden.npz", *publish.FOR_THE_CAR}
   assert "saved_model/small_streets/1/saved_model.pb" in manifest["files"]
 
 
@@ -683,10 +698,23 @@ def test_a_missing_package_is_told_before_anything_starts(
   monkeypatch.setattr(
     importlib.util, "find_spec", lambda name: None if name == missing else find(name)
   )
-  message = refused(workdir)
+  message = refused(workdir, formats=["onnx", "saved_model"])
   for word in words:
     assert word in message
   assert not os.path.exists(place(workdir))
+
+
+def test_without_formats_a_missing_package_of_tf_serving_leaves_its_format_out(
+  workdir, monkeypatch, caplog
+):
+  find = importlib.util.find_spec
+  monkeypatch.setattr(
+    importlib.util, "find_spec", lambda n: None if n == "tensorflow_serving" else find(n)
+  )
+  manifest, _ = export(workdir)
+  assert "saved_model" not in manifest
+  assert "onnx" in manifest
+  assert "No SavedModel is written. The format saved_model needs tensor" in caplog.text
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -53,7 +53,7 @@ def run(probe: str, *arguments: str, timeout_s: float) -> dict[str, dict[str, An
     log named it.
   """
   command = [sys.executable, "-m", "tfdam.diagnosis.probes", probe, *arguments]
-  paths = [runtime.PROJECT, *filter(None, [os.environ.get("PYTHONPATH")])]
+  paths = [runtime.LIBRARY, *filter(None, [os.environ.get("PYTHONPATH")])]
   environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
   try:
     done = subprocess.run(

@@ -82,12 +82,12 @@ def _digest(content: Mapping[str, Any]) -> str:
 def of_code() -> str:
   """A digest of the code that decides results; comments and docstrings do not count."""
   paths = sorted(
-    path for pattern in _CODE for path in glob.glob(os.path.join(runtime.PROJECT, pattern))
+    path for pattern in _CODE for path in glob.glob(os.path.join(runtime.LIBRARY, pattern))
   )
   digest = hashlib.sha256()
   for path in paths:
     with open(path, encoding="utf-8") as file:
-      digest.update(os.path.relpath(path, runtime.PROJECT).encode())
+      digest.update(os.path.relpath(path, runtime.LIBRARY).encode())
       digest.update(bare(file.read()).encode())
   return digest.hexdigest()[:_LENGTH]
 

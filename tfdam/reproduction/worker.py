@@ -94,7 +94,7 @@ class Worker:
     child = ["tfdam.reproduction.child", str(os.getpid()), cores, *command]
     self._process = subprocess.Popen(
       [sys.executable, "-m", *child], stdin=subprocess.DEVNULL, stdout=self._log,
-      stderr=self._log, cwd=runtime.PROJECT, env=_environment(self.slot),
+      stderr=self._log, cwd=runtime.LIBRARY, env=_environment(self.slot),
       start_new_session=True,
     )  # fmt: skip
 
@@ -153,7 +153,7 @@ def _environment(slot: Slot) -> dict[str, str]:
   environment = {
     name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON
   }
-  paths = [runtime.PROJECT, environment.get("PYTHONPATH", "")]
+  paths = [runtime.LIBRARY, environment.get("PYTHONPATH", "")]
   environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
   if slot.gpu:
     environment["CUDA_VISIBLE_DEVICES"] = slot.gpu

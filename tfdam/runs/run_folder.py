@@ -36,8 +36,8 @@ from typing import Any, Literal, TextIO, TypedDict
 from absl import logging
 
 import tfdam
+from tfdam import commands, files, stack, stored
 from tfdam import config as config_lib
-from tfdam import files, stack, stored
 from tfdam.reporting.report import facts as facts_lib
 
 # A role in run.json's "data": the network's file, where it comes from one.
@@ -490,10 +490,9 @@ def _packages() -> dict[str, str]:
 
 def _commit() -> str | None:
   """The project's commit, with "+changes" if the tree differs; None outside a checkout."""
-  project = os.environ.get(
-    "BUILD_WORKSPACE_DIRECTORY",
-    os.path.dirname(os.path.dirname(os.path.abspath(tfdam.__file__))),
-  )
+  if commands.IS_INSTALLED:
+    return None  # the environment may lie in a repository of the user's
+  project = os.environ.get("BUILD_WORKSPACE_DIRECTORY", commands.PROJECT)
   git = ["git", "-C", project]
   try:
     commit = subprocess.run(

@@ -1,0 +1,15 @@
+"""Puts `export` and `configs` into the package: `tfdam.export` and `tfdam.configs`.
+
+An installed tfdam has no other name on Python's path, since users' projects have folders
+called export and configs themselves. All else is in pyproject.toml.
+"""
+
+import setuptools
+
+_OWN = setuptools.find_packages(include=["tfdam", "tfdam.*"])
+_MOVED = setuptools.find_packages(include=["configs", "configs.*", "export", "export.*"])
+
+setuptools.setup(
+  packages=[*_OWN, *(f"tfdam.{name}" for name in _MOVED)],
+  package_dir={"tfdam.configs": "configs", "tfdam.export": "export"},
+)

@@ -1,0 +1,100 @@
+"""What --help prints: what a command does, examples, then its own flags."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+from types import ModuleType
+
+from absl import flags
+
+from tfdam import commands
+
+_WIDEST = 92
+# What a flag's text begins below; a longer name has a line to itself.
+_INDENT = 24
+# Bounds from there on are the machine's, and of no use to a reader.
+_MANY = 1_000_000
+_NOTE = "--helpfull lists the flags of the log and of other parts, too."
+
+
+def is_asked_for(arguments: list[str]) -> bool:
+  """Whether one of the arguments before a "--" asks for help."""
+  own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+  return any(word in ("-h", "-?", "-help", "--help", "--helpshort") for word in own)
+
+
+def text(module: ModuleType) -> str:
+  """The help of the command that a module is, as wide as the terminal."""
+  width = max(40, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
+  purpose, examples = _parts(inspect.getdoc(module) or "")
+  own = flags.FLAGS.flags_by_module_dict().get(_name(module), [])
+  parts = [textwrap.fill(paragraph, width) for paragraph in purpose]
+  if examples:
+    parts.insert(1, "\n".join(["Examples:", *(_example(e, width) for e in examples)]))
+  if own:
+    parts.append("\n".join(["Flags:", *(_flag(flag, width) for flag in own)]))
+  return "\n\n".join([*parts, textwrap.fill(_NOTE, width)])
+
+
+def _name(module: ModuleType) -> str:
+  """What absl knows a module by."""
+  return sys.argv[0] if module.__name__ == "__main__" else module.__name__
+
+
+def _parts(doc: str) -> tuple[list[str], list[str]]:
+  """(paragraphs, command lines) of a module's docstring."""
+  paragraphs: list[str] = []
+  examples: list[str] = []
+  for part in doc.split("\n\n"):
+    if not part.startswith("./bazelw run "):
+      paragraphs.append(" ".join(part.split()))
+      continue
+    for line in part.splitlines():
+      if line.startswith("./bazelw run "):
+        examples.append(line)
+      else:  # the rest of a long one
+        examples[-1] += f" {line}"
+  return paragraphs, [commands.as_typed(line) for line in examples]
+
+
+def _example(line: str, width: int) -> str:
+  """A command line, broken at its spaces where the terminal is narrower."""
+  broken = textwrap.wrap(
+    line, width - 4, break_long_words=False, break_on_hyphens=False
+  )  # room for the indent and " \"
+  return textwrap.indent(" \\\n  ".join(broken), "  ")
+
+
+def _flag(flag: flags.Flag, width: int) -> str:
+  head = f"  --[no]{flag.name}" if flag.boolean else f"  --{flag.name}={_value(flag)}"
+  body = textwrap.wrap(" ".join(_said(flag)), width - _INDENT)
+  if len(head) > _INDENT - 2 or not body:
+    return "\n".join([head, *(" " * _INDENT + part for part in body)])
+  first, *rest = body
+  return "\n".join([f"{head:{_INDENT}}{first}", *(" " * _INDENT + part for part in rest)])
+
+
+def _value(flag: flags.Flag) -> str:
+  """What stands behind the equals sign: the default, or what kind of value it is."""
+  default = flag.default
+  if default is None or default == "" or default == []:
+    return "..."
+  return ",".join(map(str, default)) if isinstance(default, list) else str(default)
+
+
+def _said(flag: flags.Flag) -> Iterator[str]:
+  yield re.sub("^<[^>]*>: ", "", flag.help or "")  # absl puts an enum's values there
+  parser = flag.parser
+  if flag.boolean and flag.default:
+    yield "(set by default)"
+  values = getattr(parser, "enum_values", None)
+  low, high = getattr(parser, "lower_bound", None), getattr(parser, "upper_bound", None)
+  if values:
+    yield f"({', '.join(map(str, values))})"
+  elif low is not None and high is not None and high < _MANY:
+    yield f"({low:,} to {high:,})"
