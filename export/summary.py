@@ -20,7 +20,7 @@ def print_parity(manifest: Mapping[str, Any], parity: Mapping[str, Any]) -> None
   model = manifest["model"]
   title = f"{model['name']}, {model['stage']} at step {model['step']}, against Keras"
   table = rich.table.Table(title=title)
-  table.add_column("")
+  table.add_column("", no_wrap=True)
   for name in ("MB", "largest logit difference", "equal labels, %", _metric(parity)):
     table.add_column(name, justify="right")
   reference = parity.get("keras", {})
@@ -35,7 +35,7 @@ def print_parity(manifest: Mapping[str, Any], parity: Mapping[str, Any]) -> None
         f"{100 * found['label_agreement']:.3f}",
         _percent(found.get("metric")),
       )
-  tables.console().print(table)
+  tables.show(table)
   for precision, entry in manifest.get("onnx", {}).items():
     if "calibration" in entry and f"ONNX Runtime, {precision}" in parity:
       print(f"{precision}: {shown_calibration(entry['calibration'])}")

@@ -68,7 +68,7 @@ def main(argv: list[str]) -> None:
   is_segmentation = config.task == Task.SEGMENTATION
   found = oracle.bounds(*counts)
   title = f"Label-distribution oracle, {options.source} to {options.target}, %"
-  tables.console().print(_table(title, names, counts, found, is_segmentation))
+  tables.show(_table(title, names, counts, found, is_segmentation))
   for note in _notes(parts):
     print(f"Note: {files.shown(note)}")
   if output:
@@ -117,7 +117,7 @@ def _table(
 ) -> rich.table.Table:
   """A row a class, then what they make together."""
   table = rich.table.Table(title=files.shown(title))
-  table.add_column("class")
+  table.add_column("class", no_wrap=True)
   bounds = {"recall at most": found.recall_per_class}
   means = [("pixel accuracy" if is_segmentation else "accuracy", found.pixel_accuracy)]
   means.append(("class accuracy", found.class_accuracy))

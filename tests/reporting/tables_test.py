@@ -46,18 +46,37 @@ def test_a_classification_has_a_column_for_each_split(capsys):
   assert output.endswith("Note: a subset\n")
 
 
-def test_a_classifications_classes_stand_in_columns(capsys):
+def test_a_classifications_classes_stand_in_rows(capsys):
   tables.print_classes(_DIGITS, "test", ["zero", "one"])
   output = capsys.readouterr().out
   assert "accuracy per class, test, %" in output
   assert cells(output) == [
-    ["", "zero", "one"], ["source only", "50.0", "-"], ["adapted", "100.0", "12.5"],
+    ["", "source only", "adapted"], ["zero", "50.0", "100.0"], ["one", "-", "12.5"],
   ]  # fmt: skip
 
 
 def test_brackets_and_colons_in_names_are_letters(capsys):
   tables.print_classes(_DIGITS, "test", ["bolt [m8]", "[/car] :car:"])
-  assert cells(capsys.readouterr().out)[0] == ["", "bolt [m8]", "[/car] :car:"]
+  rows = cells(capsys.readouterr().out)
+  assert [row[0] for row in rows] == ["", "bolt [m8]", "[/car] :car:"]
+
+
+def test_tables_fit_80_columns_and_break_no_word(streets, capsys, monkeypatch):
+  monkeypatch.setenv("COLUMNS", "200")
+  tables.print_stages(streets, "streets", task="segmentation")
+  stage = {"marginal_distance": 0.5, "classes_predicted": 19, "dead_channels": 2,
+           "channels": 1000}  # fmt: skip
+  stages = {name: {} for name in ("source_only", "gaussian", "adapted")}
+  tables.print_unlabelled({"stages": stages, "unlabelled": dict.fromkeys(stages, stage)})
+  every = {"test": {"per_class_accuracy": [0.5] * 10}}
+  tables.print_classes(
+    dict.fromkeys(stages, every), "test", [f"digit {i}" for i in range(10)]
+  )
+  lines = capsys.readouterr().out.splitlines()
+  assert max(map(len, lines)) <= 80
+  assert "│ labels' distance from the source's, % │" in "\n".join(lines)
+  tables.print_classes({"adapted": every}, "test", ["a" * 100] * 10)
+  assert "a" * 100 in capsys.readouterr().out
 
 
 def test_any_name_is_printed_in_its_line(capsys):
@@ -81,7 +100,8 @@ def test_a_segmentation_has_a_column_for_each_score(streets, capsys):
   tables.print_stages(streets, "streets", ["a note"], task="segmentation")
   output = capsys.readouterr().out
   assert cells(output) == [
-    ["%", "mIoU", "pixel accuracy", "class accuracy", "fwIoU", "transductive mIoU"],
+    ["", "", "pixel", "class", "", "transductive"],
+    ["%", "mIoU", "accuracy", "accuracy", "fwIoU", "mIoU"],
     ["source only", "58.33", "75.00", "75.00", "58.33", "100.00"],
     ["Gaussian", "100.00", "100.00", "100.00", "100.00", "-"],
   ]
@@ -91,7 +111,7 @@ def test_a_segmentation_has_a_column_for_each_score(streets, capsys):
 def test_a_score_that_is_null_is_a_gap(streets, capsys):
   streets["source_only"]["test"]["class_accuracy"] = None
   tables.print_stages(streets, "streets", task="segmentation")
-  assert cells(capsys.readouterr().out)[1][1:4] == ["58.33", "75.00", "-"]
+  assert cells(capsys.readouterr().out)[2][1:4] == ["58.33", "75.00", "-"]
 
 
 def test_a_segmentation_without_test_labels_shows_what_there_is(streets, capsys):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from packaging import specifiers
 
-from tfdam import stack
+from tfdam import commands, stack
 from tfdam.diagnosis import facts as facts_lib
 from tfdam.diagnosis import looks
 from tfdam.diagnosis import rows as rows_lib
@@ -85,7 +85,10 @@ def _stack(facts: facts_lib.Facts) -> rows_lib.Row:
   remedy = ""
   for other, (first, last) in stack.PYTHONS.items():
     if other != facts.stack and first <= facts.python[:2] <= last:
-      remedy = f"TFDAM_STACK={other} ./bazelw takes TensorFlow {stack.STACKS[other]}."
+      how = f"TFDAM_STACK={other} ./bazelw takes"
+      if commands.IS_INSTALLED:  # whose own requirements leave no choice
+        how = f"An environment of requirements/{other}.lock, in a checkout, has"
+      remedy = f"{how} TensorFlow {stack.STACKS[other]}."
   found = f"{facts.stack} (TensorFlow {stack.STACKS[facts.stack]})"
   return rows_lib.Row("Python", "stack", rows_lib.OK, found, remedy)
 

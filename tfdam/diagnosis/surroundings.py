@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tfdam import commands
 from tfdam.diagnosis import facts as facts_lib
 from tfdam.diagnosis import rows as rows_lib
 
@@ -18,8 +19,10 @@ _BAZEL = "set TFDAM_BAZEL to a Bazel 4 to 7, or install bazelisk"
 
 
 def rows(facts: facts_lib.Facts) -> list[rows_lib.Row]:
+  # A wheel has no bazelw.
+  built = [] if commands.IS_INSTALLED else [_bazel(facts.bazel)]
   return [
-    _bazel(facts.bazel),
+    *built,
     *_data(facts),
     _runs(facts.folders["runs"]),
     _cache(facts.folders["cache"]),

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import rich.console
+import rich.measure
 import rich.table
 
 from tfdam import files, runtime
 from tfdam.vocabulary import Stage, Task
 
+_COLUMNS = 80
 _SPLITS = ("test", "transductive")
 # {column: (split, score)} of a segmentation.
 _SEGMENTATION = {
@@ -50,14 +52,14 @@ def print_stages(
     if any(split in scores for scores in stages.values())
   }
   table = rich.table.Table(title=files.shown(title))
-  table.add_column(corner)
+  table.add_column(corner, no_wrap=True)
   for name in columns:
     table.add_column(name, justify="right")
   for stage, scores in stages.items():
     values = [scores.get(split, {}).get(s) for split, s in columns.values()]
     table.add_row(_stage_title(stage), *(_percent(value, 2) for value in values))
   if columns:
-    console().print(table)
+    show(table)
   else:
     print(f"{files.shown(title)}\nThe target has no labels: nothing was scored.")
   for note in notes:
@@ -77,24 +79,25 @@ def print_unlabelled(results: Mapping) -> None:
     row_styles=["dim"],
     header_style="dim",
   )
-  table.add_column("")
-  for name in (
-    "labels' distance from the source's, %", "entropy, nats", "information, nats",
-    "discriminators right, %", "classes seen", "dead channels",
-  ):  # fmt: skip
-    table.add_column(name, justify="right")
+  table.add_column("", no_wrap=True)
+  columns = []
   for stage in results["stages"]:
+    table.add_column(_stage_title(stage), justify="right")
     look, scores = watched.get(stage), free.get(stage, {})
     distance = scores.get("marginal_distance", look and look["marginal_distance"])
-    table.add_row(
-      _stage_title(stage),
-      _percent(distance, 1),
-      *(_nats(scores.get(name)) for name in ("entropy", "information")),
-      _percent(scores.get("discriminator_accuracy"), 1),
-      str(look["classes_predicted"]) if look else "-",
-      f"{look['dead_channels']} of {look['channels']}" if look else "-",
+    columns.append(
+      {
+        "labels' distance from the source's, %": _percent(distance, 1),
+        "entropy, nats": _nats(scores.get("entropy")),
+        "information, nats": _nats(scores.get("information")),
+        "discriminators right, %": _percent(scores.get("discriminator_accuracy"), 1),
+        "classes seen": str(look["classes_predicted"]) if look else "-",
+        "dead channels": f"{look['dead_channels']} of {look['channels']}" if look else "-",
+      }
     )
-  console().print(table)
+  for name in columns[0] if columns else ():
+    table.add_row(name, *(column[name] for column in columns))
+  show(table)
 
 
 def alarm_notes(results: Mapping) -> list[str]:
@@ -125,7 +128,7 @@ def print_classes(
   class_names: Sequence[str],
   task: str = Task.CLASSIFICATION,
 ) -> None:
-  """Prints each class's accuracy on one split, or its IoU: then a row a class.
+  """Prints each class's accuracy on one split, or its IoU: a row a class.
 
   Args:
     stages: {stage: {split: scores}}, each with this split.
@@ -133,31 +136,22 @@ def print_classes(
     class_names: in the order of their labels.
     task: of Task.
   """
-  if task == Task.SEGMENTATION:
-    table = _iou_table(stages, split, class_names)
-  else:
-    table = rich.table.Table(title=f"accuracy per class, {split}, %")
-    table.add_column("")
-    for name in class_names:
-      table.add_column(files.shown(name), justify="right")
-    for stage, scores in stages.items():
-      values = scores[split]["per_class_accuracy"]
-      table.add_row(_stage_title(stage), *(_percent(value, 1) for value in values))
-  console().print(table)
-
-
-def _iou_table(stages: Mapping, split: str, class_names: Sequence[str]) -> rich.table.Table:
-  # Stages in columns: 19 names side by side would not fit.
-  table = rich.table.Table(title=f"IoU per class, {split}, %")
-  table.add_column("")
+  is_segmentation = task == Task.SEGMENTATION
+  what, score = "accuracy", "per_class_accuracy"
+  if is_segmentation:
+    what, score = "IoU", "iou_per_class"
+  # Stages in columns: 10 or 19 names side by side would not fit.
+  table = rich.table.Table(title=f"{what} per class, {split}, %")
+  table.add_column("", no_wrap=True)
   for stage in stages:
     table.add_column(_stage_title(stage), justify="right")
   every = [scores[split] for scores in stages.values()]
-  for name, *values in zip(class_names, *(scores["iou_per_class"] for scores in every)):
+  for name, *values in zip(class_names, *(scores[score] for scores in every)):
     table.add_row(files.shown(name), *(_percent(value, 1) for value in values))
-  table.add_section()
-  table.add_row("mean", *(_percent(scores["miou"], 1) for scores in every))
-  return table
+  if is_segmentation:
+    table.add_section()
+    table.add_row("mean", *(_percent(scores["miou"], 1) for scores in every))
+  show(table)
 
 
 def _stage_title(stage: str) -> str:
@@ -189,6 +183,15 @@ class _Console(rich.console.Console):
   def on_broken_pipe(self) -> None:
     """Leaves it to runtime.run, as for all that is printed; rich would end with 1."""
     raise
+
+
+def show(table: rich.table.Table) -> None:
+  """Prints a table as wide as the terminal; elsewhere in 80 columns, or as words need."""
+  shown = console()
+  if not sys.stdout.isatty():
+    least = rich.measure.Measurement.get(shown, shown.options, table).minimum
+    shown.width = max(_COLUMNS, least)
+  shown.print(table)
 
 
 def console() -> rich.console.Console:
