@@ -110,8 +110,8 @@ def test_names_are_printed_as_they_are_but_for_what_moves_the_cursor():
   assert "[red]a[/red]:car:\\n\\x1b[2J" in text
   assert "x" * 300 in text
   assert " - │" in text
-  # Title, frame and headings, two rows, frame.
-  assert len(text.splitlines()) == 7
+  # Title, frame, two lines of headings, frame, two rows, frame.
+  assert len(text.splitlines()) == 8
 
 
 def test_is_read_from_its_file_as_it_was_saved(tmp_path):

@@ -178,7 +178,17 @@ class Gap:
     """A table, the largest gap first, of at most so many layers; None: of all."""
     return gap_table.draw(
       "Gap between source and target",
-      ("", "layer", "depth", "shape", "divergence, bits", "AUC", "best channel", "its AUC"),
+      # In two lines, for 80 columns.
+      (
+        "",
+        "layer",
+        "depth",
+        "shape",
+        "divergence,\nbits",
+        "AUC",
+        "best\nchannel",
+        "its AUC",
+      ),
       [
         (
           str(rank),
