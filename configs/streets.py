@@ -22,7 +22,8 @@ def get_config(options: str | None = None):
     # The twelve blocks that are left of ERFNet's seventeen.
     is_adda = chosen["method"] in ("adda", "adda_drift")
     taps = "block12" if is_adda else "block03,block06,block09,block12"
-    config.adapt.update(steps=220, warmup_steps=60, taps=taps, ema_momentum=0.98)
+    warmup_steps = 60 if config.adapt.warmup_steps else 0
+    config.adapt.update(steps=220, warmup_steps=warmup_steps, taps=taps, ema_momentum=0.98)
     if config.adapt.drift_weight:
       # Two renderings of one world are closer than a real street: less holds them.
       config.adapt.drift_weight = 0.05

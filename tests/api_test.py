@@ -185,6 +185,7 @@ def test_options_check_themselves(make, words):
   [
     ({"source_label_weight": 1.0}, "source_label_weight is 1.0, which needs labels"),
     ({"centroid_weight": 1.0}, "centroid_weight is 1.0, which needs labels"),
+    ({"curriculum_weight": 1.0}, "curriculum_weight is 1.0, which needs labels"),
     ({"information_weight": 1.0}, "information_weight is 1.0, which needs labels"),
     ({"objective": "joint_mmd"}, "'joint_mmd'"),
     ({"augment": True}, "Adapt.augment is True"),

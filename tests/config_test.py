@@ -116,6 +116,9 @@ AT_BOUND = {
   },
   "adapt.centroid_momentum": {"adapt.centroid_weight": 1.0},
   "adapt.centroid_confidence": {"adapt.centroid_weight": 1.0},
+  "adapt.curriculum_local_weight": {"adapt.curriculum_weight": 1.0},
+  "adapt.curriculum_superpixels": {"adapt.curriculum_weight": 1.0},
+  "adapt.curriculum_landmarks": {"adapt.curriculum_weight": 1.0},
   ("translation.semantic_weight", 1e6): {"translation.semantic_run": "runs/x"},
   "data.fourier_share": {"data.source_style": "fourier"},
   "data.crop_height": {"data.height": 8192},
@@ -215,7 +218,7 @@ def test_a_matched_start_needs_matching(field):
    ("schedule", "one_at_a_time"), ("information_weight", 0.5), ("batch_norm", "train"),
    ("discriminator", "patch"), ("discriminator_units", (32,)),
    ("discriminator_slope", 0.2), ("source_label_weight", 1.0),
-   ("self_training_weight", 1.0), ("centroid_weight", 1.0)],
+   ("self_training_weight", 1.0), ("centroid_weight", 1.0), ("curriculum_weight", 1.0)],
 )  # fmt: skip
 def test_what_needs_discriminators_is_refused_without(field, value):
   fields = {"adapt.objective": "joint_mmd", f"adapt.{field}": value}
@@ -251,6 +254,53 @@ def test_centroids_are_those_of_images_with_one_label_each():
     config_lib.UserError, match="centroid_weight is 1.0, but data.classes"
   ):
     resolve(**scenes, **{"adapt.centroid_weight": 1.0})
+
+
+@pytest.mark.parametrize(
+  ("field", "value"),
+  [("local_weight", 0.5), ("shares", "neighbours"), ("superpixels", 50),
+   ("landmarks", 0.5)],
+)  # fmt: skip
+def test_details_of_a_curriculum_need_one(field, value):
+  fields = {f"adapt.curriculum_{field}": value}
+  assert resolve(**fields, **{"adapt.curriculum_weight": 1.0})
+  with pytest.raises(config_lib.UserError, match=f"curriculum_{field} is .*weight is 0"):
+    resolve(**fields)
+
+
+def test_estimated_shares_alone_train_no_network():
+  fields = {"adapt.curriculum_weight": 1.0, "adapt.gan_weight": 0.0}
+  with pytest.raises(config_lib.UserError, match="estimated shares alone") as caught:
+    resolve(**fields)
+  assert "Set --config.adapt.source_label_weight=1, or" in caught.value.with_flags()
+  config = resolve(**fields, **{"adapt.source_label_weight": 1.0})
+  assert config.needs_source_labels
+  assert not config.adapt.has_discriminators
+  matching = resolve(**{"adapt.curriculum_weight": 1.0})
+  assert matching.needs_source_labels
+  assert matching.adapt.has_discriminators
+  # A weight of 0 alone leaves discriminators that watch.
+  assert resolve(**{"adapt.gan_weight": 0.0}).adapt.has_discriminators
+
+
+@pytest.mark.parametrize(
+  ("field", "value"),
+  [("warmup_steps", 5), ("gate_accuracy", 0.6), ("schedule", "one_at_a_time")],
+)
+def test_a_curriculum_without_discriminators_waits_for_none(field, value):
+  fields = {
+    "adapt.curriculum_weight": 1.0, "adapt.source_label_weight": 1.0,
+    f"adapt.{field}": value,
+  }  # fmt: skip
+  assert resolve(**fields)
+  with pytest.raises(config_lib.UserError, match=f"{field} is .*no discriminators"):
+    resolve(**fields, **{"adapt.gan_weight": 0.0})
+
+
+def test_a_curriculum_is_for_scenes():
+  config = resolve(**{"adapt.curriculum_weight": 1.0})
+  with pytest.raises(config_lib.UserError, match="curriculum_weight is 1.0, but mnist is"):
+    config_lib.check_task(config, "classification")
 
 
 @pytest.mark.parametrize("switch", [

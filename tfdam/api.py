@@ -53,7 +53,7 @@ class Adapt(config_lib.Adapt):
   They suit a network of any size: least-squares discriminators per location (Sec. 4.2), and
   small steps that weight drift holds back. `taps` and `start` are arguments of `adapt`;
   options that need labels (information_weight, source_label_weight, self_training_weight,
-  centroid_weight) or augment belong to runs, and are refused.
+  centroid_weight, curriculum_weight) or augment belong to runs, and are refused.
   """
 
   steps: int = config_lib.redefined(config_lib.Adapt, "steps", 2_000)
@@ -478,7 +478,8 @@ def _check_options(options: Any) -> None:
     )
   config_lib.check_adapt(options)
   for name in (
-    "source_label_weight", "information_weight", "self_training_weight", "centroid_weight"
+    "source_label_weight", "information_weight", "self_training_weight",
+    "centroid_weight", "curriculum_weight",
   ):  # fmt: skip
     if getattr(options, name):
       raise config_lib.UserError(

@@ -411,6 +411,20 @@ class Adapt(_Section):
   centroid_confidence: float = _field(0.0, low=0.0, high=1.0)
   # Which of `taps` has centroids; empty: the last but one of them in the network.
   centroid_tap: str = _field("")
+  # Segmentation. Weight of Curriculum Domain Adaptation (Zhang et al., ICCV 2017): the
+  # target network's mean prediction on a target image is held to the shares of classes
+  # that simple models, trained on the labelled source before the first step, estimate for
+  # it; and, with `curriculum_local_weight` times that weight, on each landmark to its
+  # class. 0: nothing is estimated. Without gan_weight there are then no discriminators.
+  curriculum_weight: float = _field(0.0, low=0.0, high=_MAX_WEIGHT)
+  curriculum_local_weight: float = _field(1.0, low=0.0, high=1e3)
+  # What estimates shares: logistic regression on soft labels, or the source's nearest
+  # neighbours (both Sec. 3.2).
+  curriculum_shares: str = _field("regression", choices=("regression", "neighbours"))
+  # Superpixels of an image, about (SLIC), and the share of them that are its landmarks:
+  # those whose class is surest (Sec. 4: 100, 60 %).
+  curriculum_superpixels: int = _field(100, low=4, high=250)
+  curriculum_landmarks: float = _field(0.6, low=0.001, high=1.0)
   # Whether both domains' images are randomly changed (section augment).
   augment: bool = _field(False)
   # Batch norms of the target: their moving moments, which stay (as the Gaussian stage left
@@ -453,6 +467,11 @@ class Adapt(_Section):
   def is_joint(self) -> bool:
     """JAN: the taps are compared as they are, and one network sees both domains."""
     return self.objective == "joint_mmd"
+
+  @property
+  def has_discriminators(self) -> bool:
+    """Whether any are trained; a weight of 0 alone leaves them to watch."""
+    return not self.is_joint and (self.gan_weight > 0 or not self.curriculum_weight)
 
   @property
   def tap_weights(self) -> dict[str, float]:
@@ -601,7 +620,11 @@ class Config:
   def needs_source_labels(self) -> bool:
     """Whether the run reads labels of the source: all do that train their own network."""
     adapt = self.adapt
-    by_terms = adapt.needs_source_labels or adapt.information_weight > 0
+    by_terms = (
+      adapt.needs_source_labels
+      or adapt.information_weight > 0
+      or adapt.curriculum_weight > 0
+    )
     return not self.model.is_file or self.source.steps > 0 or (adapt.steps > 0 and by_terms)
 
 
@@ -628,13 +651,13 @@ _OF_PLAYERS = (
   "warmup_steps", "gate_accuracy", "spectral_norm", "schedule", "information_weight",
   "batch_norm", "discriminator", "discriminator_units", "discriminator_slope",
   "discriminator_locations",
-  "source_label_weight", "self_training_weight", "centroid_weight",
+  "source_label_weight", "self_training_weight", "centroid_weight", "curriculum_weight",
 )  # fmt: skip
 # What scenes alone have a use for.
 _OF_SCENES = (
   "data.classes", "data.carla_version", "data.crop_height", "data.crop_width",
   "data.flip", "augment.brightness", "augment.contrast", "augment.saturation",
-  "source.class_weight_offset", "adapt.self_training_mix",
+  "source.class_weight_offset", "adapt.self_training_mix", "adapt.curriculum_weight",
 )  # fmt: skip
 
 _PER_MACHINE = (
@@ -1035,6 +1058,7 @@ def check_adapt(options: Adapt) -> None:
   _check_players(options)
   _check_label_terms(options)
   _check_centroids(options)
+  _check_curriculum(options)
 
 
 def _check_crop(options: Data) -> None:
@@ -1161,3 +1185,32 @@ def _check_centroids(options: Adapt) -> None:
       f" ({', '.join(taps)}).{nearest(tap, taps)}",
       "Set adapt.centroid_tap, or name it in adapt.taps.",
     )
+
+
+def _check_curriculum(options: Adapt) -> None:
+  """Refuses details of a curriculum that there is none of, and one that nothing holds."""
+  if not options.curriculum_weight:
+    for name in ("local_weight", "shares", "superpixels", "landmarks"):
+      name = f"curriculum_{name}"
+      value, default = getattr(options, name), getattr(Adapt(), name)
+      if value != default:
+        raise UserError(
+          f"adapt.{name} is {value!r}, but adapt.curriculum_weight is 0.",
+          f"Set adapt.curriculum_weight=1, or adapt.{name}={default!r}.",
+        )
+  if options.is_joint or options.has_discriminators:
+    return
+  if not options.source_label_weight:
+    raise UserError(
+      f"adapt.curriculum_weight is {options.curriculum_weight}, but adapt.gan_weight and"
+      " adapt.source_label_weight are 0: estimated shares alone would train the network.",
+      "Set adapt.source_label_weight=1, or adapt.gan_weight.",
+    )
+  for name in ("warmup_steps", "gate_accuracy", "schedule"):
+    value, default = getattr(options, name), getattr(Adapt(), name)
+    if value != default:
+      raise UserError(
+        f"adapt.{name} is {value!r}, but with adapt.curriculum_weight and an"
+        " adapt.gan_weight of 0 there are no discriminators.",
+        f"Set adapt.{name}={default}, or adapt.gan_weight.",
+      )

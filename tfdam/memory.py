@@ -34,7 +34,7 @@ def check(config: config_lib.Config, num_images: int, num_workers: int = 1) -> N
     batches["match.batch_size"] = min(config.match.batch_size, num_images)
   if config.adapt.steps:
     batches["adapt.global_batch_size"] = config.adapt.global_batch_size // num_workers
-    if not config.adapt.is_joint:
+    if config.adapt.has_discriminators:
       _check_discriminators(config.adapt)
   shape = (config.data.height, config.data.width, config.data.channels)
   for name, count in batches.items():

@@ -70,6 +70,39 @@ def row(
   return experiment_lib.Row(name, title, _scores(run, stage), note=note)
 
 
+def curriculum(
+  table_name: str,
+  config: str,
+  published: str = "",
+  tuned: str = "",
+  note: str = "",
+) -> tuple[experiment_lib.Row, experiment_lib.Row]:
+  """Curriculum Domain Adaptation, and GAM that starts from its network.
+
+  Args:
+    config: a file that takes a method after its colon.
+    published: the paper's mIoU of the first; empty: it has none.
+    tuned: of the second.
+    note: what a reader of the published numbers has to know.
+  """
+  first = experiment_lib.Run(f"{config}:curriculum")
+  then = experiment_lib.Run(
+    f"{config}:gam", {"source.steps": 0}, starts_from=first, starts_stage="adapted"
+  )
+  rows = []
+  for name, title, run, printed in (
+    ("curriculum", "Curriculum DA", first, published),
+    ("curriculum_gam", "GAM from its network", then, tuned),
+  ):
+    cells: dict[str, experiment_lib.Cell | str] = {**_scores(run, "adapted")}
+    if printed:
+      cells["paper: mIoU"] = printed
+    rows.append(
+      experiment_lib.Row(f"{table_name}_{name}", title, cells, note=note if printed else "")
+    )
+  return rows[0], rows[1]
+
+
 def _row(
   table_name: str, title: str, method: str, stage: str, config: str,
   published: Mapping[str, Sequence[str]], printed: Sequence[str],

@@ -17,5 +17,7 @@ def get_config(options: str | None = None):
   if chosen["method"] != "supervised":
     config.source.steps = 1_000
   if config.adapt.steps:
-    config.adapt.update(steps=400, warmup_steps=100)
+    config.adapt.update(steps=400)
+  if config.adapt.warmup_steps:
+    config.adapt.update(warmup_steps=100)
   return config

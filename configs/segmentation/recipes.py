@@ -3,7 +3,7 @@
 Argument after the config file's colon: a method, such as
 `configs/segmentation/gta5_to_cityscapes_erfnet.py:adda_drift`, and for CamVid a recipe as
 well (`streets_to_camvid.py:by_image,gam`). Settings that the paper does not state are
-in tfdam/PAPER.md, departures 17 to 30.
+in tfdam/PAPER.md, departures 17 to 34.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ METHODS = (
   "gam_no_drift",
   "adda_drift",
   "adda",
+  "curriculum",
   "gaussian",
   "adabn",
   "best",
@@ -115,13 +116,15 @@ def small(config: ml_collections.ConfigDict) -> None:
   config.source.update(steps=2_000, global_batch_size=8, learning_rate=1e-3)
   config.match.update(max_images=300, batch_size=20)
   if config.adapt.steps:
+    matches = config.adapt.gan_weight > 0
     config.adapt.update(
       steps=800,
       global_batch_size=8,
-      warmup_steps=150,
+      warmup_steps=150 if matches else 0,
       discriminator_units=(64, 32),
-      # A few hundred steps instead of ten thousand: both players move faster.
-      target_learning_rate=5e-5,
+      # A few hundred steps instead of ten thousand: both players move faster, and who has
+      # no other player faster still.
+      target_learning_rate=5e-5 if matches else 2e-4,
       discriminator_learning_rate=1e-3,
       ema_momentum=0.99,
     )
@@ -174,6 +177,18 @@ def _method(config: ml_collections.ConfigDict, method: str) -> None:
     config.adapt.taps = _TAPS[config.model.name][-1]
   if method in ("adda", "gam_no_drift"):
     config.adapt.drift_weight = 0.0
+  if method == "curriculum":
+    # Labels and estimates hold the network in its place: no players, no drift [34].
+    config.adapt.update(
+      init="source",
+      drift_anchor="source",
+      warmup_steps=0,
+      gan_weight=0.0,
+      drift_weight=0.0,
+      target_learning_rate=1e-4,
+      source_label_weight=1.0,
+      curriculum_weight=1.0,
+    )
   if method == "best":
     config.source.augment = config.adapt.augment = True
     config.augment.update(brightness=0.2, contrast=0.4, saturation=0.5)

@@ -10,8 +10,8 @@ from tfdam import runtime
 # What each part of the project may import of the project; a part may import itself.
 _LIBRARY = {
   "tfdam", "tfdam.config", "tfdam.files", "tfdam.progress", "tfdam.runtime", "tfdam.addons",
-  "tfdam.cluster", "tfdam.data", "tfdam.keras_files", "tfdam.matching", "tfdam.metrics",
-  "tfdam.models", "tfdam.network", "tfdam.stored",
+  "tfdam.cluster", "tfdam.curriculum", "tfdam.data", "tfdam.keras_files", "tfdam.matching",
+  "tfdam.metrics", "tfdam.models", "tfdam.network", "tfdam.stored",
 }  # fmt: skip
 _RUNS = _LIBRARY | {
   "tfdam.commands", "tfdam.stack", "tfdam.training", "tfdam.reporting"
@@ -53,6 +53,7 @@ _BELOW = {
   "tfdam/__main__.py": {"tfdam", "tfdam.commands", "tfdam.config", "tfdam.files"},
   "tfdam/addons.py": {"tfdam.config", "tfdam.stack"},
   "tfdam/streets": set(),
+  "tfdam/curriculum": set(),
   "tfdam/data": {
     "tfdam.config", "tfdam.claims", "tfdam.files", "tfdam.hdf5", "tfdam.memory",
     "tfdam.streets",

@@ -50,8 +50,11 @@ class SegmentationConfigsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertIn(method, config.name)
     # Table 3's methods differ in these fields alone; a new one goes into these lines.
     adversarial = method in ("gam", "gam_no_drift", "adda", "adda_drift", "best")
-    self.assertEqual(adversarial, config.adapt.steps > 0)
-    self.assertEqual(method in ("adda", "gam_no_drift"), config.adapt.drift_weight == 0)
+    self.assertEqual(adversarial or method == "curriculum", config.adapt.steps > 0)
+    if config.adapt.steps:
+      self.assertEqual(adversarial, config.adapt.has_discriminators)
+    without_drift = ("adda", "gam_no_drift", "curriculum")
+    self.assertEqual(method in without_drift, config.adapt.drift_weight == 0)
     self.assertEqual("adda" in method, len(config.adapt.tap_weights) == 1)
     self.assertEqual(method == "supervised", config.data.source == config.data.target)
     self.assertEqual(method == "adabn", config.match.method == "adabn")

@@ -6,7 +6,7 @@ from absl.testing import parameterized
 
 from tests import synthetic
 from tfdam.data import examples as examples_lib
-from tfdam.data import pairs
+from tfdam.data import guides, pairs
 
 
 def numbered(count):
@@ -118,3 +118,68 @@ class PairsTest(tf.test.TestCase, parameterized.TestCase):
       picked, pairs.subset(numbered(50), 20, 0).images[:, 0, 0, 0]
     )
     self.assertLen(pairs.subset(numbered(50), 0, seed=0), 50)
+
+
+class GuidedBatchesTest(tf.test.TestCase, parameterized.TestCase):
+  """Estimates that go with target images."""
+
+  def setUp(self):
+    super().setUp()
+    rng = np.random.RandomState(0)
+    self.target = synthetic.scenes(5, seed=2, labels=False)
+    self.maps = rng.randint(0, 4, (5, 32, 48)).astype(np.uint8)
+    self.maps[self.maps == 3] = 255
+    shares = rng.dirichlet(np.ones(3), 5).astype(np.float32)
+    classes = rng.randint(0, 3, (5, 3)).astype(np.uint8)
+    packed = [guides.pack(numbers) for numbers in self.maps]
+    self.guides = guides.Guides(shares, classes, packed, (32, 48))
+
+  def batches(self, share=pairs.WHOLE, **fields):
+    config = synthetic.scenes_config(adapt__global_batch_size=4, **fields)
+    source = synthetic.scenes(6, seed=1)
+    found = pairs.domain_batches(
+      source, self.target, config, share=share, guided=self.guides
+    )
+    return list(found.take(3))
+
+  def number(self, image):
+    """Which of the drawn images one is."""
+    drawn = [self.target.read_image(i) / 255.0 for i in range(5)]
+    return int(np.argmin([np.abs(image - other).max() for other in drawn]))
+
+  def test_each_image_comes_with_its_own_estimates(self):
+    for batch in self.batches():
+      for i, image in enumerate(batch["target"].numpy()):
+        number = self.number(image)
+        self.assertAllEqual(batch["landmarks"][i], self.maps[number])
+        self.assertAllEqual(batch["landmark_classes"][i], self.guides.classes[number])
+        self.assertAllEqual(batch["target_shares"][i], self.guides.shares[number])
+
+  def test_crops_and_mirrors_move_landmarks_with_the_image(self):
+    # Maps that are a colour of their images tell whether they have moved alike.
+    packed = [
+      guides.pack(self.target.read_image(i)[..., 0].copy()) for i in range(5)
+    ]  # fmt: skip
+    self.guides = guides.Guides(
+      self.guides.shares, self.guides.classes, packed, (32, 48)
+    )  # fmt: skip
+    fields = {"data__crop_height": 20, "data__crop_width": 30, "data__flip": True}
+    for batch in self.batches(**fields):
+      reds = np.rint(batch["target"].numpy()[..., 0] * 255)
+      self.assertAllEqual(batch["landmarks"], reds)
+      self.assertEqual(batch["landmarks"].shape, (4, 20, 30))
+
+  def test_images_are_what_they_are_without_estimates(self):
+    fields = {"data__crop_height": 20, "data__flip": True}
+    guided = self.batches(**fields)
+    self.guides = None
+    for one, two in zip(guided, self.batches(**fields)):
+      for name in two:
+        self.assertAllEqual(one[name], two[name])
+
+  def test_workers_have_their_parts_of_the_same_batch(self):
+    for whole, *parts in zip(
+      self.batches(), *(self.batches(pairs.Share(i, 2)) for i in range(2))
+    ):
+      for name in ("landmarks", "landmark_classes", "target_shares"):
+        self.assertAllEqual(whole[name], tf.concat([p[name] for p in parts], 0))

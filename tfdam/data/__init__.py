@@ -133,7 +133,7 @@ def check_source_labels(options: config_lib.Data, root: str) -> None:
     raise config_lib.UserError(
       f"{options.source} in {folder_path} has no training labels, which source.steps above"
       " 0 and terms of adaptation (adapt.source_label_weight, centroid_weight,"
-      " information_weight, 'joint_mmd') need.",
+      " curriculum_weight, information_weight, 'joint_mmd') need.",
       "Set source.steps=0 and leave these terms out, which needs no labels; or give it"
       " some.",
     )

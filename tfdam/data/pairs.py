@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.data import feeds, transforms
+from tfdam.data import feeds, guides, scenes, transforms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,23 +60,34 @@ def domain_batches(
   start: int = 0,
   source_taps: Mapping[str, tf.Tensor] | None = None,
   share: Share = WHOLE,
+  guided: guides.Guides | None = None,
 ) -> tf.data.Dataset:
   """Endless batches of both domains, from step `start` on; the target's without labels.
 
   Args:
     source_taps: {tap: float32 [len(source), ...]}, to give instead of source images.
+    guided: estimates for the target's images, to give with them.
 
   Returns:
     Dataset of {"target": float32 [B, H, W, C] in [0, 1]} with "source", the same of the
     source, or with "source_taps", {tap: float32 [B, ...]}; and where terms of the loss need
     them "source_label", int64 [B] or uint8 [B, H, W], "source_varied" and "target_varied",
     the images changed by chance where their labels stay, and "pasted", bool [B, classes],
-    the source's classes to lay over the target. B is this share of the global batch, H and
-    W are the crop's.
+    the source's classes to lay over the target; and with `guided` "target_shares", float32
+    [B, classes], of whole images, "landmarks", uint8 [B, H, W], their numbers or 255, and
+    "landmark_classes", uint8 [B, most of an image]. B is this share of the global batch, H
+    and W are the crop's.
   """
   options, seed = config.adapt, config.seed
   size = options.global_batch_size
   read_target = feeds.feed(target, config.data, labels=False)
+  if guided is not None:
+    assert isinstance(target, scenes.Scenes)
+    # Maps of landmarks are read, moved and cropped as label maps are.
+    mapped = dataclasses.replace(target, read_label=guided.landmarks)
+    read_target = feeds.feed(mapped, config.data, labels=True)
+    with tf.device("/CPU:0"):  # where batches are gathered
+      every_share, every_class = tf.constant(guided.shares), tf.constant(guided.classes)
   with_labels = options.needs_source_labels
   read_source = feeds.feed(source, config.data, labels=with_labels)
 
@@ -91,6 +102,10 @@ def domain_batches(
     from_target = indices(step, size, len(target), seed, "adapt target", share)
     target_batch = changed(read_target(from_target), step, "adapt target")
     batches = {"target": target_batch["image"]}
+    if guided is not None:
+      batches["landmarks"] = target_batch["label"]
+      batches["landmark_classes"] = tf.gather(every_class, from_target)
+      batches["target_shares"] = tf.gather(every_share, from_target)
     if source_taps is None:
       source_batch = changed(read_source(from_source), step, "adapt source")
       batches["source"] = source_batch["image"]

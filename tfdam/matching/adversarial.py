@@ -30,12 +30,11 @@ class Matcher:
 
   def alignment_loss(self, target_logits: Logits) -> tf.Tensor:
     """What the target network minimises: the GAN's bound on the sum of JSD_i in Eq. (3)."""
-    return tf.add_n(
-      [
-        self.weights[tap] * self.objective.alignment(target_logits[tap])
-        for tap in self.weights
-      ]
-    )
+    losses = [
+      self.weights[tap] * self.objective.alignment(target_logits[tap])
+      for tap in self.weights
+    ]
+    return tf.add_n(losses) if losses else tf.constant(0.0)
 
   def discriminator_losses(self, source: Logits, target: Logits) -> dict[str, tf.Tensor]:
     """Each discriminator's loss, float32 [], without its weight."""

@@ -15,7 +15,7 @@ _OF_SOURCE = ("source.global_batch_size", "source.augment")
 _OF_ADAPT = (
   "adapt.global_batch_size", "adapt.taps", "adapt.objective", "adapt.augment",
   "adapt.discriminator", "adapt.information_weight", "adapt.source_label_weight",
-  "adapt.self_training_weight",
+  "adapt.self_training_weight", "adapt.curriculum_weight",
 )  # fmt: skip
 _OF_NETWORK = (
   "model.name", "model.width", "model.depth", "data.height", "data.width",

@@ -23,10 +23,11 @@ from tfdam import runtime
 # A change in one of these may be another result; what reports, refuses or deploys is not
 # among them.
 _CODE = (
-  "tfdam/config.py", "tfdam/data/*.py", "tfdam/matching/*.py", "tfdam/metrics/confusion.py",
-  "tfdam/metrics/oracle.py", "tfdam/models/*.py", "tfdam/reporting/evaluation.py",
-  "tfdam/runs/adapt_stage.py", "tfdam/runs/context.py", "tfdam/runs/run.py",
-  "tfdam/streets/*.py", "tfdam/training/*.py",
+  "tfdam/config.py", "tfdam/curriculum/*.py", "tfdam/data/*.py", "tfdam/matching/*.py",
+  "tfdam/metrics/confusion.py", "tfdam/metrics/oracle.py", "tfdam/models/*.py",
+  "tfdam/reporting/evaluation.py", "tfdam/runs/adapt_stage.py", "tfdam/runs/context.py",
+  "tfdam/runs/run.py", "tfdam/runs/target_guides.py", "tfdam/streets/*.py",
+  "tfdam/training/*.py",
 )  # fmt: skip
 # Fields of source training alone; the target's are none of its, unless source images are in
 # the target's look.

@@ -13,6 +13,7 @@ from tfdam.data import pairs
 from tfdam.reporting import monitor as monitor_lib
 from tfdam.runs import checkpoints as checkpoints_lib
 from tfdam.runs import context as context_lib
+from tfdam.runs import target_guides
 from tfdam.training import activation_cache, adaptation, distribution, loop, networks
 from tfdam.training import optimizers as optimizers_lib
 from tfdam.vocabulary import Stage
@@ -77,6 +78,7 @@ def adapt(
     update,
   )
   source_taps = _source_taps(context, source, checkpoints)
+  guided = target_guides.prepare(context, source)
   monitor = context.monitor(Stage.ADAPTED, source, target)
   curve = context.curve(Stage.ADAPTED, averaged, update)
   looks = []
@@ -89,7 +91,7 @@ def adapt(
     state.phases,
     lambda start: pairs.domain_batches(
       context.domains.source, context.domains.target, config, start, source_taps,
-      context.share,
+      context.share, guided,
     ),
     context.strategy,
     checkpoints,
@@ -111,6 +113,7 @@ def _source_taps(
   needs_images = (
     options.augment
     or options.needs_source_labels
+    or not options.has_discriminators
     or config.data.flip
     or networks.input_size(config.data) != (config.data.height, config.data.width)
   )

@@ -8,6 +8,7 @@
                                                source_or_not.json (the command of that name)
   translation.json (from tfdam.translate: losses and speed)
   pictures/      panels of scenes and label maps by stage, histograms of activations
+  curriculum.npz (what Curriculum Domain Adaptation has estimated for target images)
   network.keras  of a network from a file: what came in, and what comes out (or .h5, or a
   adapted.keras  folder: the form that it came in)
 

@@ -40,7 +40,8 @@ class AdaptStep:
     Args:
       source: frozen; its taps are what the target's are matched to.
       target: starts as a copy of the source or Gaussian-matched.
-      discriminators: {tap: model}, at least those of `matcher.weights`.
+      discriminators: {tap: model}, at least those of `matcher.weights`; none where the
+        target minimises `terms` and drift alone.
       matcher: the losses, over the taps that play in this phase.
       weight_pairs: (anchor, target weight), for drift.
       target_optimizer: None in a warm-up, in which only discriminators learn.
@@ -80,7 +81,10 @@ class AdaptStep:
     discriminators, options = self.discriminators, self.options
     source_taps = batch.get("source_taps")
     if source_taps is None:
-      source_taps = self.source(batch["source"], training=False)["taps"]
+      # Whoever has nobody to show them to is spared the pass.
+      source_taps = (
+        self.source(batch["source"], training=False)["taps"] if discriminators else {}
+      )
     with tf.GradientTape() as target_tape:
       # A warm-up leaves the target's moving moments alone, too.
       training = options.batch_norm == "train" and self.target_optimizer is not None
@@ -101,7 +105,7 @@ class AdaptStep:
         # Replicas sum their gradients; dividing outside the tape would yield None. Each
         # player scales what it minimises by a factor of its own, and each loss moves its
         # own discriminator alone: the sum has all their gradients.
-        discriminator_share = tf.add_n([
+        discriminator_share = _sum([
           optimizers.scaled(self.discriminator_optimizers[tap], loss / self.num_replicas)
           for tap, loss in weighted.items()
         ])  # fmt: skip
@@ -141,7 +145,7 @@ class AdaptStep:
       optimizer = self.discriminator_optimizers[tap]
       unscaled = optimizers.unscaled(optimizer, gradients[tap])
       optimizer.apply_gradients(zip(unscaled, d.trainable_variables))
-    discriminator = tf.add_n(list(weighted.values()))
+    discriminator = _sum(list(weighted.values()))
     metrics.update(zip(_LOSSES, (target, alignment, weight_drift, discriminator)))
     for tap in discriminators:
       metrics[f"discriminator/{tap}/loss"] = losses[tap]
@@ -156,6 +160,11 @@ class AdaptStep:
     # A step's own: a resumed run goes on with the grid that it would have had.
     step = self.discriminator_optimizers[tap].iterations
     return thinned(maps, limit, tf.cast(step, tf.int32))
+
+
+def _sum(values: Sequence[tf.Tensor]) -> tf.Tensor:
+  """Of scalars; `tf.add_n` takes no empty list."""
+  return tf.add_n(list(values)) if values else tf.constant(0.0)
 
 
 def thinned(maps: tf.Tensor, limit: int, step: tf.Tensor) -> tf.Tensor:

@@ -140,13 +140,13 @@ def settle_taps(config: config_lib.Config, model: Any) -> config_lib.Config:
 def build_discriminators(
   config: config_lib.Config, taps: Mapping[str, tf.Tensor]
 ) -> dict[str, tf.keras.Model]:
-  """One built discriminator for each of adapt.taps.
+  """One built discriminator for each of adapt.taps; none where no objective needs any.
 
   Args:
     taps: activations to learn the shapes from.
   """
   options = config.adapt
-  if options.is_joint:
+  if not options.has_discriminators:
     return {}
   num_outputs = matching.OBJECTIVES[options.objective].NUM_OUTPUTS
   wrap = _spectral_norm() if options.spectral_norm else None

@@ -16,6 +16,7 @@ from tfdam.training import (
   centroid_term,
   class_terms,
   cross_entropy,
+  curriculum_terms,
   joint_step,
   loop,
 )
@@ -37,6 +38,7 @@ def of_adaptation(
 
   Args:
     averaged: takes the moving average of the target's weights, where one is kept.
+    discriminators: {tap: discriminator}; empty where nothing is matched.
     optimizers: what `optimizers.for_adaptation` returned.
     prior: float [classes], the source's label frequencies; None where it has no labels.
     centroids: what a term of the loss keeps from step to step; None: there is no such term.
@@ -54,6 +56,7 @@ def of_adaptation(
     options, target, averaged, target_optimizer, cross_entropy.of_task(config, prior)
   )
   terms += [centroids] if centroids else []
+  terms += curriculum_terms.of_options(options)
 
   def phase(
     name: str,
@@ -74,7 +77,7 @@ def of_adaptation(
     )  # fmt: skip
     return loop.Phase(name, step, num_steps)
 
-  taps = list(weights)
+  taps = list(weights) if options.has_discriminators else []
   joining = [[tap] for tap in taps] if options.schedule == "one_at_a_time" else [taps]
   after = options.information_after if options.information_weight else options.steps
   phases: list[loop.Phase] = []
@@ -88,7 +91,7 @@ def of_adaptation(
       )
     # Shares of the steps, the remainder spread; information sets in within one of them.
     end = options.steps * (i + 1) // len(joining)
-    name = f"adapt {'+'.join(playing)}"
+    name = f"adapt {'+'.join(playing)}".rstrip()
     uninformed = min(max(after - start, 0), end - start)
     if uninformed:
       phases.append(phase(name, playing, uninformed))

@@ -68,6 +68,8 @@ def _adversarial(config: config_lib.Config) -> str:
   taps = list(config.adapt.tap_weights)
   if config.adapt.is_joint:
     how = "matching joint distributions"
+  elif not config.adapt.has_discriminators:
+    how = "training on the source's labels and on estimated shares of classes"
   elif 0 < len(taps) <= _MOST_TAPS and config.adapt.taps != config_lib.AUTO:
     how = f"adversarial matching of {listed([files.shown(tap) for tap in taps])}"
   else:

@@ -1,0 +1,277 @@
+"""What simple models say of the target's images, computed once and kept in the run folder.
+
+  curriculum.npz   shares, landmarks and their classes, and a key of what they came from
+
+Curriculum Domain Adaptation (Zhang et al., ICCV 2017); see PAPER.md [34]. It reads images
+and labels of the source, and images of the target.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from tfdam import config as config_lib
+from tfdam import files, progress, stored
+from tfdam.curriculum import label_shares, logistic, superpixels
+from tfdam.data import feeds, guides, pairs, scene_files
+from tfdam.runs import context as context_lib
+from tfdam.training import distribution
+
+FILE = "curriculum.npz"
+# Source images that the simple models learn from, and superpixels of all of them; fewer
+# where features are many, as these bytes take some time to fit.
+_MOST_IMAGES, _MOST_SUPERPIXELS, _MOST_BYTES = 2_000, 40_000, 1 << 28
+_UNREADABLE = (
+  OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error
+)  # fmt: skip
+# Fields that the estimates depend on.
+_DECIDES = (
+  "seed", "data.height", "data.width", "data.channels", "data.classes", "match.batch_size",
+  "adapt.curriculum_shares", "adapt.curriculum_superpixels", "adapt.curriculum_landmarks",
+)  # fmt: skip
+
+
+class _Seen(NamedTuple):
+  """One image, and what the simple models know of it."""
+
+  superpixels: np.ndarray
+  of_superpixels: np.ndarray
+  of_image: np.ndarray
+  label: np.ndarray | None
+
+
+def prepare(context: context_lib.Context, network: tf.keras.Model) -> guides.Guides | None:
+  """Reads the run's estimates, or makes them; None where no term of the loss asks for any.
+
+  Args:
+    network: the source network; its activations are features.
+  """
+  config, strategy = context.config, context.strategy
+  if not config.adapt.curriculum_weight:
+    return None
+  tap = _tap(config, network)
+  key = _key(context, network, tap)
+  path = os.path.join(context.folder.shared_path, FILE)
+  is_chief = distribution.is_chief(strategy)
+  found = _read(path, key) if is_chief else None
+  if not distribution.agree(strategy, int(found is not None)):
+    # All of them: reading a moving moment waits for every worker.
+    found = _estimated(context, network, tap)
+    if is_chief:
+      _write(path, key, found)
+    distribution.barrier(strategy)
+  # Another machine may round otherwise.
+  found = found if is_chief else _read(path, key)
+  if found is None:
+    raise config_lib.UserError(
+      f"This worker cannot read {files.shown(path)}, which the chief wrote. Set --workdir"
+      " to a folder that all workers share."
+    )
+  return found
+
+
+def _tap(config: config_lib.Config, network: tf.keras.Model) -> str:
+  """The last of `adapt.taps`, in the network's order, that is a map."""
+  data = config.data
+  image = tf.zeros([1, data.height, data.width, data.channels])
+  taps = network(image, training=False)["taps"]
+  maps = [n for n in taps if n in config.adapt.tap_weights and taps[n].shape.rank == 4]
+  if not maps:
+    raise config_lib.UserError(
+      f"None of adapt.taps ({config.adapt.taps}) is a map of activations, which features of"
+      " superpixels are taken from.",
+      "Set adapt.taps, or adapt.curriculum_weight=0.",
+    )
+  return maps[-1]
+
+
+def _key(context: context_lib.Context, network: tf.keras.Model, tap: str) -> str:
+  """A digest of what the estimates depend on."""
+  domains = context.domains
+  digest = hashlib.sha256()
+  for weight in network.get_weights():
+    digest.update(np.ascontiguousarray(weight).tobytes())
+  decides = {
+    "tap": tap,
+    "fields": {name: config_lib.get(context.config, name) for name in _DECIDES},
+    "data": [[len(s), dict(s.digests)] for s in (domains.source, domains.target)],
+  }
+  digest.update(json.dumps(decides, sort_keys=True).encode())
+  return digest.hexdigest()
+
+
+def _read(path: str, key: str) -> guides.Guides | None:
+  """What `_write` wrote; None if there is nothing whole, or of another key."""
+  try:
+    with files.open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
+      if bytes(arrays["key"]).decode() != key:
+        logging.info("adapted: %s is of other images or networks: made anew.", path)
+        return None
+      ends, packed = arrays["ends"].tolist(), arrays["packed"].tobytes()
+      maps = [packed[low:high] for low, high in zip([0, *ends], ends)]
+      height, width = arrays["size"].tolist()
+      return guides.Guides(arrays["shares"], arrays["classes"], maps, (height, width))
+  except FileNotFoundError:
+    return None
+  except _UNREADABLE as error:
+    logging.warning("%s is damaged (%s): made anew.", files.shown(path), error)
+    return None
+
+
+def _write(path: str, key: str, found: guides.Guides) -> None:
+  with stored.replacing(path) as partial, open(partial, "wb") as file:
+    np.savez(
+      file,
+      key=np.frombuffer(key.encode(), np.uint8),
+      shares=found.shares,
+      classes=found.classes,
+      packed=np.frombuffer(b"".join(found.packed), np.uint8),
+      ends=np.cumsum([len(packed) for packed in found.packed], dtype=np.int64),
+      size=np.array(found.size, np.int64),
+    )
+    file.flush()
+    os.fsync(file.fileno())
+
+
+class _Lessons(NamedTuple):
+  """What simple models learn from: features and labels of images and of superpixels."""
+
+  of_images: np.ndarray
+  shares: np.ndarray
+  of_superpixels: np.ndarray
+  classes: np.ndarray
+
+
+def _estimated(
+  context: context_lib.Context, network: tf.keras.Model, tap: str
+) -> guides.Guides:
+  """Trains the simple models on the source, and asks them about the target."""
+  config, domains = context.config, context.domains
+  options, source = config.adapt, domains.source
+  if len(source) > _MOST_IMAGES:
+    source = source.take(pairs.choice(len(source), _MOST_IMAGES, config.seed))
+  total = len(source) + len(domains.target)
+  of_images, of_superpixels, maps = [], [], []
+  with progress.bar("adapted (curriculum)", 0, total, "images") as shown:
+
+    def seen(split: feeds.Split, labels: bool, done: int) -> Iterator[_Seen]:
+      for i, image in enumerate(_images(config, network, tap, split, labels)):
+        yield image
+        shown.update(done + i + 1, {})
+
+    lessons = _lessons(config, seen(source, True, 0), len(source))
+    classify = superpixels.classifier(
+      lessons.of_superpixels, lessons.classes, config.data.num_classes
+    )
+    # Their features wait for the mean and deviation of all.
+    for image in seen(domains.target, False, len(source)):
+      of_images.append(image.of_image)
+      of_superpixels.append(image.of_superpixels)
+      maps.append(guides.pack(image.superpixels.astype(np.uint16)))
+  scale = _scale(of_superpixels)
+  size = (config.data.height, config.data.width)
+  marked = []
+  for packed, found in zip(maps, of_superpixels):
+    marks = superpixels.landmarks(
+      guides.unpack(packed, size, np.uint16), classify(scale(found)),
+      options.curriculum_landmarks,
+    )  # fmt: skip
+    marked.append((guides.pack(marks.numbers), marks.classes))
+  shares = label_shares.estimated(
+    options.curriculum_shares, lessons.of_images, lessons.shares, np.stack(of_images)
+  )
+  _log(shares, lessons, tap)
+  classes = np.full(
+    (len(marked), max(len(own) for _, own in marked)), superpixels.NONE, np.uint8
+  )
+  for row, (_, own) in zip(classes, marked):
+    row[: len(own)] = own
+  return guides.Guides(
+    shares.astype(np.float32), classes, [packed for packed, _ in marked], size
+  )
+
+
+def _lessons(config: config_lib.Config, seen: Iterator[_Seen], count: int) -> _Lessons:
+  """Collects features and labels of `count` source images, as many of each one's
+  superpixels as there is room for.
+  """
+  num_classes = config.data.num_classes
+  draw = np.random.RandomState(config_lib.derive_seed(config.seed, "superpixels"))
+  of_images, shares, of_superpixels, classes = [], [], [], []
+  for image in seen:
+    assert image.label is not None
+    counted = label_shares.counted(image.label, num_classes)
+    if counted is None:
+      continue
+    of_images.append(image.of_image)
+    shares.append(counted)
+    found = superpixels.dominant(image.superpixels, image.label, num_classes)
+    most = min(_MOST_SUPERPIXELS, _MOST_BYTES // (8 * image.of_superpixels.shape[1]))
+    kept = draw.permutation(np.flatnonzero(found >= 0))[: math.ceil(most / count)]
+    of_superpixels.append(image.of_superpixels[kept])
+    classes.append(found[kept])
+  if not any(map(len, classes)):
+    raise config_lib.UserError(
+      f"No superpixel of {config.data.source} has labels for half of its pixels.",
+      "Set data.classes, or adapt.curriculum_weight=0.",
+    )
+  parts = np.concatenate(of_superpixels), np.concatenate(classes)
+  return _Lessons(np.stack(of_images), np.stack(shares), *parts)
+
+
+def _scale(features: list[np.ndarray]) -> logistic.Scale:
+  """The scale of many images' superpixels, of so many of them as the source's counted."""
+  most = min(_MOST_SUPERPIXELS, _MOST_BYTES // (8 * features[0].shape[1]))
+  step = math.ceil(sum(map(len, features)) / most)
+  return logistic.Scale.of(np.concatenate([each[::step] for each in features]))
+
+
+def _images(
+  config: config_lib.Config,
+  network: tf.keras.Model,
+  tap: str,
+  split: feeds.Split,
+  labels: bool,
+) -> Iterator[_Seen]:
+  """Every image of a split, as the network sees it, with its features."""
+  read, size = feeds.feed(split, config.data, labels), config.match.batch_size
+  count = config.adapt.curriculum_superpixels
+
+  def look(image: np.ndarray, activations: np.ndarray, label: np.ndarray | None) -> _Seen:
+    lab = superpixels.to_lab(image)
+    segments = superpixels.segment(lab, count)
+    return _Seen(
+      segments,
+      superpixels.features(segments, activations, lab),
+      label_shares.features(activations, lab),
+      label,
+    )
+
+  # Compiled loops of scikit-image run without Python's lock.
+  with scene_files.decoders() as pool:
+    for first in range(0, len(split), size):
+      batch = read(tf.range(first, min(first + size, len(split)), dtype=tf.int64))
+      found = network(batch["image"], training=False)["taps"][tap]
+      activations = tf.cast(found, tf.float32).numpy()
+      label_maps = batch["label"].numpy() if labels else [None] * len(activations)
+      yield from pool.map(look, batch["image"].numpy(), activations, label_maps)
+
+
+def _log(shares: np.ndarray, lessons: _Lessons, tap: str) -> None:
+  logging.info(
+    "adapted: shares of classes estimated for %d target images (their mean: %s), after %d"
+    " images and %d superpixels of the source; features of tap '%s'.",
+    len(shares), " ".join(f"{share:.2f}" for share in shares.mean(axis=0)),
+    len(lessons.shares), len(lessons.classes), tap,
+  )  # fmt: skip
