@@ -159,14 +159,16 @@ class Planner:
       seed = 0  # it draws nothing
     parent = self.job(run.starts_from, seed) if run.starts_from else None
     fields = {**run.fields, "seed": seed}
-    config = self._resolve(run.config, fields)
+    # Where it lies is known when it has run: a name stands for it until then.
+    start = {"source.init_checkpoint": parent.name} if parent else {}
+    config = self._resolve(run.config, {**fields, **start})
     if self.limit_steps:
       fields |= {
         name: self.limit_steps
         for name in _STEPS
         if config_lib.get(config, name) > self.limit_steps
       }
-      config = self._resolve(run.config, fields)
+      config = self._resolve(run.config, {**fields, **start})
     started_from = f"{parent.key}/{run.starts_stage}" if parent else ""
     extras = list(run.then) + (["curve"] if config.loop.score_every else [])
     key = keys.of_run(config, run.command, started_from, extras)
