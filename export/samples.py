@@ -13,6 +13,7 @@ from tfdam import config as config_lib
 from tfdam import data
 from tfdam.data import examples as examples_lib
 from tfdam.data import scenes as scenes_lib
+from tfdam.data import unions
 
 from . import contract as contract_lib
 
@@ -41,7 +42,9 @@ def averages(target: str, is_segmentation: bool) -> bool:
 
   `transforms.to_network` samples the digit sets, as the release does.
   """
-  return is_segmentation or data.DATASETS[target.partition(":")[0]].INFO.own
+  names = unions.names(target, data.DATASETS)
+  kinds = [data.DATASETS[name.partition(":")[0]] for name in names]
+  return is_segmentation or any(kind.INFO.own for kind in kinds)
 
 
 def load(
@@ -96,13 +99,13 @@ def _read(
 ) -> scenes_lib.Split:
   if split == "train":
     return data.load_training("target", False, options, root, config.seed)
-  module, folder = data.locate(options.target, root)
-  has_labels = module.has_labels(folder, "test")
-  if module.INFO.own and not has_labels:
+  places = [data.locate(name, root) for name in data.targets(options)]
+  has_labels = all(module.has_labels(folder, "test") for module, folder in places)
+  if not has_labels and any(module.INFO.own for module, _ in places):
     # Your own target may have no test split: nothing is scored, but real images are seen.
     logging.info("%s has no labelled test split: its training images are.", options.target)
     return data.load_training("target", False, options, root, config.seed)
-  return data.load(options.target, "test", has_labels, options, root)
+  return data.load_targets("test", has_labels, options, root)
 
 
 def _of_examples(

@@ -169,15 +169,21 @@ def write_cityscapes(root, train=6, test=4, size=(48, 96), seed=200, **style):
   return folder
 
 
-def write_camvid(root, train=6, test=4, size=(48, 64), seed=300, ending="png", **style):
+def write_camvid(root, train=6, test=4, size=(48, 64), seed=300, ending="png",
+                 dusk=None, **style):  # fmt: skip
+  """`dusk`: how many images of each split are at dusk, (train, test); None: all."""
   folder = os.path.join(root, "camvid")
+  at_dusk = [*range(train + test)]
+  if dusk is not None:
+    at_dusk = [*range(dusk[0]), *range(train, train + dusk[1])]
   for i in range(train + test):
     image, label = scene(seed + i, *size, **style)
     split = "train" if i < train else "test"
-    save(image, folder, split, f"0001TP_{i:06d}.{ending}")
+    sequence = "0001TP" if i in at_dusk else "Seq05VD"
+    save(image, folder, split, f"{sequence}_{i:06d}.{ending}")
     stored = native(label, CAMVID_IDS)
     stored[0, 0] = 11  # void
-    save(stored, folder, f"{split}annot", f"0001TP_{i:06d}.png")
+    save(stored, folder, f"{split}annot", f"{sequence}_{i:06d}.png")
   return folder
 
 
@@ -222,8 +228,9 @@ def write_all(root):
   """All of them, in two styles: what is drawn is brighter than what is filmed."""
   for write in (write_gta5, write_synthia, write_carla):
     write(root, gain=0.8, offset=50.0)
-  for write in (write_cityscapes, write_camvid, write_own):
+  for write in (write_cityscapes, write_own):
     write(root)
+  write_camvid(root, dusk=(3, 2))
   return str(root)
 
 

@@ -206,7 +206,9 @@ class Data(_Section):
   # Folder that holds one folder per data set; empty: $TFDAM_DATA, else data/ in the
   # working directory.
   root: str = _field("", affects_result=False)
-  # Names in tfdam.data.DATASETS. Source equal to target gives the supervised bound.
+  # Names in tfdam.data.DATASETS. Source equal to target gives the supervised bound. "+"
+  # joins several targets, "camvid/day+camvid/dusk": of each, a batch of adaptation has as
+  # many images, and what says "target" in the fields below counts for each.
   source: str = _field("mnist")
   target: str = _field("usps")
   # Height and width in pixels after a bilinear resize, and channels (1 grey, 3 RGB).

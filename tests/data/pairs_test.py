@@ -1,5 +1,7 @@
 """Batches as functions of seed and step."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
@@ -69,6 +71,37 @@ class PairsTest(tf.test.TestCase, parameterized.TestCase):
     batch = next(iter(pairs.domain_batches(numbered(50), numbered(50), self.config())))
     self.assertCountEqual(batch, ["source", "target"])
     self.assertNotAllEqual(numbers(batch["source"]), numbers(batch["target"]))
+
+  def several(self, *counts):
+    """Images that show their own number, of several targets."""
+    names = tuple(f"target {i}" for i in range(len(counts)))
+    of = np.repeat(np.arange(len(counts)), counts)
+    parts = examples_lib.Parts(names, of)
+    return dataclasses.replace(numbered(sum(counts)), parts=parts)
+
+  def targets(self, split, steps, **options):
+    config = synthetic.small_config(
+      data__height=8, data__width=8, adapt__global_batch_size=12
+    )
+    batches = pairs.domain_batches(numbered(50), split, config, **options)
+    return np.array([numbers(batch["target"]) for batch in batches.take(steps)])
+
+  def test_batches_have_as_many_images_of_each_target_in_turn(self):
+    split = self.several(10, 30, 20)
+    drawn = self.targets(split, 30)
+    for i in range(12):
+      self.assertAllEqual(split.parts.of[drawn[:, i]], np.full(30, i % 3))
+    # Each target's images have their turn, whatever its size: 120 draws.
+    for part, count in enumerate((10, 30, 20)):
+      images = drawn[:, part::3].ravel()
+      self.assertAllEqual(np.bincount(images)[-count:], np.full(count, 120 // count))
+
+  def test_batches_of_targets_are_a_function_of_the_step_and_shared_evenly(self):
+    split = self.several(10, 30)
+    drawn = self.targets(split, 6)
+    self.assertAllEqual(self.targets(split, 2, start=4), drawn[4:])
+    halves = [self.targets(split, 6, share=pairs.Share(i, 2)) for i in range(2)]
+    self.assertAllEqual(np.concatenate(halves, axis=1), drawn)
 
   def test_joint_mmd_gets_the_sources_labels_and_no_others(self):
     config = synthetic.small_config(

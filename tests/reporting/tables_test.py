@@ -46,6 +46,16 @@ def test_a_classification_has_a_column_for_each_split(capsys):
   assert output.endswith("Note: a subset\n")
 
 
+def test_a_target_of_several_has_a_row_of_its_own_below_each_stage(capsys):
+  parts = {"usps": {"accuracy": 0.5}, "svhn": {"accuracy": 0.25}}
+  stages = {"source_only": {"test": {"accuracy": 0.375, "parts": parts}}}
+  tables.print_stages(stages, "mnist to usps+svhn")
+  assert cells(capsys.readouterr().out) == [
+    ["accuracy, %", "test"], ["source only", "37.50"], ["  usps", "50.00"],
+    ["  svhn", "25.00"],
+  ]  # fmt: skip
+
+
 def test_a_classifications_classes_stand_in_rows(capsys):
   tables.print_classes(_DIGITS, "test", ["zero", "one"])
   output = capsys.readouterr().out

@@ -33,6 +33,7 @@ from tfdam.data import (
   subsets,
   svhn,
   synthia,
+  unions,
   usps,
 )
 from tfdam.vocabulary import Task
@@ -52,6 +53,9 @@ DATASETS: dict[str, Any] = {
   "synthia": synthia,
   "cityscapes": cityscapes,
   "camvid": camvid,
+  # Its images by day, and those at dusk, from the same folder.
+  "camvid/day": camvid.DAY,
+  "camvid/dusk": camvid.DUSK,
   "carla": carla,
   # Your own street scenes, described by a dataset.yaml in the folder NAME: "scenes:NAME".
   "scenes": scene_folder,
@@ -78,7 +82,37 @@ def locate(name: str, root: str):
       + (f"'{kind}:NAME', NAME a folder below {root}." if is_own else f"'{kind}' alone."),
       "Set data.source or data.target.",
     )
-  return DATASETS[kind], os.path.join(root, own or kind)
+  module = DATASETS[kind]
+  return module, os.path.join(root, own or module.INFO.folder or kind)
+
+
+def targets(options: config_lib.Data) -> tuple[str, ...]:
+  """The names that `target` joins by "+", in their order; one, mostly.
+
+  Raises:
+    config.UserError: several, and one of them twice, or the source among them.
+  """
+  names = unions.names(options.target, DATASETS)
+  twice = [name for i, name in enumerate(names) if name in names[:i]]
+  if twice:
+    raise config_lib.UserError(
+      f"data.target names '{twice[0]}' twice; expected each target once.",
+      "Set data.target.",
+    )
+  if len(names) > 1 and options.source in names:
+    raise config_lib.UserError(
+      f"data.target names the source, '{options.source}', among several; expected others.",
+      "Set data.target.",
+    )
+  return names
+
+
+def _alone(role: str, options: config_lib.Data) -> dict[str, config_lib.Data]:
+  """{name: the options with that target alone}; of the source they are as they are."""
+  if role == "source":
+    return {options.source: options}
+  names = targets(options)
+  return {name: dataclasses.replace(options, target=name) for name in names}
 
 
 def task(options: config_lib.Data, root: str, source_labels: bool = True) -> str:
@@ -93,7 +127,8 @@ def task(options: config_lib.Data, root: str, source_labels: bool = True) -> str
     config.UserError: source and target are not for the same task, or no data sets.
   """
   tasks = {}
-  for name in (options.source, options.target):
+  aims = targets(options)
+  for name in (options.source, *aims):
     module, folder_path = locate(name, root)
     decides = not module.INFO.own or (
       source_labels or module.INFO.task == Task.SEGMENTATION
@@ -108,8 +143,8 @@ def task(options: config_lib.Data, root: str, source_labels: bool = True) -> str
       f"Source and target are not for the same task: {listing}.",
       "Set data.source or data.target.",
     )
-  target_task = locate(options.target, root)[0].INFO.task
-  if tasks.get(options.source) == Task.CLASSIFICATION and target_task == Task.SEGMENTATION:
+  target_tasks = [locate(name, root)[0].INFO.task for name in aims]
+  if tasks.get(options.source) == Task.CLASSIFICATION and Task.SEGMENTATION in target_tasks:
     raise config_lib.UserError(
       f"{options.target} reads street scenes, but {options.source} is for classification;"
       " expected images as 'folder:NAME' or 'npz:NAME'.",
@@ -190,8 +225,10 @@ def check_files(options: config_lib.Data, root: str, scoring_only: bool = False)
 
   Labels may be missing, and so may the test split of a user's own target: it is not scored.
   """
-  target_module, _ = locate(options.target, root)
-  wanted = [(options.target, examples.SPLITS if not target_module.INFO.own else ("train",))]
+  wanted = [
+    (name, ("train",) if locate(name, root)[0].INFO.own else examples.SPLITS)
+    for name in targets(options)
+  ]
   if not scoring_only:
     wanted.insert(0, (options.source, ("train",)))
   missing: dict[str, str] = {}
@@ -231,6 +268,19 @@ def load(
   return loaded
 
 
+def load_targets(
+  split: str, labels: bool, options: config_lib.Data, root: str
+) -> scenes.Split:
+  """One whole split of all targets, as `load` reads that of one."""
+  return unions.united(
+    {
+      name: load(name, split, labels, alone, root)
+      for name, alone in _alone("target", options).items()
+    },
+    options,
+  )
+
+
 def load_training(
   role: str,
   labels: bool,
@@ -257,7 +307,10 @@ def load_training(
     config.UserError: the module's, a skew without labels or of a segmentation set, a limit
       above what there is, or labels that ignore every pixel.
   """
-  split = _training_split(role, labels, options, root, seed)
+  split = unions.united({
+    name: dataclasses.replace(_training_split(role, labels, alone, root, seed), parts=None)
+    for name, alone in _alone(role, options).items()
+  }, options)  # fmt: skip
   if role == "source" and options.source_style != "none":
     if target is None:
       target = load_training("target", False, options, root, seed)
@@ -309,24 +362,30 @@ def load_scored(
   Raises:
     config.UserError: the module's, or labels that ignore every pixel.
   """
-  module, folder_path = locate(options.target, root)
   scored: dict[str, scenes.Split | None] = {"test": None, "transductive": None}
+  every = _alone("target", options)
   for name, split in (("test", "test"), ("transductive", "train")):
-    if not module.has_labels(folder_path, split):
-      logging.warning(
-        "%s has no %s labels: that split is not scored.", options.target, split
-      )
+    found: dict[str, scenes.Split] = {}
+    for one, alone in every.items():
+      module, folder_path = locate(one, root)
+      if not module.has_labels(folder_path, split):
+        logging.warning("%s has no %s labels: that split is not scored.", one, split)
+      elif name == "test":
+        found[one] = load(one, split, True, alone, root)
+      else:
+        found[one] = _adapted_to(alone, root, seed, target)
+    if not found:
       continue
-    if name == "test":
-      labelled = load(options.target, split, True, options, root)
-    else:
-      labelled = _adapted_to(options, root, seed, target)
+    labelled = unions.united(found, options, tuple(every))
     if isinstance(labelled, scenes.Scenes):
       # Scored at the labels' own size.
       labelled = scenes.at_size(labelled, options, labels_too=False)
       if isinstance(target, scenes.Scenes) and target.names == labelled.names:
         labelled = dataclasses.replace(labelled, read_image=target.read_image)
-      _check_any_counts(labelled, f"{options.target}/{split}", options)
+      for one in found:
+        part = unions.part(labelled, one) if len(every) > 1 else labelled
+        assert isinstance(part, scenes.Scenes)  # as all of them
+        _check_any_counts(part, f"{one}/{split}", options)
     scored[name] = labelled
   return scored
 

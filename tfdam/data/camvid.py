@@ -2,11 +2,17 @@
 
 train/NAME.png with trainannot/NAME.png, test/ with testannot/; images may be JPEGs. val/
 and valannot/ are not used.
+
+Its sequences were filmed by day but for one, at dusk: `DAY` and `DUSK` are data sets of
+their own, from the same folder, and the whole set is scored on each of them as well.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
+
+import numpy as np
 
 from tfdam import config as config_lib
 from tfdam.data import examples, image_files, places, scene_files, scenes
@@ -28,6 +34,9 @@ CLASSES = {
   7: "fence", 8: "car", 9: "pedestrian", 10: "bicyclist", 11: "void",
 }  # fmt: skip
 
+# What the names of the images at dusk begin with.
+_DUSK = "0001TP"
+_PARTS = ("camvid/day", "camvid/dusk")
 _REMEDY = "Expected SegNet's ids, not the original CamVid's colours; get the file again."
 
 
@@ -47,10 +56,61 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
   Raises:
     config.UserError: see scene_files.load, or the set lacks one of the classes.
   """
-  table = labels_lib.class_table(CLASSES, options, INFO.title)
   images = scene_files.list_images(folder, split)
+  found = _load(INFO, images, folder, split, labels, options)
+  of = np.array([_is_at_dusk(path) for path in found.names], np.int64)
+  parts = examples.Parts(_PARTS, of) if 0 < of.sum() < len(of) else None
+  return dataclasses.replace(found, parts=parts)
+
+
+class Sequences:
+  """CamVid's images by day, or at dusk, as a data set of the registry."""
+
+  def __init__(self, name: str, is_dusk: bool, sizes: dict[str, int]):
+    """Takes the set's name, which of both it is, and how many images it has."""
+    self._name, self._is_dusk = name, is_dusk
+    self.INFO = dataclasses.replace(
+      INFO, title=f"CamVid ({name})", sizes=sizes, folder="camvid"
+    )
+
+  def has_labels(self, folder: str, split: str) -> bool:
+    return has_labels(folder, split)
+
+  def load(
+    self, folder: str, split: str, labels: bool, options: config_lib.Data
+  ) -> scenes.Scenes:
+    """Finds one split's files; see the whole set's."""
+    every = scene_files.list_images(folder, split)
+    images = [path for path in every if _is_at_dusk(path) == self._is_dusk]
+    if every and not images:
+      raise config_lib.UserError(
+        f"{os.path.join(folder, split)} has no images of {self.INFO.title}; expected some"
+        f" whose names {'' if self._is_dusk else 'do not '}begin with {_DUSK}. Get the"
+        f" whole set ({INFO.where})."
+      )
+    return _load(self.INFO, images, folder, split, labels, options)
+
+
+DAY = Sequences("day", False, {"train": 305, "test": 171})
+DUSK = Sequences("dusk", True, {"train": 62, "test": 62})
+
+
+def _is_at_dusk(path: str) -> bool:
+  return os.path.basename(path).startswith(_DUSK)
+
+
+def _load(
+  info: examples.Info,
+  images: list[str],
+  folder: str,
+  split: str,
+  labels: bool,
+  options: config_lib.Data,
+) -> scenes.Scenes:
+  """The scenes of these images."""
+  table = labels_lib.class_table(CLASSES, options, info.title)
   files = scene_files.Split(
-    INFO,
+    info,
     split,
     folder,
     images,

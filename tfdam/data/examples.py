@@ -87,6 +87,7 @@ class Info:
     own: whether it reads the user's own files, as "<name>:FOLDER".
     sizes: number of images of each official split; empty where there is no official one.
     downloads: the official files that tfdam.download fetches.
+    folder: below the data's root; empty: the set's name.
   """
 
   title: str
@@ -98,6 +99,28 @@ class Info:
   label_files: dict[str, str] = dataclasses.field(default_factory=dict)
   sizes: dict[str, int] = dataclasses.field(default_factory=dict)
   downloads: tuple[Download, ...] = ()
+  folder: str = ""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Parts:
+  """Which of several targets, or sequences, each image of a split is of.
+
+  Attributes:
+    names: of all parts, in their order; some may have no image.
+    of: int64 [N], each image's position in `names`.
+  """
+
+  names: tuple[str, ...]
+  of: np.ndarray
+
+  def where(self, name: str) -> np.ndarray:
+    """int64, the indices of a part's images."""
+    return np.flatnonzero(self.of == self.names.index(name))
+
+  def take(self, indices: Sequence[int] | np.ndarray) -> Parts:
+    """Those of the images at `indices`, in that order."""
+    return Parts(self.names, self.of[np.asarray(indices, np.int64)])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +133,7 @@ class Examples:
     digests: {file name: MD5 of its uncompressed content} of every file that was read.
     notes: what a reader of the results has to know, such as "subset, 843 images".
     class_names: names of the labels; empty where they are their own names.
+    parts: what each image is of, where there are several targets.
   """
 
   images: np.ndarray
@@ -117,6 +141,7 @@ class Examples:
   digests: dict[str, str]
   notes: tuple[str, ...] = ()
   class_names: tuple[str, ...] = ()
+  parts: Parts | None = None
 
   def __len__(self) -> int:
     return len(self.images)
@@ -131,7 +156,9 @@ class Examples:
   def take(self, indices: Sequence[int] | np.ndarray) -> Examples:
     """The examples at `indices`, in that order."""
     labels = None if self.labels is None else self.labels[indices]
-    return dataclasses.replace(self, images=self.images[indices], labels=labels)
+    parts = self.parts and self.parts.take(indices)
+    images = self.images[indices]
+    return dataclasses.replace(self, images=images, labels=labels, parts=parts)
 
   def label_counts(self, num_classes: int) -> np.ndarray | None:
     """How many images have each label, int64 [num_classes]; None without labels."""

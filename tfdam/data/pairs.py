@@ -76,7 +76,7 @@ def domain_batches(
     the source's classes to lay over the target; and with `guided` "target_shares", float32
     [B, classes], of whole images, "landmarks", uint8 [B, H, W], their numbers or 255, and
     "landmark_classes", uint8 [B, most of an image]. B is this share of the global batch, H
-    and W are the crop's.
+    and W are the crop's. Of n targets the image at i is of number i % n.
   """
   options, seed = config.adapt, config.seed
   size = options.global_batch_size
@@ -99,7 +99,7 @@ def domain_batches(
 
   def batch(step):
     from_source = indices(step, size, len(source), seed, "adapt source", share)
-    from_target = indices(step, size, len(target), seed, "adapt target", share)
+    from_target = _target_indices(target, step, size, seed, share)
     target_batch = changed(read_target(from_target), step, "adapt target")
     batches = {"target": target_batch["image"]}
     if guided is not None:
@@ -254,6 +254,21 @@ def indices(
   part = batch_size // share.count
   positions = step * batch_size + tf.range(part, dtype=tf.int64) + share.index * part
   return _shuffled(positions, size, seed, stream)
+
+
+def _target_indices(
+  target: feeds.Split, step: tf.Tensor, batch_size: int, seed: int, share: Share
+) -> tf.Tensor:
+  """As many of each target, in turn: so every replica's slice has as many of each, too."""
+  if target.parts is None:
+    return indices(step, batch_size, len(target), seed, "adapt target", share)
+  chosen = []
+  for name in target.parts.names:
+    own = target.parts.where(name)
+    size, stream = batch_size // len(target.parts.names), f"adapt target {name}"
+    places = indices(step, size, len(own), seed, stream, share)
+    chosen.append(tf.gather(tf.constant(own, tf.int64), places))
+  return tf.reshape(tf.stack(chosen, axis=1), [-1])
 
 
 def _shuffled(positions: tf.Tensor, size: int, seed: int, stream: str) -> tf.Tensor:

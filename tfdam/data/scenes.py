@@ -32,6 +32,8 @@ class Scenes:
     class_names: the classes that the run's domains share, in the order of their labels.
     digests: {what: checksum}, enough to tell that the data is what it was.
     notes: what a reader of the results has to know, such as "every 10th frame".
+    parts: what each image is of, where there are several targets, or sequences that are
+      scored apart.
   """
 
   names: Sequence[str]
@@ -40,6 +42,7 @@ class Scenes:
   class_names: tuple[str, ...]
   digests: dict[str, str]
   notes: tuple[str, ...] = ()
+  parts: examples_lib.Parts | None = None
 
   def __len__(self) -> int:
     return len(self.names)
@@ -60,6 +63,7 @@ class Scenes:
       names=[self.names[i] for i in chosen],
       read_image=lambda i: read_image(chosen[i]),
       read_label=None if read_label is None else lambda i: read_label(chosen[i]),
+      parts=self.parts and self.parts.take(chosen),
     )
 
   def label_counts(self, num_classes: int, max_images: int = 500) -> np.ndarray | None:

@@ -166,8 +166,9 @@ def data_sets(root: str) -> tuple[dict[str, tuple[str, str]] | None, str]:
     return {}, f"{type(error).__name__}: {error}"
   found = {}
   for name, module in data.DATASETS.items():
-    # One's own can have any name, and what is drawn has no files.
-    if module.INFO.own or not module.INFO.files:
+    # One's own can have any name, what is drawn has no files, and part of a set has the
+    # whole one's.
+    if module.INFO.own or not module.INFO.files or module.INFO.folder:
       continue
     _, place = data.locate(name, root)
     if os.path.isdir(place):

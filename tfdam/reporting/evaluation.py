@@ -46,6 +46,8 @@ def score(
 ) -> dict[str, Any]:
   """Accuracies of images, or IoUs of pixels at the labels' own size; fractions 0 to 1.
 
+  A split of several parts, such as targets, has the scores of each below "parts".
+
   Args:
     logits: what `compile_inference` returned.
     title: of the split, for messages.
@@ -56,12 +58,17 @@ def score(
   """
   if not split.has_labels:
     raise ValueError("Images without labels cannot be scored.")
-  matrix = confusion.Confusion(config.data.num_classes)
+  parts = split.parts.names if split.parts else ("",)
+  counted = [confusion.Confusion(config.data.num_classes) for _ in parts]
   ignored = scenes_lib.IGNORED if isinstance(split, scenes_lib.Scenes) else None
   with progress.bar(f"scoring {title}", 0, len(split), "images") as shown:
-    for done, predicted, labels in _predictions(logits, split, config):
-      matrix.add(labels, predicted, ignored=ignored)
+    for done, part, predicted, labels in _predictions(logits, split, config):
+      counted[part].add(labels, predicted, ignored=ignored)
       shown.update(done, {})
+  matrix = counted[0]
+  if split.parts:
+    matrix = confusion.Confusion(config.data.num_classes)
+    matrix.counts += sum(of_part.counts for of_part in counted)
   if not matrix.counts.any():
     raise config_lib.UserError(
       f"No label of {config.data.target}, split '{title}', has a pixel of data.classes"
@@ -70,13 +77,27 @@ def score(
     )
   if matrices is not None:
     matrices[title] = matrix.counts
-  if isinstance(split, scenes_lib.Scenes):
-    return {**matrix.scores(), "num_images": len(split)}
+  is_scenes = isinstance(split, scenes_lib.Scenes)
+  scores = _scores(matrix, len(split), is_scenes)
+  if split.parts:
+    scores["parts"] = {
+      name: _scores(of_part, len(split.parts.where(name)), is_scenes)
+      for name, of_part in zip(parts, counted)
+      if of_part.counts.any()
+    }
+  return scores
+
+
+def _scores(
+  matrix: confusion.Confusion, num_images: int, is_scenes: bool
+) -> dict[str, Any]:
+  if is_scenes:
+    return {**matrix.scores(), "num_images": num_images}
   return {
     "accuracy": matrix.accuracy(),
     "per_class_accuracy": matrix.per_class_accuracy(),
     "per_class_images": matrix.counts.sum(axis=1).tolist(),
-    "num_images": len(split),
+    "num_images": num_images,
   }
 
 
@@ -117,9 +138,10 @@ def label_map(logits: tf.Tensor, size: tuple[int, ...]) -> np.ndarray:
 
 def _predictions(
   network: Logits, split: feeds.Split, config: config_lib.Config
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-  """Yields (images done, predictions, labels) over a split."""
+) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+  """Yields (images done, part, predictions, labels) over a split."""
   done = 0
+  of = split.parts.of if split.parts else np.zeros(len(split), np.int64)
   for images in pairs.ordered_batches(split, config.loop.eval_batch_size, config.data):
     logits = network(images)
     end = done + len(images)
@@ -127,8 +149,11 @@ def _predictions(
       for i in range(done, end):
         assert split.read_label  # `score` has seen to it
         labels = split.read_label(i)
-        yield i + 1, label_map(logits[i - done], labels.shape), labels
+        yield i + 1, of[i], label_map(logits[i - done], labels.shape), labels
     else:
       assert split.labels is not None
-      yield end, tf.argmax(logits, axis=-1).numpy(), split.labels[done:end]
+      predicted, labels = tf.argmax(logits, axis=-1).numpy(), split.labels[done:end]
+      for part in np.unique(of[done:end]):
+        chosen = of[done:end] == part
+        yield end, part, predicted[chosen], labels[chosen]
     done = end

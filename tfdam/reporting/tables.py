@@ -58,12 +58,22 @@ def print_stages(
   for stage, scores in stages.items():
     values = [scores.get(split, {}).get(s) for split, s in columns.values()]
     table.add_row(_stage_title(stage), *(_percent(value, 2) for value in values))
+    for part in _parts(scores):
+      found = {split: of.get("parts", {}).get(part, {}) for split, of in scores.items()}
+      values = [found.get(split, {}).get(s) for split, s in columns.values()]
+      title = f"  {files.shown(part)}"
+      table.add_row(title, *(_percent(value, 2) for value in values), style="dim")
   if columns:
     show(table)
   else:
     print(f"{files.shown(title)}\nThe target has no labels: nothing was scored.")
   for note in notes:
     print(f"Note: {files.shown(note)}")
+
+
+def _parts(scores: Mapping) -> list[str]:
+  """Targets, or sequences, that a stage is scored on apart, in their order."""
+  return list(dict.fromkeys(part for of in scores.values() for part in of.get("parts", {})))
 
 
 def print_unlabelled(results: Mapping) -> None:

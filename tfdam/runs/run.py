@@ -90,6 +90,7 @@ class Run:
       runtime.check_batch(
         "adapt.global_batch_size", config.adapt.global_batch_size, replicas
       )
+      self._check_shares(replicas)
     # A run that has its own source checkpoint no longer needs what it started from.
     begun = self.context.checkpoints(Stage.SOURCE_ONLY, {}).newest()
     first = dataclasses.replace(config.model, weights="" if begun else config.model.weights)
@@ -125,6 +126,21 @@ class Run:
       raise config_lib.UserError(
         f"The network's scores and the labels that it trains on have other sizes: {shown}.",
         "Set model.enlarge=True.",
+      )
+
+  def _check_shares(self, replicas: int) -> None:
+    """Raises config.UserError if replicas would not see as many images of each target."""
+    parts, size = self.domains.target.parts, self.config.adapt.global_batch_size
+    if parts and size % (replicas * len(parts.names)):
+      divisor = replicas * len(parts.names)
+      down = size - size % divisor
+      sizes = [str(near) for near in (down, down + divisor) if near]
+      of_each = f" on each of {replicas} replicas" if replicas > 1 else ""
+      raise config_lib.UserError(
+        f"adapt.global_batch_size is {size}, but a batch has as many images of each target"
+        f" ({', '.join(parts.names)}){of_each}; expected a multiple of {divisor}, such as"
+        f" {' or '.join(sizes)}.",
+        "Set adapt.global_batch_size.",
       )
 
   def _check_matcher(self) -> None:

@@ -50,8 +50,8 @@ _PACKAGES = ("keras", "tf-keras", "numpy", "ml-collections", "protobuf")
 _LONGEST_NAME, _LONGEST_PATH, _MOST_LEVELS = 255, 4096 - 600, 200
 
 
-class Scores(TypedDict, total=False):
-  """Of one stage on one split; fractions from 0 to 1, classes in the order of labels."""
+class PartScores(TypedDict, total=False):
+  """Of one stage on one target's images; fractions from 0 to 1, classes by their labels."""
 
   num_images: stored.Count
   accuracy: stored.Number
@@ -62,6 +62,12 @@ class Scores(TypedDict, total=False):
   pixel_accuracy: stored.Number
   class_accuracy: stored.Number
   iou_per_class: list[stored.Number]
+
+
+class Scores(PartScores, total=False):
+  """Of one stage on one split, and on each target's or sequence's images in it."""
+
+  parts: dict[str, PartScores]
 
 
 class Alarm(TypedDict):

@@ -148,6 +148,9 @@ def _class_table(
     rows.append([row.name, *values, *([scores.cell(row.change)] if change else [])])
   feet = {found.name: {stage: found.headline(stage) for stage in stages}}
   feet.update(found.others())
+  feet.update({
+    f"{found.name}, {part}": by_stage for part, by_stage in found.parts().items()
+  })  # fmt: skip
   caption = f"{found.class_name} in percent, of the target's {found.split} images."
   if found.transductive:
     feet[f"{found.name}, training images"] = found.transductive

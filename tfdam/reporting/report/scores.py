@@ -98,6 +98,17 @@ class Scores:
       for key, name in _OTHERS[self.task].items()
     }
 
+  def parts(self) -> dict[str, dict[str, float | None]]:
+    """{target or sequence: {stage: percent}} of the headline on its images alone."""
+    names = dict.fromkeys(n for of in self.stages.values() for n in of.get("parts", {}))
+    return {
+      name: {
+        stage: percent(of.get("parts", {}).get(name, {}).get(self.task.headline))
+        for stage, of in self.stages.items()
+      }
+      for name in names
+    }
+
   def classes(self) -> list[ClassScore]:
     """Every class, in the order of its label."""
     key = _PER_CLASS[self.task]
