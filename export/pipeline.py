@@ -76,14 +76,17 @@ class Options(NamedTuple):
 
 
 def restore(
-  config: config_lib.Config, folder: run_folder.RunFolder, stage: str
+  config: config_lib.Config, folder: run_folder.RunFolder, stage: str, target: str = ""
 ) -> tuple[tf.keras.Model, int]:
   """The stage's network (its moving average, where the run kept one), and its step.
+
+  Args:
+    target: whose norms it has, where the run has some for each target.
 
   Raises:
     config.UserError: there is no whole checkpoint, or one of another network.
   """
-  loaded = loading.load_network(config, folder, stage)
+  loaded = loading.load_network(config, folder, stage, target)
   if loaded is None or loaded.unfinished:
     raise config_lib.UserError(
       f"{folder.path} holds no whole checkpoint of the end of stage {stage}. Let the run"

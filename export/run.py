@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import os
+import re
 import shlex
 
 from absl import flags, logging
 
 from tfdam import config as config_lib
-from tfdam import runtime
+from tfdam import data, runtime
 from tfdam.reporting import tables
 from tfdam.runs import run_folder, signals
-from tfdam.vocabulary import Task
+from tfdam.vocabulary import Stage, Task
 
 from . import contract as contract_lib
 from . import publish, serving_files
@@ -25,6 +28,11 @@ FORMATS = tuple(contract_lib.WRITERS)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
 _STAGE = flags.DEFINE_string(
   "stage", "last", f"Whose network: {', '.join(contract_lib.STAGES)}, or the last one."
+)
+_TARGET = flags.DEFINE_string(
+  "target",
+  "",
+  "Of a run with batch norms for each target, the one whose network is wanted.",
 )
 _FORMATS = flags.DEFINE_list("formats", list(FORMATS), "What to write.")
 _OUTPUTS = flags.DEFINE_list(
@@ -90,6 +98,18 @@ def main(argv: list[str]) -> None:
       f" {config.data.num_classes}: one of them is damaged. Bring it back from a copy."
     )
   stage = _stage(results, folder)
+  of_run, place = config, folder.join("export")
+  if config.adapt.per_target and stage != Stage.SOURCE_ONLY:
+    data.check_is_target(_TARGET.value, config.data)
+    # What it is compared on; and networks of two targets do not replace one another.
+    aimed = dataclasses.replace(config.data, target=_TARGET.value)
+    config = dataclasses.replace(config, data=aimed)
+    place = os.path.join(place, _slug(_TARGET.value))
+  elif _TARGET.value:
+    raise config_lib.UserError(
+      f"--target is {_TARGET.value}, but stage {stage} has one network for all targets."
+      " Leave --target out."
+    )
 
   # Late, as in train.py: TensorFlow takes seconds to start.
   from . import pipeline
@@ -97,7 +117,7 @@ def main(argv: list[str]) -> None:
   runtime.set_for_export()
   alone = config_lib.Runtime("none", num_replicas=1)  # float32, whatever trained it
   runtime.start(alone, config.seed)
-  network, step = pipeline.restore(config, folder, stage)
+  network, step = pipeline.restore(of_run, folder, stage, _TARGET.value)
   if config.model.is_file and _DYNAMIC_SIZE.value:
     _check_any_size(network)
   digest = pipeline.weights_digest(network)
@@ -108,8 +128,13 @@ def main(argv: list[str]) -> None:
     calibration_images=_CALIBRATION_IMAGES.value,
   )  # fmt: skip
   with signals.exit_at_once():  # the way out removes what is in staging
-    exported = pipeline.export(network, contract, config, options, folder.join("export"))
-  _print(exported.manifest, exported.parity, folder)
+    exported = pipeline.export(network, contract, config, options, place)
+  _print(exported.manifest, exported.parity, place)
+
+
+def _slug(target: str) -> str:
+  """A target's name as a folder's and as part of a served model's."""
+  return re.sub("[^A-Za-z0-9_.-]+", "-", target)
 
 
 def _formats() -> tuple[str, ...]:
@@ -215,7 +240,8 @@ def _contract(
       f"--label_dtype is uint8, which cannot name {len(classes)} classes. Set"
       " --label_dtype=int32."
     )
-  name = contract_lib.served_name(_NAME.value or config.name)
+  suffix = f"-{_slug(_TARGET.value)}" if _TARGET.value else ""
+  name = contract_lib.served_name(_NAME.value or f"{config.name}{suffix}")
   if name in serving_files.RESERVED:
     raise config_lib.UserError(
       f"A model cannot be named '{name}', which is a file beside the models. Set --name."
@@ -240,11 +266,11 @@ def _contract(
   )
 
 
-def _print(manifest: dict, parity: dict, folder: run_folder.RunFolder) -> None:
+def _print(manifest: dict, parity: dict, path: str) -> None:
   from . import summary
 
   summary.print_parity(manifest, parity)
-  place = tables.shown_path(folder.join("export"))
+  place = tables.shown_path(path)
   print(f"Exported to {place}; what it was compared on is in {publish.MANIFEST}.")
   if "onnx" in manifest:
     arguments = f"--model={shlex.quote(place)} --image=..."

@@ -186,6 +186,7 @@ def test_options_check_themselves(make, words):
     ({"source_label_weight": 1.0}, "source_label_weight is 1.0, which needs labels"),
     ({"centroid_weight": 1.0}, "centroid_weight is 1.0, which needs labels"),
     ({"curriculum_weight": 1.0}, "curriculum_weight is 1.0, which needs labels"),
+    ({"per_target": True}, "per_target is True; this function takes images of one target"),
     ({"information_weight": 1.0}, "information_weight is 1.0, which needs labels"),
     ({"objective": "joint_mmd"}, "'joint_mmd'"),
     ({"augment": True}, "Adapt.augment is True"),

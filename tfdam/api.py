@@ -53,7 +53,8 @@ class Adapt(config_lib.Adapt):
   They suit a network of any size: least-squares discriminators per location (Sec. 4.2), and
   small steps that weight drift holds back. `taps` and `start` are arguments of `adapt`;
   options that need labels (information_weight, source_label_weight, self_training_weight,
-  centroid_weight, curriculum_weight) or augment belong to runs, and are refused.
+  centroid_weight, curriculum_weight), per_target or augment belong to runs, and are
+  refused.
   """
 
   steps: int = config_lib.redefined(config_lib.Adapt, "steps", 2_000)
@@ -486,6 +487,10 @@ def _check_options(options: Any) -> None:
         f"Adapt.{name} is {getattr(options, name)}, which needs labels of the source; this"
         " function takes images alone. Set it to 0, or train with tfdam.train."
       )
+  if options.per_target:
+    raise config_lib.UserError(
+      "Adapt.per_target is True; this function takes images of one target. Set it to False."
+    )
   if options.init != "source":
     raise config_lib.UserError(
       f"Adapt.init is {options.init!r}; expected 'source': `start` says where to start."

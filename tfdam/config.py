@@ -427,6 +427,9 @@ class Adapt(_Section):
   # those whose class is surest (Sec. 4: 100, 60 %).
   curriculum_superpixels: int = _field(100, low=4, high=250)
   curriculum_landmarks: float = _field(0.6, low=0.001, high=1.0)
+  # Of several targets: whether each has batch norms of its own, in the matched and in the
+  # adapted network. All other weights are shared. Matching then moves norms alone.
+  per_target: bool = _field(False)
   # Whether both domains' images are randomly changed (section augment).
   augment: bool = _field(False)
   # Batch norms of the target: their moving moments, which stay (as the Gaussian stage left
@@ -654,6 +657,7 @@ _OF_PLAYERS = (
   "batch_norm", "discriminator", "discriminator_units", "discriminator_slope",
   "discriminator_locations",
   "source_label_weight", "self_training_weight", "centroid_weight", "curriculum_weight",
+  "per_target",
 )  # fmt: skip
 # What scenes alone have a use for.
 _OF_SCENES = (
@@ -979,6 +983,12 @@ def _check_together(config: Config) -> None:
       " classes of pixels; centroids are of images with one label each.",
       "Set adapt.centroid_weight=0.",
     )
+  if config.adapt.per_target and config.model.is_file:
+    raise UserError(
+      "adapt.per_target is True, but batch norms of a network from a file cannot be more"
+      " than it has.",
+      "Set adapt.per_target=False.",
+    )
   _check_semantic(config.translation)
   check_adapt(config.adapt)
 
@@ -1159,6 +1169,13 @@ def _check_label_terms(options: Adapt) -> None:
       raise UserError(
         f"adapt.{name} is {value!r}, but adapt.self_training_weight is 0.",
         f"Set adapt.self_training_weight=1, or adapt.{name}={default!r}.",
+      )
+  for name in ("source_label_weight", "self_training_mix"):
+    if options.per_target and getattr(options, name):
+      raise UserError(
+        f"adapt.{name} is {getattr(options, name)!r}, but adapt.per_target is True: no"
+        " target's norms are those of source images.",
+        f"Set adapt.per_target=False, or adapt.{name}={getattr(Adapt(), name)!r}.",
       )
   if options.batch_norm == "train":
     for name in ("source_label_weight", "self_training_weight"):

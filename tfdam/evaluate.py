@@ -22,7 +22,8 @@ _TARGET = flags.DEFINE_string(
   "target",
   None,
   "Data set whose test split is scored instead of the run's target, named as in"
-  " --config.data.target; its scores are shown and not kept.",
+  " --config.data.target; its scores are shown and not kept. Of a run with batch norms for"
+  " each target, one of those.",
 )
 _DATA_ROOT = flags.DEFINE_string(
   "data_root", "", "Folder of data sets, if not the run's data.root, $TFDAM_DATA or data/."
@@ -37,8 +38,10 @@ def main(argv: list[str]) -> None:
       "Which run? Set --workdir to a run folder, such as runs/m2u."
     )
   folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
-  config = folder.read_config(_DATA_ROOT.value)
+  of_run = config = folder.read_config(_DATA_ROOT.value)
   if _TARGET.value:
+    if config.adapt.per_target and _STAGE.value != Stage.SOURCE_ONLY:
+      data.check_is_target(_TARGET.value, config.data)
     config = _aimed_at(_TARGET.value, config)
   root = runtime.data_root(config.data)
   data.check_files(config.data, root, scoring_only=True)
@@ -67,7 +70,7 @@ def main(argv: list[str]) -> None:
   runtime.start(alone, config.seed)
   found = {}
   for stage in Stage if _STAGE.value == "all" else (_STAGE.value,):
-    loaded = loading.load_network(config, folder, stage)
+    loaded = loading.load_network(of_run, folder, stage, _TARGET.value or "")
     if loaded is None:
       continue
     if loaded.unfinished:

@@ -21,8 +21,8 @@ _ORDER = (
 _OF_RUNS = (
   "enabled", "init", "taps", "augment", "information_weight", "information_after",
   "source_label_weight", "self_training_weight", "self_training_confidence",
-  "self_training_mix", "centroid_weight", "centroid_momentum", "centroid_confidence",
-  "centroid_tap",
+  "self_training_mix", "per_target", "centroid_weight", "centroid_momentum",
+  "centroid_confidence", "centroid_tap",
 )  # fmt: skip
 _BEGIN = """\
 <!-- Made by tools/api_page.py. To change it, change the docstrings, and run that again. -->

@@ -107,6 +107,17 @@ def targets(options: config_lib.Data) -> tuple[str, ...]:
   return names
 
 
+def check_is_target(name: str, options: config_lib.Data) -> None:
+  """Raises config.UserError if a run, which has a network for each target, has not it."""
+  names = targets(options)
+  if name not in names:
+    raise config_lib.UserError(
+      f"The run has batch norms for each of its targets ({', '.join(names)}), and"
+      f" {f'none for {name}' if name else 'no target is named'}."
+      f"{config_lib.nearest(name, names)} Set --target."
+    )
+
+
 def _alone(role: str, options: config_lib.Data) -> dict[str, config_lib.Data]:
   """{name: the options with that target alone}; of the source they are as they are."""
   if role == "source":

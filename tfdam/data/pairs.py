@@ -171,6 +171,30 @@ def ordered_batches(
   return untuned(every.map(images).prefetch(1))
 
 
+def probe_batches(
+  split: feeds.Split, limit: int, batch_size: int, config: config_lib.Config
+) -> tf.data.Dataset:
+  """`ordered_batches` of some images without labels, always the same.
+
+  Where each target has a network of its own, there are as many of each, in turn, in every
+  batch.
+
+  Args:
+    limit: images at most, but one of each target; 0: all, or as many of each as there can
+      be.
+  """
+  if not (config.adapt.per_target and split.parts):
+    chosen = subset(split, limit, config.seed)
+    return ordered_batches(chosen, batch_size, config.data)
+  every = [split.parts.where(name) for name in split.parts.names]
+  count, fewest = len(every), min(map(len, every))
+  of_each = min(max(limit // count, 1), fewest) if limit else fewest
+  places = [own[choice(len(own), of_each, config.seed)] for own in every]
+  in_turn = np.stack(places, axis=1).ravel()
+  size = max(count, batch_size - batch_size % count)
+  return ordered_batches(split.without_labels().take(in_turn), size, config.data)
+
+
 def subset(examples: feeds.Split, limit: int, seed: int) -> feeds.Split:
   """A seeded random choice of `limit` images without labels; all of them if limit is 0."""
   examples = examples.without_labels()

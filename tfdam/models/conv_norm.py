@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import threading
+from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 
@@ -93,6 +96,9 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
     return super().add_weight(*args, **kwargs)
 
   def call(self, inputs, training=False):
+    other = _acting_for(self)
+    if other is not self:
+      return other(inputs, training=training)
     if self.image_share and not training and inputs.shape.rank == 4:
       return self._by_image(inputs)
     if not (training and self.trainable):
@@ -137,6 +143,32 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
     variance = share * variance + (1.0 - share) * self.moving_variance
     scale = self.gamma * tf.math.rsqrt(variance + self.epsilon)
     return tf.cast(x * scale + (self.beta - mean * scale), inputs.dtype)
+
+
+# {id of a norm: the one that acts in its place}, of a thread: replicas are traced in one
+# each, in turn.
+_ACTING = threading.local()
+
+
+@contextlib.contextmanager
+def acting(
+  pairs: Iterable[tuple[BatchNorm, BatchNorm]],
+) -> Iterator[None]:
+  """Within it other norms act in the place of a network's own; see per_target.py.
+
+  Args:
+    pairs: (the network's, the other), built alike.
+  """
+  before = getattr(_ACTING, "norms", {})
+  _ACTING.norms = {id(norm): other for norm, other in pairs if other is not norm}
+  try:
+    yield
+  finally:
+    _ACTING.norms = before
+
+
+def _acting_for(norm: BatchNorm) -> BatchNorm:
+  return getattr(_ACTING, "norms", {}).get(id(norm), norm)
 
 
 def normalise_by_image(model: tf.keras.Model, share: float) -> int:
@@ -189,6 +221,7 @@ def scale_and_shift(
   norm: tf.keras.layers.BatchNormalization,
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """What a batch norm does in inference: float32 [channels] each."""
+  norm = _acting_for(norm)
   scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
   return scale, norm.beta - norm.moving_mean * scale
 

@@ -64,6 +64,6 @@ class Curve:
     self.record.write(self.stage, step, values, PHASE)
 
   @functools.cached_property
-  def _logits(self) -> evaluation.Logits:
+  def _logits(self) -> evaluation.Inference:
     # Late: a finished stage scores nothing, and need not compile.
     return evaluation.compile_inference(self.network, self.config.data)

@@ -3,31 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam import progress
-from tfdam.data import feeds, pairs
+from tfdam.data import feeds, pairs, unions
 from tfdam.data import scenes as scenes_lib
 from tfdam.metrics import confusion
 
 Logits = Callable[[tf.Tensor], tf.Tensor]
+# Where each target has a network of its own, {target: its network's}.
+Inference = Union[Logits, Mapping[str, Logits]]
 
 
-def compile_inference(model: tf.keras.Model, options: config_lib.Data) -> Logits:
+def compile_inference(model: tf.keras.Model, options: config_lib.Data) -> Inference:
   """Compiles the network in inference, once for any number of images.
 
   Layer by layer it takes twice as long on a CPU.
 
   Args:
+    model: a network, or one a target (training/per_target.py).
     options: `height`, `width` and `channels` of the images.
 
   Returns:
     float32 [B, H, W, C] -> float32 [B, classes] or [B, H, W, classes].
   """
+  if hasattr(model, "of_target"):
+    return {name: _compiled(model.of_target(name), options) for name in model.names}
+  return _compiled(model, options)
+
+
+def logits_of(model: Any, images: tf.Tensor, split: feeds.Split) -> tf.Tensor:
+  """Those of images by a network, or by each image's own.
+
+  Args:
+    images: float32 [B, H, W, C], all those of the split.
+  """
+  if not hasattr(model, "of_target"):
+    return model(images, training=False)["logits"]
+  assert split.parts is not None
+  names = [split.parts.names[part] for part in split.parts.of]
+  every = [
+    model.of_target(name)(images[i : i + 1])["logits"] for i, name in enumerate(names)
+  ]
+  return tf.concat(every, axis=0)
+
+
+def _compiled(model: Any, options: config_lib.Data) -> Logits:
   shape = [None, options.height, options.width, options.channels]
 
   @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
@@ -38,7 +63,7 @@ def compile_inference(model: tf.keras.Model, options: config_lib.Data) -> Logits
 
 
 def score(
-  logits: Logits,
+  logits: Inference,
   split: feeds.Split,
   config: config_lib.Config,
   title: str = "",
@@ -137,10 +162,18 @@ def label_map(logits: tf.Tensor, size: tuple[int, ...]) -> np.ndarray:
 
 
 def _predictions(
-  network: Logits, split: feeds.Split, config: config_lib.Config
+  network: Inference, split: feeds.Split, config: config_lib.Config
 ) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
   """Yields (images done, part, predictions, labels) over a split."""
   done = 0
+  if not callable(network):
+    assert split.parts is not None
+    for name, images_of in unions.parts(split).items():
+      which = split.parts.names.index(name)
+      for found, _, predicted, labels in _predictions(network[name], images_of, config):
+        yield done + found, which, predicted, labels
+      done += len(images_of)
+    return
   of = split.parts.of if split.parts else np.zeros(len(split), np.int64)
   for images in pairs.ordered_batches(split, config.loop.eval_batch_size, config.data):
     logits = network(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -56,8 +57,9 @@ def by_stage(
   """
 
   def images(domain: str) -> tf.data.Dataset:
-    chosen = pairs.subset(splits[domain], num_images, seed)
-    return pairs.ordered_batches(chosen, config.loop.eval_batch_size, config.data)
+    seeded = dataclasses.replace(config, seed=seed)
+    size = config.loop.eval_batch_size
+    return pairs.probe_batches(splits[domain], num_images, size, seeded)
 
   source = None
   for stage in Stage:

@@ -13,8 +13,15 @@ from tfdam.data import pairs
 from tfdam.reporting import monitor as monitor_lib
 from tfdam.runs import checkpoints as checkpoints_lib
 from tfdam.runs import context as context_lib
-from tfdam.runs import target_guides
-from tfdam.training import activation_cache, adaptation, distribution, loop, networks
+from tfdam.runs import loading, target_guides
+from tfdam.training import (
+  activation_cache,
+  adaptation,
+  distribution,
+  loop,
+  networks,
+  per_target,
+)
 from tfdam.training import optimizers as optimizers_lib
 from tfdam.vocabulary import Stage
 
@@ -52,6 +59,9 @@ def adapt(
   config, options = context.config, context.config.adapt
   distribution.announce(context.strategy, Stage.ADAPTED)
   networks = {"source": source, "matched": matched}
+  parts = context.domains.target.parts
+  if options.per_target and parts:
+    networks["source"] = per_target.PerTarget.alike(source, parts.names)
   with context.strategy.scope():
     state = adaptation.set_up(
       config, source, networks[options.init], networks[options.drift_anchor],
@@ -68,11 +78,11 @@ def adapt(
   checkpoints = context.checkpoints(
     Stage.ADAPTED,
     {
-      "model": averaged,
+      **loading.trackables("model", averaged),
       "optimizer": state.optimizers[0],
       "discriminators": state.discriminators,
       "discriminator_optimizers": state.optimizers[1],
-      **({} if averaged is target else {"target": target}),
+      **({} if averaged is target else loading.trackables("target", target)),
       **({"centroids": state.centroids} if state.centroids else {}),
     },
     update,

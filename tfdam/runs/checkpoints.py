@@ -122,8 +122,8 @@ class Checkpoints:
 
   def _check_finite(self, step: int) -> None:
     # A loss is taken before its update, and a dead unit's weights are in no loss.
-    model = self.objects.get("model")
-    for variable in model.variables if model else ():
+    models = [self.objects[k] for k in ("model", "model_norms") if k in self.objects]
+    for variable in (v for model in models for v in model.variables):
       if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
         raise config_lib.UserError(
           f"{variable.name} is not finite at step {step} of"
@@ -195,6 +195,27 @@ def restore_model(model: tf.keras.Model, place: str, kind: str) -> None:
       "Set model.name and its options as in the run that made it, or name another"
       " checkpoint.",
     )
+
+
+def restore_norms(norms: tf.Module, place: str, kind: str) -> None:
+  """Reads the batch norms of further targets from a checkpoint folder.
+
+  Args:
+    norms: see training/per_target.py.
+    kind: as for `restore_model`.
+
+  Raises:
+    config.UserError: the checkpoint holds none, or others.
+  """
+  try:
+    status = tf.train.Checkpoint(model_norms=norms).read(os.path.join(place, _PREFIX))
+    status.expect_partial().assert_existing_objects_matched()
+  except _UNREADABLE as error:
+    raise config_lib.UserError(
+      f"The checkpoint {files.shown(place)} does not hold norms of {kind} for each target"
+      f" ({_brief(error)}).",
+      "Set adapt.per_target as in the run that made it.",
+    ) from error
 
 
 def _other_variables(model: tf.keras.Model, path: str) -> str:

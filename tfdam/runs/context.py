@@ -69,8 +69,9 @@ class Context(NamedTuple):
       domain: "source" or "target".
     """
     split, options = getattr(self.domains, domain), self.config.loop
-    chosen = pairs.subset(split, options.watch_images, self.config.seed)
-    return pairs.ordered_batches(chosen, options.eval_batch_size, self.config.data)
+    return pairs.probe_batches(
+      split, options.watch_images, options.eval_batch_size, self.config
+    )
 
   def monitor(
     self, stage: str, source: tf.keras.Model, network: tf.keras.Model

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tfdam import config as config_lib
+from tfdam import data
 from tfdam.runs import checkpoints, network_file, run_folder
-from tfdam.training import networks
+from tfdam.training import networks, per_target
+from tfdam.vocabulary import Stage
 
 
 class Loaded(NamedTuple):
   """A stage's network (its moving average, where the run kept one).
 
   Attributes:
-    network: see network.py.
+    network: see network.py; of a run with norms for each target training/per_target.py.
     step: that it stands at.
     unfinished: where the stage stands, such as "step 10 of 20"; empty at its end.
   """
@@ -24,13 +26,15 @@ class Loaded(NamedTuple):
 
 
 def load_network(
-  config: config_lib.Config, folder: run_folder.RunFolder, stage: str
+  config: config_lib.Config, folder: run_folder.RunFolder, stage: str, target: str = ""
 ) -> Loaded | None:
   """Builds a run's network with the weights of a stage's newest whole checkpoint.
 
   Args:
     config: of the run, perhaps with another place of its data.
     stage: one of Stage.
+    target: where the run has norms for each target, the one whose network is wanted; empty:
+      all.
 
   Returns:
     None: the stage has no checkpoint.
@@ -45,9 +49,28 @@ def load_network(
     config = network_file.of_run(config, folder)
     network = networks.build_network(config, "network", stage)
   checkpoints.restore_model(network, place, config.model.name)
+  if has_norms_per_target(config, stage):
+    every = per_target.PerTarget(network, data.targets(config.data))
+    checkpoints.restore_norms(every.norms, place, config.model.name)
+    if target:
+      every.give(target)
+    else:
+      network = every
   is_finished = checkpoints.is_finished(place)
   return Loaded(
     network,
     checkpoints.read_info(place)["step"],
     "" if is_finished else checkpoints.progress(place),
   )
+
+
+def has_norms_per_target(config: config_lib.Config, stage: str) -> bool:
+  """Whether a stage leaves a network for each target."""
+  return config.adapt.per_target and stage != Stage.SOURCE_ONLY
+
+
+def trackables(name: str, network: Any) -> dict[str, Any]:
+  """{name: what a checkpoint holds of a network}; of norms for each target two."""
+  if isinstance(network, per_target.PerTarget):
+    return {name: network.network, f"{name}_norms": network.norms}
+  return {name: network}

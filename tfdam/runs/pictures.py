@@ -67,7 +67,7 @@ def panel_columns(context: context_lib.Context, networks: Networks) -> list[pane
   if isinstance(chosen, scenes_lib.Scenes) and chosen.read_label is not None:
     columns.append(("truth", [chosen.read_label(i) for i in range(count)]))
   for stage, network in networks.items():
-    logits = network(images, training=False)["logits"]
+    logits = evaluation.logits_of(network, images, chosen)
     maps = [evaluation.label_map(one, tuple(images.shape[1:3])) for one in logits]
     columns.append((Stage(stage).shown, maps))
   return columns
@@ -94,5 +94,5 @@ def _draw_activations(context: context_lib.Context, networks: Networks) -> None:
 
 
 def _probe_images(split: feeds.Split, config: config_lib.Config) -> tf.data.Dataset:
-  chosen = pairs.subset(split, config.loop.watch_images, config.seed)
-  return pairs.ordered_batches(chosen, config.loop.eval_batch_size, config.data)
+  limit, size = config.loop.watch_images, config.loop.eval_batch_size
+  return pairs.probe_batches(split, limit, size, config)

@@ -184,9 +184,8 @@ def _sampled(
   pixels = max(1, config.data.height * config.data.width)
   most = min(_MOST_IMAGES, config.loop.watch_images)
   count = min(most, max(_FEWEST[config.task], _PIXELS // pixels))
-  chosen = pairs.subset(split, count, config.seed)
   size = max(1, min(config.loop.eval_batch_size, _BATCH_PIXELS // pixels))
-  batches = pairs.ordered_batches(chosen, size, config.data)
+  batches = pairs.probe_batches(split, count, size, config)
   return activations.collect(network, batches, taps, _LOCATIONS)
 
 

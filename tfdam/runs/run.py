@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,14 @@ from absl import logging
 
 from tfdam import config as config_lib
 from tfdam import files, runtime, stack
-from tfdam.data import feeds, pairs
+from tfdam.data import feeds, pairs, unions
 from tfdam.matching import closed_form, folding
 from tfdam.reporting import evaluation, label_free
 from tfdam.reporting import monitor as monitor_lib
 from tfdam.runs import (
   adapt_stage,
   initial_checkpoint,
+  loading,
   network_file,
   pictures,
   records,
@@ -37,7 +38,7 @@ from tfdam.runs import (
 from tfdam.runs import checkpoints as checkpoints_lib
 from tfdam.runs import context as context_lib
 from tfdam.runs import source_cache as source_cache_lib
-from tfdam.training import cross_entropy, distribution, loop, networks
+from tfdam.training import cross_entropy, distribution, loop, networks, per_target
 from tfdam.training import optimizers as optimizers_lib
 from tfdam.training import source_step as source_step_lib
 from tfdam.vocabulary import Stage, Task
@@ -104,6 +105,8 @@ class Run:
       self._check_matcher()
     if config.match.enabled:
       closed_form.choose_sites(self.source, config.match, config.model.name)
+    if config.adapt.per_target:
+      self._check_per_target()
     if config.source.init_checkpoint and not begun:
       place = initial_checkpoint.find(runtime.resolve_path(config.source.init_checkpoint))
       checkpoints_lib.restore_model(self.source, place, config.model.name)
@@ -142,6 +145,36 @@ class Run:
         f" {' or '.join(sizes)}.",
         "Set adapt.global_batch_size.",
       )
+
+  def _check_per_target(self) -> None:
+    """Raises config.UserError if targets cannot have norms of their own."""
+    config = self.config
+    if self.domains.target.parts is None:
+      raise config_lib.UserError(
+        f"adapt.per_target is True, but {config.data.target} is one target.",
+        "Set adapt.per_target=False, or join several in data.target by '+'.",
+      )
+    if not per_target.norms_of(self.source):
+      raise config_lib.UserError(
+        f"adapt.per_target is True, but {config.model.name} has no batch norm.",
+        "Set adapt.per_target=False, or model.name to a network that has some (lenet_bn;"
+        " erfnet or drn26 of scenes).",
+      )
+    if config.match.enabled and not self._sites_of_norms(self.source):
+      raise config_lib.UserError(
+        f"match.sites is '{config.match.sites}', but adapt.per_target is True, which"
+        " matches batch norms alone; expected one of them.",
+        "Set match.sites=all or adapt.per_target=False.",
+      )
+
+  def _sites_of_norms(self, network: Any) -> list[str]:
+    """The sites to match that are batch norms, in network order."""
+    options = self.config.match
+    chosen = closed_form.choose_sites(network, options, self.config.model.name)
+    return [
+      site.name for site in network.sites()
+      if site.name in chosen and folding.is_batch_norm(site.layer)
+    ]  # fmt: skip
 
   def _check_matcher(self) -> None:
     """Raises config.UserError if adaptation could not begin after source training."""
@@ -298,10 +331,18 @@ class Run:
     distribution.announce(self.strategy, Stage.GAUSSIAN)
     with self.strategy.scope():
       matched = networks.build_network(config, "matched", Stage.GAUSSIAN)
-    checkpoints = self.context.checkpoints(Stage.GAUSSIAN, {"model": matched})
+      if config.adapt.per_target:
+        assert self.domains.target.parts is not None  # `prepare` has seen to it
+        matched = per_target.PerTarget(matched, self.domains.target.parts.names)
+    checkpoints = self.context.checkpoints(
+      Stage.GAUSSIAN, loading.trackables("model", matched)
+    )
     if checkpoints.restore() is not None:
       return matched
-    matched.set_weights(self.source.get_weights())
+    start = self.source
+    if config.adapt.per_target:
+      start = per_target.PerTarget.alike(start, matched.names)
+    matched.set_weights(start.get_weights())
     self.records.forget_after(Stage.GAUSSIAN, -1)  # of a session that was killed
 
     def images(examples: feeds.Split) -> Any:
@@ -312,13 +353,16 @@ class Run:
     if monitor:
       monitor.write_histograms(0)  # before: still a copy of the source network
     logging.info("gaussian: matching the sites' moments.")
-    records = closed_form.match(
-      self.source,
-      matched,
-      images(self.domains.source),
-      images(self.domains.target),
-      options,
-    )
+    if config.adapt.per_target:
+      records = self._match_each(matched, images)
+    else:
+      records = closed_form.match(
+        self.source,
+        matched,
+        images(self.domains.source),
+        images(self.domains.target),
+        options,
+      )
     # Every worker has computed this, as reading a network may take them all; machines of
     # another kind round otherwise, and replicas must start from the same bits.
     chiefs = [distribution.from_chief(self.strategy, w) for w in matched.get_weights()]
@@ -328,6 +372,31 @@ class Run:
     self.folder.write_json("gaussian.json", {"sites": records})
     checkpoints.save(0, {"stage": Stage.GAUSSIAN, "total": 0, **self.folder.elapsed()})
     return matched
+
+  def _match_each(
+    self, matched: per_target.PerTarget, images: Callable[[feeds.Split], Any]
+  ) -> list[dict[str, Any]]:
+    """Matches each target's norms on its own images; returns the records of all.
+
+    Sites without a norm stay the source's: they are shared, and what fits one target would
+    not fit the next. The norms behind them take up most of it.
+    """
+    network = matched.network
+    sites = ",".join(self._sites_of_norms(network))
+    options = dataclasses.replace(self.config.match, sites=sites)
+    found: dict[str, list[dict[str, Any]]] = {}
+    # The first target last: its norms are the network's, on which each is matched.
+    for name in reversed(matched.names):
+      network.set_weights(self.source.get_weights())
+      found[name] = closed_form.match(
+        self.source,
+        network,
+        images(self.domains.source),
+        images(unions.part(self.domains.target, name)),
+        options,
+      )
+      matched.adopt(name, per_target.norms_of(network))
+    return [{**record, "target": name} for name in matched.names for record in found[name]]
 
   def _score(self, stage: str, network: tf.keras.Model, step: int) -> None:
     """Scores a stage's network and writes results.json."""

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam.matching import drift
-from tfdam.training import centroid_term, loop
+from tfdam.training import centroid_term, loop, per_target
 from tfdam.training import networks as networks_lib
 from tfdam.training import optimizers as optimizers_lib
 from tfdam.training import phases as phases_lib
@@ -23,7 +23,7 @@ class AdaptationState(NamedTuple):
   Attributes:
     target: moves; starts with another network's weights.
     averaged: takes the moving average of its weights; the target itself where none is kept.
-    taps: its activations for one black image, {tap: [1, ...]}.
+    taps: its activations for a black image, of each target, {tap: [1, ...]}.
     discriminators: {tap: discriminator}; empty where an objective plays without.
     optimizers: (the target's, {tap: its discriminator's}), slots built.
     phases: in their order.
@@ -79,13 +79,19 @@ def set_up(
     prior: float [classes], the source's label frequencies, for information maximisation.
   """
   target = networks_lib.build_network(config, "target", Stage.ADAPTED)
-  target.set_weights(start.get_weights())
-  averaged = target
+  # Where the start has norms for each target, so have they.
+  names = start.names if isinstance(start, per_target.PerTarget) else ()
+
+  def started(network: Any) -> Any:
+    network = per_target.PerTarget(network, names) if names else network
+    network.set_weights(start.get_weights())
+    return network
+
+  target = averaged = started(target)
   if config.adapt.ema_momentum:
-    averaged = networks_lib.build_network(config, "averaged", Stage.ADAPTED)
-    averaged.set_weights(start.get_weights())
+    averaged = started(networks_lib.build_network(config, "averaged", Stage.ADAPTED))
   size = networks_lib.input_size(config.data)
-  image = tf.zeros([1, *size, config.data.channels])
+  image = tf.zeros([max(1, len(names)), *size, config.data.channels])
   networks = Networks(source, target, averaged, anchor)
   return between(networks, config, image, num_replicas, prior)
 
@@ -100,7 +106,8 @@ def between(
   """Builds the discriminators, optimisers and phases of networks that are there.
 
   Args:
-    image: float32 [1, H, W, C], any, to learn the taps' shapes from.
+    image: float32 [1, H, W, C], any, to learn the taps' shapes from; one of each target
+      where they have norms of their own.
     prior: as for `set_up`.
   """
   source, target, averaged, anchor = networks
