@@ -218,7 +218,8 @@ def test_a_matched_start_needs_matching(field):
    ("schedule", "one_at_a_time"), ("information_weight", 0.5), ("batch_norm", "train"),
    ("discriminator", "patch"), ("discriminator_units", (32,)),
    ("discriminator_slope", 0.2), ("source_label_weight", 1.0),
-   ("self_training_weight", 1.0), ("centroid_weight", 1.0), ("curriculum_weight", 1.0)],
+    ("self_training_weight", 1.0), ("centroid_weight", 1.0), ("curriculum_weight", 1.0),
+    ("per_target", True)],
 )  # fmt: skip
 def test_what_needs_discriminators_is_refused_without(field, value):
   fields = {"adapt.objective": "joint_mmd", f"adapt.{field}": value}
@@ -238,6 +239,23 @@ def test_labels_need_norms_that_fit_both_domains(field):
   assert resolve(**fields)
   with pytest.raises(config_lib.UserError, match=rf"adapt.{field} is 1.0, but .*'train'"):
     resolve(**fields, **{"adapt.batch_norm": "train"})
+
+
+def test_no_targets_norms_are_those_of_source_images():
+  own = {"adapt.per_target": True}
+  assert resolve(**own).adapt.per_target
+  mix = {
+    "adapt.self_training_weight": 1.0, "adapt.ema_momentum": 0.9,
+    "adapt.self_training_mix": True,
+  }  # fmt: skip
+  for fields, name in (
+    ({"adapt.source_label_weight": 1.0}, "source_label_weight is 1.0"),
+    (mix, "self_training_mix is True"),
+  ):
+    with pytest.raises(config_lib.UserError, match=f"adapt.{name}, but adapt.per_target"):
+      resolve(**own, **fields)
+  with pytest.raises(config_lib.UserError, match="per_target is True, but .* from a file"):
+    resolve(**own, **{"model.name": "keras", "model.path": "a.keras"})
 
 
 def test_centroids_are_those_of_a_tap_that_is_matched():

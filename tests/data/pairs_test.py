@@ -103,6 +103,18 @@ class PairsTest(tf.test.TestCase, parameterized.TestCase):
     halves = [self.targets(split, 6, share=pairs.Share(i, 2)) for i in range(2)]
     self.assertAllEqual(np.concatenate(halves, axis=1), drawn)
 
+  @parameterized.parameters((0, 30), (13, 12), (2, 3))
+  def test_looks_at_networks_of_each_target_see_as_many_of_each_in_turn(self, limit, seen):
+    split = self.several(10, 30, 20)
+    config = synthetic.small_config(data__height=8, data__width=8, adapt__per_target=True)
+    batches = [numbers(b) for b in pairs.probe_batches(split, limit, 8, config)]
+    for batch in batches:
+      self.assertAllEqual(split.parts.of[batch], np.arange(len(batch)) % 3)
+      self.assertLessEqual(len(batch), 6)
+    every = np.concatenate(batches)
+    self.assertLen(set(every), seen)
+    self.assertLen(every, seen)
+
   def test_joint_mmd_gets_the_sources_labels_and_no_others(self):
     config = synthetic.small_config(
       data__height=8, data__width=8, adapt__objective="joint_mmd", adapt__taps="fc3,fc4"

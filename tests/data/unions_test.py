@@ -163,6 +163,17 @@ def test_other_names_of_classes_are_refused():
     unions.united(unlike, options)
 
 
+def test_a_network_of_each_target_is_found_by_the_targets_name():
+  options = _options("camvid/day+camvid/dusk")
+  data.check_is_target("camvid/dusk", options)
+  with pytest.raises(
+    config_lib.UserError, match=r"\(camvid/day, camvid/dusk\).*Set --targ"
+  ):
+    data.check_is_target("", options)
+  with pytest.raises(config_lib.UserError, match="none for camvid/dask. Did you mean"):
+    data.check_is_target("camvid/dask", options)
+
+
 def test_one_target_is_that_split_itself():
   split = examples_lib.Examples(np.zeros((2, 8, 8, 1), np.uint8), None, {})
   assert unions.united({"mnist": split}, config_lib.Data()) is split
