@@ -51,8 +51,8 @@ def test_a_target_of_several_has_a_row_of_its_own_below_each_stage(capsys):
   stages = {"source_only": {"test": {"accuracy": 0.375, "parts": parts}}}
   tables.print_stages(stages, "mnist to usps+svhn")
   assert cells(capsys.readouterr().out) == [
-    ["accuracy, %", "test"], ["source only", "37.50"], ["  usps", "50.00"],
-    ["  svhn", "25.00"],
+    ["accuracy, %", "test"], ["source only", "37.50"], ["usps", "50.00"],
+    ["svhn", "25.00"],
   ]  # fmt: skip
 
 
