@@ -159,3 +159,15 @@ class FileTest(tf.test.TestCase):
       with self.assertLogs(level="WARNING") as said:
         self.assertIsNone(target_guides._read(self.path, "key"))
       self.assertIn("curriculum.npz is damaged", str(said.output))
+
+
+class FeatureTapTest(tf.test.TestCase):
+  def test_it_is_the_last_of_the_chosen_taps_that_is_a_map(self):
+    config = synthetic.scenes_config(**{**_METHOD, "adapt__taps": "c,b,a"})
+    shapes = {"a": [1, 4, 4, 2], "b": [1, 2, 2, 2], "c": [1, 5], "d": [1, 4, 4, 2]}
+    taps = {name: tf.zeros(shape) for name, shape in shapes.items()}
+    network = mock.Mock(return_value={"taps": taps})
+    self.assertEqual(target_guides.feature_tap(config, network), "b")
+    del taps["a"], taps["b"]
+    with self.assertRaisesRegex(config_lib.UserError, r"None of adapt.taps \(c,b,a\)"):
+      target_guides.feature_tap(config, network)

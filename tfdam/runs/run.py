@@ -33,6 +33,7 @@ from tfdam.runs import (
   report_facts,
   run_folder,
   run_report,
+  target_guides,
   workers,
 )
 from tfdam.runs import checkpoints as checkpoints_lib
@@ -197,6 +198,8 @@ class Run:
         " adaptation has nothing to move.",
         "Set layer.trainable = True and save it again, or adapt.steps=0.",
       )
+    if config.adapt.curriculum_weight:
+      target_guides.feature_tap(config, self.source)
     if config.adapt.discriminator != "per_location":
       size = networks.input_size(config.data)
       images = tf.zeros([1, *size, config.data.channels])

@@ -60,7 +60,7 @@ def prepare(context: context_lib.Context, network: tf.keras.Model) -> guides.Gui
   config, strategy = context.config, context.strategy
   if not config.adapt.curriculum_weight:
     return None
-  tap = _tap(config, network)
+  tap = feature_tap(config, network)
   key = _key(context, network, tap)
   path = os.path.join(context.folder.shared_path, FILE)
   is_chief = distribution.is_chief(strategy)
@@ -81,8 +81,12 @@ def prepare(context: context_lib.Context, network: tf.keras.Model) -> guides.Gui
   return found
 
 
-def _tap(config: config_lib.Config, network: tf.keras.Model) -> str:
-  """The last of `adapt.taps`, in the network's order, that is a map."""
+def feature_tap(config: config_lib.Config, network: tf.keras.Model) -> str:
+  """The last of `adapt.taps`, in the network's order, that is a map.
+
+  Raises:
+    config.UserError: none is.
+  """
   data = config.data
   image = tf.zeros([1, data.height, data.width, data.channels])
   taps = network(image, training=False)["taps"]
