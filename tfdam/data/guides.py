@@ -16,8 +16,7 @@ class Guides:
   Attributes:
     shares: float32 [N, K], estimated shares of the classes in an image.
     classes: uint8 [N, L], of an image's landmarks; 255 where it has fewer.
-    packed: of each image zlib's bytes of its landmarks' map: half a gigabyte of maps is a
-      few megabytes.
+    packed: of each image zlib's bytes of its landmarks' map, a twentieth of its size.
     size: height and width of the maps, those of the images that a run resizes to.
   """
 
