@@ -114,6 +114,8 @@ AT_BOUND = {
   "adapt.self_training_confidence": {
     "adapt.self_training_weight": 1.0, "adapt.ema_momentum": 0.9,
   },
+  "adapt.class_temperature": {"adapt.class_wise": True},
+  "adapt.class_confidence": {"adapt.class_wise": True},
   "adapt.centroid_momentum": {"adapt.centroid_weight": 1.0},
   "adapt.centroid_confidence": {"adapt.centroid_weight": 1.0},
   "adapt.curriculum_local_weight": {"adapt.curriculum_weight": 1.0},

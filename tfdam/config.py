@@ -388,6 +388,12 @@ class Adapt(_Section):
   )
   # lambda in Eq. (3), on the target's alignment loss only.
   gan_weight: float = _field(0.5, low=0.0, high=_MAX_WEIGHT)
+  # gan_softmax: discriminators tell classes as well as domains (FADA, Wang et al., ECCV
+  # 2020). Classes are the networks' own predictions, their logits divided by the
+  # temperature, and no surer than the confidence (both as FADA has them).
+  class_wise: bool = _field(False)
+  class_temperature: float = _field(1.8, low=0.01, high=1e3)
+  class_confidence: float = _field(0.9, low=0.01, high=1.0)
   # Mean discriminator accuracy above which the target moves, a fraction; 0: it always does.
   gate_accuracy: float = _field(0.0, low=0.0, high=1.0)
   # Weight of information maximisation on the logits, with the source's label frequencies
@@ -1068,6 +1074,7 @@ def _check_file(config: Config) -> None:
 def check_adapt(options: Adapt) -> None:
   """Raises UserError for options of adaptation that contradict one another."""
   _check_players(options)
+  _check_class_wise(options)
   _check_label_terms(options)
   _check_centroids(options)
   _check_curriculum(options)
@@ -1155,6 +1162,23 @@ def _check_players(options: Adapt) -> None:
     )
 
 
+def _check_class_wise(options: Adapt) -> None:
+  """Refuses details of classes that no discriminator tells, and other objectives."""
+  for name in ("class_temperature", "class_confidence"):
+    value, default = getattr(options, name), getattr(Adapt(), name)
+    if value != default and not options.class_wise:
+      raise UserError(
+        f"adapt.{name} is {value!r}, but adapt.class_wise is False.",
+        f"Set adapt.class_wise=True, or adapt.{name}={default!r}.",
+      )
+  if options.class_wise and options.objective != "gan_softmax":
+    raise UserError(
+      f"adapt.class_wise is True, but adapt.objective is '{options.objective}', which has"
+      " no classes.",
+      "Set adapt.objective=gan_softmax or adapt.class_wise=False.",
+    )
+
+
 def _check_label_terms(options: Adapt) -> None:
   """Refuses what terms of the loss that know classes would contradict."""
   if options.self_training_weight and not options.ema_momentum:
@@ -1225,7 +1249,7 @@ def _check_curriculum(options: Adapt) -> None:
       " adapt.source_label_weight are 0: estimated shares alone would train the network.",
       "Set adapt.source_label_weight=1, or adapt.gan_weight.",
     )
-  for name in ("warmup_steps", "gate_accuracy", "schedule"):
+  for name in ("warmup_steps", "gate_accuracy", "schedule", "class_wise"):
     value, default = getattr(options, name), getattr(Adapt(), name)
     if value != default:
       raise UserError(

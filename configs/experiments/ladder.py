@@ -26,6 +26,7 @@ _IDEAS: tuple[tuple[str, str, dict[str, Any]], ...] = (
   ("batch_norm", "+ batch norms (LeNet-BN), Gaussian start",
    {"model.name": "lenet_bn", **_GAUSSIAN_START}),
   ("source_labels", "+ source labels (1)", {"adapt.source_label_weight": 1.0}),
+  ("class_wise", "+ class-wise discriminators", {"adapt.class_wise": True}),
   ("centroids", "+ class-wise centroids (1)", {"adapt.centroid_weight": 1.0}),
   ("self_training", "+ self-training (1), moving average",
    {"adapt.self_training_weight": 1.0, **_AVERAGE}),

@@ -53,7 +53,7 @@ class PrecisionTest(tf.test.TestCase, parameterized.TestCase):
     for tap in ("conv1", "conv2", "fc3"):
       self.assertEqual(output["taps"][tap].dtype, half)
     self.assertEqual(output["logits"].dtype, tf.float32)
-    discriminators = networks.build_discriminators(config, output["taps"])
+    discriminators = networks.build_discriminators(config, output)
     for tap, discriminator in discriminators.items():
       self.assertEqual(discriminator(output["taps"][tap]).dtype, tf.float32)
     for model in (network, *discriminators.values()):

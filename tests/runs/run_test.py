@@ -122,6 +122,8 @@ class StagesTest(tf.test.TestCase, parameterized.TestCase):
     }),
     # Centroids of the global batch, which every replica keeps alike.
     ("centroids", 1e-5, {"adapt__centroid_weight": 10.0}),
+    # Logits are kept beside the source's taps.
+    ("class_wise", 1e-5, {"adapt__class_wise": True}),
   )  # fmt: skip
   def test_one_replica_and_two_agree_after_ten_steps(self, tolerance, fields):
     config = synthetic.small_config(

@@ -136,7 +136,7 @@ def _source_taps(
     source,
     pairs.ordered_batches(images, _TAPS_BATCH_SIZE, config.data),
     len(images),
-    list(options.tap_weights),
+    [*options.tap_weights, *([activation_cache.LOGITS] if options.class_wise else [])],
     options.cache_taps_mb,
   )
 

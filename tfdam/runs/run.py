@@ -203,7 +203,7 @@ class Run:
     if config.adapt.discriminator != "per_location":
       size = networks.input_size(config.data)
       images = tf.zeros([1, *size, config.data.channels])
-      networks.build_discriminators(config, self.source(images)["taps"])
+      networks.build_discriminators(config, self.source(images))
 
   def execute(self) -> dict[str, Any]:
     """Runs every stage that the config asks for; returns what results.json holds.

@@ -12,6 +12,8 @@ from absl import logging
 from tfdam import progress
 
 _MIB = 2**20
+# Among the taps: the network's logits. No layer is called so.
+LOGITS = "(logits)"
 
 
 def compute(
@@ -26,6 +28,7 @@ def compute(
   Args:
     source: frozen, in inference mode.
     batches: float32 [b, H, W, C], `num_images` in all, in the order of their indices.
+    taps: LOGITS may be among them.
     limit_mb: MiB that all taps together may take.
 
   Returns:
@@ -33,7 +36,7 @@ def compute(
   """
   batches = iter(batches)
   first = next(batches)
-  shapes = {tap: source(first[:1], training=False)["taps"][tap].shape[1:] for tap in taps}
+  shapes = {tap: array.shape[1:] for tap, array in _found(source, first[:1], taps).items()}
   needed_mb = num_images * 4 * sum(math.prod(shape) for shape in shapes.values()) / _MIB
   if needed_mb > limit_mb:
     logging.info(
@@ -46,11 +49,17 @@ def compute(
   done, batch = 0, first
   with progress.bar("adapted (source taps)", 0, num_images, "images") as shown:
     while batch is not None:
-      found = source(batch, training=False)["taps"]
-      for tap in taps:
-        parts[tap].append(tf.cast(found[tap], tf.float32).numpy())
+      for tap, array in _found(source, batch, taps).items():
+        parts[tap].append(tf.cast(array, tf.float32).numpy())
       done += len(batch)
       shown.update(done, {})
       batch = next(batches, None)
   with tf.device("/CPU:0"):  # where batches are gathered
     return {tap: tf.constant(np.concatenate(parts.pop(tap))) for tap in taps}
+
+
+def _found(
+  source: tf.keras.Model, images: tf.Tensor, taps: Sequence[str]
+) -> dict[str, tf.Tensor]:
+  output = source(images, training=False)
+  return {tap: output["logits"] if tap == LOGITS else output["taps"][tap] for tap in taps}

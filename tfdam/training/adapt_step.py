@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.matching import adversarial, drift
-from tfdam.training import class_terms, optimizers, replicas
+from tfdam.matching import adversarial, class_wise, drift
+from tfdam.training import activation_cache, class_terms, optimizers, replicas
 
 _LOSSES = ("loss/target", "loss/alignment", "loss/drift", "loss/discriminator")
 _PER_TAP = ("loss", "accuracy")
@@ -79,12 +80,8 @@ class AdaptStep:
       {name in metric_names: float32 []}.
     """
     discriminators, options = self.discriminators, self.options
-    source_taps = batch.get("source_taps")
-    if source_taps is None:
-      # Whoever has nobody to show them to is spared the pass.
-      source_taps = (
-        self.source(batch["source"], training=False)["taps"] if discriminators else {}
-      )
+    source = self._of_source(batch)
+    source_taps = source["taps"]
     with tf.GradientTape() as target_tape:
       # A warm-up leaves the target's moving moments alone, too.
       training = options.batch_norm == "train" and self.target_optimizer is not None
@@ -100,7 +97,12 @@ class AdaptStep:
           tap: d(self._judged(tap, output["taps"][tap]), training=True)
           for tap, d in discriminators.items()
         }
-        losses = self.matcher.discriminator_losses(source_logits, target_logits)
+        labels = None
+        if options.class_wise:
+          labels = adversarial.Labels(
+            self._labels(source, source_logits), self._labels(output, target_logits)
+          )
+        losses = self.matcher.discriminator_losses(source_logits, target_logits, labels)
         weighted = self.matcher.weighted(losses)
         # Replicas sum their gradients; dividing outside the tape would yield None. Each
         # player scales what it minimises by a factor of its own, and each loss moves its
@@ -109,7 +111,7 @@ class AdaptStep:
           optimizers.scaled(self.discriminator_optimizers[tap], loss / self.num_replicas)
           for tap, loss in weighted.items()
         ])  # fmt: skip
-      alignment = self.matcher.alignment_loss(target_logits)
+      alignment = self.matcher.alignment_loss(target_logits, labels)
       weight_drift = drift.squared_distance(self.weight_pairs, options.drift_reduction)
       target = options.gan_weight * alignment + options.drift_weight * weight_drift
       metrics = {}
@@ -124,7 +126,7 @@ class AdaptStep:
     gradients = discriminator_tape.gradient(
       discriminator_share, {tap: d.trainable_variables for tap, d in discriminators.items()}
     )
-    accuracies = self.matcher.accuracies(source_logits, target_logits)
+    accuracies = self.matcher.accuracies(source_logits, target_logits, labels)
     if self.target_optimizer is not None:
       variables = self.target.trainable_variables
       # Weights above the last tap have no gradient without drift: they stay.
@@ -151,6 +153,36 @@ class AdaptStep:
       metrics[f"discriminator/{tap}/loss"] = losses[tap]
       metrics[f"discriminator/{tap}/accuracy"] = accuracies[tap]
     return metrics
+
+  def _of_source(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Taps of the frozen source network, computed or kept; logits where classes count."""
+    kept = batch.get("source_taps")
+    if kept is not None:
+      return {"taps": kept, "logits": kept.get(activation_cache.LOGITS)}
+    # Whoever has nobody to show them to is spared the pass.
+    if not self.discriminators:
+      return {"taps": {}}
+    return self.source(batch["source"], training=False)
+
+  def _labels(
+    self, output: Mapping[str, Any], judged: Mapping[str, tf.Tensor]
+  ) -> dict[str, tf.Tensor]:
+    """What each tap's activations are of, by the network's own predictions.
+
+    Args:
+      output: {"logits", "taps"} of a network.
+      judged: {tap: its discriminator's logits}.
+    """
+    options = self.options
+    soft = class_wise.soft_labels(
+      output["logits"], options.class_temperature, options.class_confidence
+    )
+    labels = {
+      tap: self._judged(tap, class_wise.at_size(soft, output["taps"][tap]))
+      for tap in judged
+    }
+    # A discriminator of patches has fewer verdicts than its tap has locations.
+    return {tap: class_wise.at_size(found, judged[tap]) for tap, found in labels.items()}
 
   def _judged(self, tap: str, maps: tf.Tensor) -> tf.Tensor:
     """What a discriminator sees of a tap: all of it, or a grid of its locations."""

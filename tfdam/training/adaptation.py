@@ -111,8 +111,9 @@ def between(
     prior: as for `set_up`.
   """
   source, target, averaged, anchor = networks
-  taps = target(image)["taps"]
-  discriminators = networks_lib.build_discriminators(config, taps)
+  output = target(image)
+  taps = output["taps"]
+  discriminators = networks_lib.build_discriminators(config, output)
   optimizers = optimizers_lib.for_adaptation(config.adapt, target, discriminators)
   # Pair before freezing: a frozen network has no trainable variables.
   weight_pairs = drift.pair_weights(anchor.trainable_variables, target.trainable_variables)

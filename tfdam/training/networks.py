@@ -138,17 +138,20 @@ def settle_taps(config: config_lib.Config, model: Any) -> config_lib.Config:
 
 
 def build_discriminators(
-  config: config_lib.Config, taps: Mapping[str, tf.Tensor]
+  config: config_lib.Config, output: Mapping[str, Any]
 ) -> dict[str, tf.keras.Model]:
   """One built discriminator for each of adapt.taps; none where no objective needs any.
 
   Args:
-    taps: activations to learn the shapes from.
+    output: {"logits", "taps"} of a network, to learn the shapes from.
   """
   options = config.adapt
   if not options.has_discriminators:
     return {}
-  num_outputs = matching.OBJECTIVES[options.objective].NUM_OUTPUTS
+  num_outputs, taps = matching.OBJECTIVES[options.objective].NUM_OUTPUTS, output["taps"]
+  if options.class_wise:
+    num_outputs = 2 * output["logits"].shape[-1]
+    _check_locations(options, output)
   wrap = _spectral_norm() if options.spectral_norm else None
   built = {}
   for tap in options.tap_weights:
@@ -169,6 +172,20 @@ def build_discriminators(
         "Set adapt.discriminator=per_location or adapt.taps.",
       ) from error
   return built
+
+
+def _check_locations(options: config_lib.Adapt, output: Mapping[str, Any]) -> None:
+  """Raises config.UserError for taps whose activations are of no pixel's class."""
+  if output["logits"].shape.rank == 2:
+    return
+  for tap in options.tap_weights:
+    shape = output["taps"][tap].shape
+    if shape.rank != 4:
+      raise config_lib.UserError(
+        f"adapt.class_wise is True, but tap '{tap}' of shape {tuple(shape[1:])} has no"
+        " locations, which pixels' classes are of.",
+        "Set adapt.taps or adapt.class_wise=False.",
+      )
 
 
 def _spectral_norm() -> Any:
