@@ -91,6 +91,8 @@ SOURCE_STYLES = ("none", "fourier", "lab")
 KERAS = "keras"
 # In `adapt.taps`: four of the network's, spread evenly over its depth.
 AUTO, NUM_AUTO = "auto", 4
+# The tap that is made of the logits: each class's part of the prediction's entropy.
+ENTROPY = "entropy"
 # Adam divides by the root of squared gradients plus epsilon: the smallest that float32
 # keeps apart from 0 beside them, and the largest beside which they count.
 _EPSILONS: dict[str, Any] = {"low": 1e-30, "high": 1e3}
@@ -373,6 +375,7 @@ class Adapt(_Section):
   init: str = _field("source", choices=("source", "matched"))
   # Taps with the weight of their discriminator's losses, for both players; "auto": four,
   # spread evenly over the network's depth. Those of a "keras" network are its layers.
+  # "entropy" is what the network is unsure of, made of its logits (ADVENT, Vu et al. 2019).
   taps: str = _field("fc3:0.1,fc4:1.0")
   # All discriminators from the start, or one more after each equal share of the steps, in
   # the order of `taps` (Sec. 5, "one GAN at a time").

@@ -6,7 +6,7 @@ from absl.testing import parameterized
 
 from tests import synthetic
 from tfdam import config as config_lib
-from tfdam.training import activation_cache, adaptation, networks
+from tfdam.training import activation_cache, adaptation, chosen_taps, networks
 
 
 class ClassWiseStepTest(tf.test.TestCase, parameterized.TestCase):
@@ -60,13 +60,13 @@ class ClassWiseStepTest(tf.test.TestCase, parameterized.TestCase):
     computed = self.make(config)(batch)
     step = self.make(config)
     kept = activation_cache.compute(
-      self.source, [batch["source"]], 8, ["fc3", "fc4", activation_cache.LOGITS], 100
+      self.source, [batch["source"]], 8, ["fc3", "fc4", chosen_taps.LOGITS], 100
     )
     self.assertAllClose(step({"source_taps": kept, "target": batch["target"]}), computed)
 
   @parameterized.parameters(("per_location", 0), ("per_location", 12), ("patch", 0))
   def test_pixels_have_the_classes_of_their_locations(self, kind, locations):
-    """Of all, of a grid of them, or of patches: labels of other sizes would not multiply."""
+    """Of all, of a grid, or of patches: labels of other sizes would not multiply."""
     config = synthetic.scenes_config(
       adapt__class_wise=True, adapt__objective="gan_softmax", adapt__discriminator=kind,
       adapt__discriminator_locations=locations,

@@ -17,6 +17,7 @@ from tfdam.runs import loading, target_guides
 from tfdam.training import (
   activation_cache,
   adaptation,
+  chosen_taps,
   distribution,
   loop,
   networks,
@@ -136,7 +137,7 @@ def _source_taps(
     source,
     pairs.ordered_batches(images, _TAPS_BATCH_SIZE, config.data),
     len(images),
-    [*options.tap_weights, *([activation_cache.LOGITS] if options.class_wise else [])],
+    [*options.tap_weights, *([chosen_taps.LOGITS] if options.class_wise else [])],
     options.cache_taps_mb,
   )
 

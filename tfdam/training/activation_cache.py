@@ -10,10 +10,9 @@ import tensorflow as tf
 from absl import logging
 
 from tfdam import progress
+from tfdam.training import chosen_taps
 
 _MIB = 2**20
-# Among the taps: the network's logits. No layer is called so.
-LOGITS = "(logits)"
 
 
 def compute(
@@ -28,7 +27,7 @@ def compute(
   Args:
     source: frozen, in inference mode.
     batches: float32 [b, H, W, C], `num_images` in all, in the order of their indices.
-    taps: LOGITS may be among them.
+    taps: as chosen_taps.of_output takes them.
     limit_mb: MiB that all taps together may take.
 
   Returns:
@@ -36,7 +35,11 @@ def compute(
   """
   batches = iter(batches)
   first = next(batches)
-  shapes = {tap: array.shape[1:] for tap, array in _found(source, first[:1], taps).items()}
+
+  def found(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    return chosen_taps.of_output(source(images, training=False), taps)
+
+  shapes = {tap: array.shape[1:] for tap, array in found(first[:1]).items()}
   needed_mb = num_images * 4 * sum(math.prod(shape) for shape in shapes.values()) / _MIB
   if needed_mb > limit_mb:
     logging.info(
@@ -49,17 +52,10 @@ def compute(
   done, batch = 0, first
   with progress.bar("adapted (source taps)", 0, num_images, "images") as shown:
     while batch is not None:
-      for tap, array in _found(source, batch, taps).items():
+      for tap, array in found(batch).items():
         parts[tap].append(tf.cast(array, tf.float32).numpy())
       done += len(batch)
       shown.update(done, {})
       batch = next(batches, None)
   with tf.device("/CPU:0"):  # where batches are gathered
     return {tap: tf.constant(np.concatenate(parts.pop(tap))) for tap in taps}
-
-
-def _found(
-  source: tf.keras.Model, images: tf.Tensor, taps: Sequence[str]
-) -> dict[str, tf.Tensor]:
-  output = source(images, training=False)
-  return {tap: output["logits"] if tap == LOGITS else output["taps"][tap] for tap in taps}

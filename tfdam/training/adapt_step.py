@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam.matching import adversarial, class_wise, drift
-from tfdam.training import activation_cache, class_terms, optimizers, replicas
+from tfdam.training import chosen_taps, class_terms, optimizers, replicas
 
 _LOSSES = ("loss/target", "loss/alignment", "loss/drift", "loss/discriminator")
 _PER_TAP = ("loss", "accuracy")
@@ -81,7 +81,7 @@ class AdaptStep:
     """
     discriminators, options = self.discriminators, self.options
     source = self._of_source(batch)
-    source_taps = source["taps"]
+    source_taps = self._played(source)
     with tf.GradientTape() as target_tape:
       # A warm-up leaves the target's moving moments alone, too.
       training = options.batch_norm == "train" and self.target_optimizer is not None
@@ -93,14 +93,16 @@ class AdaptStep:
           tap: d(self._judged(tap, source_taps[tap]), training=True)
           for tap, d in discriminators.items()
         }
+        target_taps = self._played(output)
         target_logits = {
-          tap: d(self._judged(tap, output["taps"][tap]), training=True)
+          tap: d(self._judged(tap, target_taps[tap]), training=True)
           for tap, d in discriminators.items()
         }
         labels = None
         if options.class_wise:
           labels = adversarial.Labels(
-            self._labels(source, source_logits), self._labels(output, target_logits)
+            self._labels(source["logits"], source_taps, source_logits),
+            self._labels(output["logits"], target_taps, target_logits),
           )
         losses = self.matcher.discriminator_losses(source_logits, target_logits, labels)
         weighted = self.matcher.weighted(losses)
@@ -116,7 +118,7 @@ class AdaptStep:
       target = options.gan_weight * alignment + options.drift_weight * weight_drift
       metrics = {}
       for term in self.terms:
-        value = term({**batch, "source_taps": source_taps}, output)
+        value = term({**batch, "source_taps": source["taps"]}, output)
         target += term.weight * value
         metrics[f"loss/{term.name}"] = value
       target_share = target / self.num_replicas
@@ -158,29 +160,34 @@ class AdaptStep:
     """Taps of the frozen source network, computed or kept; logits where classes count."""
     kept = batch.get("source_taps")
     if kept is not None:
-      return {"taps": kept, "logits": kept.get(activation_cache.LOGITS)}
+      return {"taps": kept, "logits": kept.get(chosen_taps.LOGITS)}
     # Whoever has nobody to show them to is spared the pass.
     if not self.discriminators:
       return {"taps": {}}
     return self.source(batch["source"], training=False)
 
+  def _played(self, output: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """The taps that discriminators are shown."""
+    return chosen_taps.of_output(output, self.discriminators)
+
   def _labels(
-    self, output: Mapping[str, Any], judged: Mapping[str, tf.Tensor]
+    self,
+    logits: tf.Tensor,
+    taps: Mapping[str, tf.Tensor],
+    judged: Mapping[str, tf.Tensor],
   ) -> dict[str, tf.Tensor]:
     """What each tap's activations are of, by the network's own predictions.
 
     Args:
-      output: {"logits", "taps"} of a network.
+      logits: of the network.
+      taps: its activations.
       judged: {tap: its discriminator's logits}.
     """
     options = self.options
     soft = class_wise.soft_labels(
-      output["logits"], options.class_temperature, options.class_confidence
+      logits, options.class_temperature, options.class_confidence
     )
-    labels = {
-      tap: self._judged(tap, class_wise.at_size(soft, output["taps"][tap]))
-      for tap in judged
-    }
+    labels = {tap: self._judged(tap, class_wise.at_size(soft, taps[tap])) for tap in judged}
     # A discriminator of patches has fewer verdicts than its tap has locations.
     return {tap: class_wise.at_size(found, judged[tap]) for tap, found in labels.items()}
 

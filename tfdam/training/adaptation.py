@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam.matching import drift
-from tfdam.training import centroid_term, loop, per_target
+from tfdam.training import centroid_term, chosen_taps, loop, per_target
 from tfdam.training import networks as networks_lib
 from tfdam.training import optimizers as optimizers_lib
 from tfdam.training import phases as phases_lib
@@ -112,7 +112,8 @@ def between(
   """
   source, target, averaged, anchor = networks
   output = target(image)
-  taps = output["taps"]
+  played = chosen_taps.of_output(output, config.adapt.tap_weights)
+  taps = {**output["taps"], **played}
   discriminators = networks_lib.build_discriminators(config, output)
   optimizers = optimizers_lib.for_adaptation(config.adapt, target, discriminators)
   # Pair before freezing: a frozen network has no trainable variables.

@@ -12,7 +12,7 @@ from tfdam import config as config_lib
 from tfdam import matching, models, runtime
 from tfdam import network as network_lib
 from tfdam.models import conv_norm
-from tfdam.training import own_network
+from tfdam.training import chosen_taps, own_network
 from tfdam.vocabulary import Stage
 
 
@@ -128,7 +128,7 @@ def settle_taps(config: config_lib.Config, model: Any) -> config_lib.Config:
     adapt = dataclasses.replace(config.adapt, taps=",".join(taps))
     return dataclasses.replace(config, adapt=adapt)
   for tap in config.adapt.tap_weights:
-    if tap not in model.TAPS:
+    if tap not in (*model.TAPS, config_lib.ENTROPY):
       raise config_lib.UserError(
         f"Tap '{tap}' is not in {config.model.name} ({', '.join(model.TAPS)})."
         f"{config_lib.nearest(tap, model.TAPS)}",
@@ -148,10 +148,11 @@ def build_discriminators(
   options = config.adapt
   if not options.has_discriminators:
     return {}
-  num_outputs, taps = matching.OBJECTIVES[options.objective].NUM_OUTPUTS, output["taps"]
+  num_outputs = matching.OBJECTIVES[options.objective].NUM_OUTPUTS
+  taps = chosen_taps.of_output(output, options.tap_weights)
   if options.class_wise:
     num_outputs = 2 * output["logits"].shape[-1]
-    _check_locations(options, output)
+    _check_locations(output["logits"], taps)
   wrap = _spectral_norm() if options.spectral_norm else None
   built = {}
   for tap in options.tap_weights:
@@ -174,13 +175,11 @@ def build_discriminators(
   return built
 
 
-def _check_locations(options: config_lib.Adapt, output: Mapping[str, Any]) -> None:
+def _check_locations(logits: tf.Tensor, taps: Mapping[str, tf.Tensor]) -> None:
   """Raises config.UserError for taps whose activations are of no pixel's class."""
-  if output["logits"].shape.rank == 2:
-    return
-  for tap in options.tap_weights:
-    shape = output["taps"][tap].shape
-    if shape.rank != 4:
+  for tap, activations in taps.items():
+    shape = activations.shape
+    if logits.shape.rank == 4 and shape.rank != 4:
       raise config_lib.UserError(
         f"adapt.class_wise is True, but tap '{tap}' of shape {tuple(shape[1:])} has no"
         " locations, which pixels' classes are of.",

@@ -128,6 +128,8 @@ def _tapped(network: network_lib.Network, options: config_lib.Adapt) -> network_
     return network
   is_auto = options.taps == config_lib.AUTO
   taps = network_lib.auto_taps(network.TAPS) if is_auto else list(options.tap_weights)
+  if config_lib.ENTROPY not in network.all_taps:  # it is made of the logits
+    taps = [tap for tap in taps if tap != config_lib.ENTROPY] or [*network.TAPS[-1:]]
   try:
     return network.view(taps)
   except config_lib.UserError as error:
