@@ -1,5 +1,6 @@
 """README and docs/: figures are those of recorded runs, and what is named exists."""
 
+import ast
 import fnmatch
 import glob
 import json
@@ -61,6 +62,28 @@ def test_tables_of_experiments_are_those_of_the_recorded_runs(name):
   filled = recorded_tables(name)
   for path, text in pages().items():
     assert tables.replaced(text, filled)[0] == text, path
+
+
+def sentences():
+  """All text that programs of tfdam may print, a piece between two values each."""
+  for top in ("tfdam", "export"):
+    for path in glob.glob(os.path.join(runtime.PROJECT, top, "**", "*.py"), recursive=True):
+      with open(path) as file:
+        tree = ast.parse(file.read())
+      yield from (
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+      )
+
+
+def test_messages_that_troubleshooting_explains_are_the_programs():
+  page = pages()[os.path.join("docs", "troubleshooting.md")]
+  explained = re.findall(r"^\| `([^`]+)` \|", page, re.M)
+  assert len(explained) > 10
+  every = list(sentences())
+  for message in explained:
+    assert any(message in sentence for sentence in every), message
 
 
 def test_files_of_results_that_it_names_exist():
