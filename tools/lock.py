@@ -1,4 +1,4 @@
-"""Writes requirements/<stack>.lock from pyproject.toml, with a hash for every file.
+"""Writes requirements/<stack>.lock and site.lock from pyproject.toml, with hashes.
 
 uv run --no-project --with tomli tools/lock.py     # needs uv and a package index
 
@@ -27,20 +27,33 @@ def main():
   options = parser.parse_args()
   project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
   for stack, python in STACKS.items():
-    lock = PROJECT / "requirements" / f"{stack}.lock"
-    subprocess.run(
-      [
-        *("uv", "pip", "compile", "-", "--output-file", str(lock), "--universal"),
-        *("--python-version", python, "--generate-hashes", "--no-annotate", "--quiet"),
-        *("--custom-compile-command", COMMAND, *["--upgrade"] * options.upgrade),
-        # One version for all Pythons where there is one: fewer combinations to try.
-        *(["--fork-strategy", "fewest"] if stack == "tf215" else []),
-      ],
-      input="\n".join(requirements(project, stack)),
-      text=True,
-      check=True,
-    )
-    print(lock.relative_to(PROJECT))
+    # One version for all Pythons where there is one: fewer combinations to try.
+    more = ["--fork-strategy", "fewest"] if stack == "tf215" else []
+    write(stack, python, requirements(project, stack), options.upgrade, *more)
+  site = project["optional-dependencies"]["site"]
+  write("site", max(STACKS.values()), site, options.upgrade)
+
+
+def write(name, python, lines, is_upgrade, *more):
+  """One lock file.
+
+  Args:
+    python: the oldest one that it is for.
+    lines: what is installed.
+    is_upgrade: whether versions that it has already may change.
+  """
+  lock = PROJECT / "requirements" / f"{name}.lock"
+  subprocess.run(
+    [
+      *("uv", "pip", "compile", "-", "--output-file", str(lock), "--universal"),
+      *("--python-version", python, "--generate-hashes", "--no-annotate", "--quiet"),
+      *("--custom-compile-command", COMMAND, *["--upgrade"] * is_upgrade, *more),
+    ],
+    input="\n".join(lines),
+    text=True,
+    check=True,
+  )
+  print(lock.relative_to(PROJECT))
 
 
 def requirements(project, stack):
