@@ -133,7 +133,7 @@ def test_links_between_pages_lead_somewhere():
 
 
 def test_readme_is_a_door():
-  assert len(pages()["README.md"].splitlines()) <= 200
+  assert len(pages()["README.md"].splitlines()) <= 150
 
 
 def recorded_mean(text, pair, recipe, method):

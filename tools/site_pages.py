@@ -21,7 +21,7 @@ _PAGES = {
 # What Material asks another server for, where search runs from the disk; ours is a copy.
 _SHIM = "https://unpkg.com/iframe-worker/shim"
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
-_CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
+_CODE = re.compile(r"(```.*?```)", re.DOTALL)
 
 
 def on_files(files, config):
