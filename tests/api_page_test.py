@@ -1,32 +1,21 @@
 """docs/api.md is what tools/api_page.py makes of today's docstrings."""
 
-import importlib.util
-import pathlib
-
 import pytest
 
-from tfdam import runtime
+from tests import project_tools
 
 pytest.importorskip("griffe", reason="griffelib, which needs Python 3.10, is not here")
 
 
-def api_page():
-  path = pathlib.Path(runtime.PROJECT) / "tools" / "api_page.py"
-  spec = importlib.util.spec_from_file_location("api_page", path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
-
-
 def test_the_page_is_that_of_the_docstrings():
-  tool = api_page()
+  tool = project_tools.load("api_page")
   made = tool.page().splitlines()
   kept = tool.PAGE.read_text().splitlines()
   assert kept == made, "Run: python tools/api_page.py"
 
 
 def test_every_public_name_and_argument_is_described():
-  text = api_page().page()
+  text = project_tools.load("api_page").page()
   for name in ("tfdam.Network(", "tfdam.adapt(", "- `taps`: names of layers", "`steps`"):
     assert name in text
   # No alias, default or comment that only the sources explain.

@@ -1,6 +1,5 @@
 """Set-up: which Python, which stack, and an environment whole or not at all."""
 
-import importlib.util
 import json
 import os
 import pathlib
@@ -13,6 +12,7 @@ import sys
 import pytest
 from packaging import requirements, version
 
+from tests import project_tools
 from tfdam import runtime, stack
 
 try:
@@ -32,14 +32,7 @@ esac
 """
 
 
-def load(name):
-  spec = importlib.util.spec_from_file_location(name, PROJECT / "tools" / f"{name}.py")
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
-
-
-environment = load("environment")
+environment = project_tools.load("environment")
 
 
 class Machine:
@@ -352,7 +345,7 @@ def test_lock_files_hold_what_pyproject_asks_for(name):
   pins = locked(name)
   (tensorflow,) = pins["tensorflow"]
   assert str(tensorflow).startswith(f"{stack.STACKS[name]}.")
-  for line in load("lock").requirements(project, name):
+  for line in project_tools.load("lock").requirements(project, name):
     wanted = requirements.Requirement(line)
     assert wanted.name in pins, line
     # Where Pythons have versions of their own, each line allows at least one.

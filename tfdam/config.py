@@ -1165,15 +1165,29 @@ def _check_players(options: Adapt) -> None:
     )
 
 
+def _refuse_details(options: Adapt, of: str, names: Iterable[str]) -> None:
+  """Refuses fields that only say how something is done which is not done at all.
+
+  Args:
+    of: the field that turns it on.
+    names: of the details.
+  """
+  off = getattr(options, of)
+  if off:
+    return
+  for name in names:
+    value, default = getattr(options, name), getattr(Adapt(), name)
+    if value != default:
+      on = True if isinstance(off, bool) else 1
+      raise UserError(
+        f"adapt.{name} is {value!r}, but adapt.{of} is {off if on is True else 0}.",
+        f"Set adapt.{of}={on}, or adapt.{name}={default!r}.",
+      )
+
+
 def _check_class_wise(options: Adapt) -> None:
   """Refuses details of classes that no discriminator tells, and other objectives."""
-  for name in ("class_temperature", "class_confidence"):
-    value, default = getattr(options, name), getattr(Adapt(), name)
-    if value != default and not options.class_wise:
-      raise UserError(
-        f"adapt.{name} is {value!r}, but adapt.class_wise is False.",
-        f"Set adapt.class_wise=True, or adapt.{name}={default!r}.",
-      )
+  _refuse_details(options, "class_wise", ("class_temperature", "class_confidence"))
   if options.class_wise and options.objective != "gan_softmax":
     raise UserError(
       f"adapt.class_wise is True, but adapt.objective is '{options.objective}', which has"
@@ -1190,13 +1204,8 @@ def _check_label_terms(options: Adapt) -> None:
       " adapt.ema_momentum is 0: there is no moving average to give labels.",
       "Set adapt.ema_momentum=0.99, or adapt.self_training_weight=0.",
     )
-  for name in ("self_training_mix", "self_training_confidence"):
-    value, default = getattr(options, name), getattr(Adapt(), name)
-    if value != default and not options.self_training_weight:
-      raise UserError(
-        f"adapt.{name} is {value!r}, but adapt.self_training_weight is 0.",
-        f"Set adapt.self_training_weight=1, or adapt.{name}={default!r}.",
-      )
+  details = ("self_training_mix", "self_training_confidence")
+  _refuse_details(options, "self_training_weight", details)
   for name in ("source_label_weight", "self_training_mix"):
     if options.per_target and getattr(options, name):
       raise UserError(
@@ -1216,13 +1225,8 @@ def _check_label_terms(options: Adapt) -> None:
 
 def _check_centroids(options: Adapt) -> None:
   """Refuses details of centroids that there are none of, and a tap that is none."""
-  for name in ("centroid_momentum", "centroid_confidence", "centroid_tap"):
-    value, default = getattr(options, name), getattr(Adapt(), name)
-    if value != default and not options.centroid_weight:
-      raise UserError(
-        f"adapt.{name} is {value!r}, but adapt.centroid_weight is 0.",
-        f"Set adapt.centroid_weight=1, or adapt.{name}={default!r}.",
-      )
+  details = ("centroid_momentum", "centroid_confidence", "centroid_tap")
+  _refuse_details(options, "centroid_weight", details)
   tap = options.centroid_tap
   if tap and tap not in options.tap_weights:
     taps = list(options.tap_weights)
@@ -1235,15 +1239,8 @@ def _check_centroids(options: Adapt) -> None:
 
 def _check_curriculum(options: Adapt) -> None:
   """Refuses details of a curriculum that there is none of, and one that nothing holds."""
-  if not options.curriculum_weight:
-    for name in ("local_weight", "shares", "superpixels", "landmarks"):
-      name = f"curriculum_{name}"
-      value, default = getattr(options, name), getattr(Adapt(), name)
-      if value != default:
-        raise UserError(
-          f"adapt.{name} is {value!r}, but adapt.curriculum_weight is 0.",
-          f"Set adapt.curriculum_weight=1, or adapt.{name}={default!r}.",
-        )
+  details = ("local_weight", "shares", "superpixels", "landmarks")
+  _refuse_details(options, "curriculum_weight", [f"curriculum_{each}" for each in details])
   if options.is_joint or options.has_discriminators:
     return
   if not options.source_label_weight:

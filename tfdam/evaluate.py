@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from absl import flags, logging
 
 from tfdam import config as config_lib
 from tfdam import data, files, runtime
+from tfdam.data import scenes
 from tfdam.reporting import tables
 from tfdam.runs import run_folder
 from tfdam.vocabulary import Stage
@@ -38,23 +40,8 @@ def main(argv: list[str]) -> None:
       "Which run? Set --workdir to a run folder, such as runs/m2u."
     )
   folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
-  of_run = config = folder.read_config(_DATA_ROOT.value)
-  if _TARGET.value:
-    if config.adapt.per_target and _STAGE.value != Stage.SOURCE_ONLY:
-      data.check_is_target(_TARGET.value, config.data)
-    config = _aimed_at(_TARGET.value, config)
-  root = runtime.data_root(config.data)
-  data.check_files(config.data, root, scoring_only=True)
-  scored = data.load_scored(config.data, root, config.seed)
-  if _TARGET.value:
-    scored = {"test": scored["test"]}  # nothing was adapted to the others
-  if not any(scored.values()):
-    raise config_lib.UserError(
-      f"{config.data.target} in {root} has no labels: there is nothing to score. Set"
-      " --data_root to a folder where it has."
-    )
-  if not _TARGET.value:
-    folder.check_scored_data(scored)
+  of_run = folder.read_config(_DATA_ROOT.value)
+  config, scored = _to_score(of_run, folder)
   try:
     run_folder.check_writable(folder.path)
   except config_lib.UserError as error:  # the table is wanted all the same
@@ -96,6 +83,33 @@ def main(argv: list[str]) -> None:
     raise config_lib.UserError(
       f"The scores above were not written. {files.problem(error) or error}"
     ) from error
+
+
+def _to_score(
+  config: config_lib.Config, folder: run_folder.RunFolder
+) -> tuple[config_lib.Config, Mapping[str, scenes.Split | None]]:
+  """The config by which splits are scored, and they: the run's, or those of --target.
+
+  Raises:
+    config.UserError: there is no such data set, or nothing in it has labels.
+  """
+  if _TARGET.value:
+    if config.adapt.per_target and _STAGE.value != Stage.SOURCE_ONLY:
+      data.check_is_target(_TARGET.value, config.data)
+    config = _aimed_at(_TARGET.value, config)
+  root = runtime.data_root(config.data)
+  data.check_files(config.data, root, scoring_only=True)
+  scored = data.load_scored(config.data, root, config.seed)
+  if _TARGET.value:
+    scored = {"test": scored["test"]}  # nothing was adapted to the others
+  else:
+    folder.check_scored_data(scored)
+  if not any(scored.values()):
+    raise config_lib.UserError(
+      f"{config.data.target} in {root} has no labels: there is nothing to score. Set"
+      " --data_root to a folder where it has."
+    )
+  return config, scored
 
 
 def _aimed_at(target: str, config: config_lib.Config) -> config_lib.Config:

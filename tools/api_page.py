@@ -22,7 +22,8 @@ _OF_RUNS = (
   "enabled", "init", "taps", "augment", "information_weight", "information_after",
   "source_label_weight", "self_training_weight", "self_training_confidence",
   "self_training_mix", "per_target", "centroid_weight", "centroid_momentum",
-  "centroid_confidence", "centroid_tap",
+  "centroid_confidence", "centroid_tap", "curriculum_weight", "curriculum_local_weight",
+  "curriculum_shares", "curriculum_superpixels", "curriculum_landmarks",
 )  # fmt: skip
 _BEGIN = """\
 <!-- Made by tools/api_page.py. To change it, change the docstrings, and run that again. -->

@@ -83,7 +83,7 @@ def curriculum(
     config: a file that takes a method after its colon.
     published: the paper's mIoU of the first; empty: it has none.
     tuned: of the second.
-    note: what a reader of the published numbers has to know.
+    note: what a reader of the first row, and of published numbers, has to know.
   """
   first = experiment_lib.Run(f"{config}:curriculum")
   then = experiment_lib.Run(
@@ -98,7 +98,9 @@ def curriculum(
     if printed:
       cells["paper: mIoU"] = printed
     rows.append(
-      experiment_lib.Row(f"{table_name}_{name}", title, cells, note=note if printed else "")
+      experiment_lib.Row(
+        f"{table_name}_{name}", title, cells, note=note if printed or run is first else ""
+      )
     )
   return rows[0], rows[1]
 

@@ -61,8 +61,8 @@ def print_stages(
     for part in _parts(scores):
       found = {split: of.get("parts", {}).get(part, {}) for split, of in scores.items()}
       values = [found.get(split, {}).get(s) for split, s in columns.values()]
-      title = f"  {files.shown(part)}"
-      table.add_row(title, *(_percent(value, 2) for value in values), style="dim")
+      shown = f"  {files.shown(part)}"
+      table.add_row(shown, *(_percent(value, 2) for value in values), style="dim")
   if columns:
     show(table)
   else:

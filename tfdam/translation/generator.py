@@ -49,9 +49,11 @@ class Generator(tf.keras.Model):
     ]
     self.up = [make.transposed(width) for width in (wide // 2, wide // 4)]
     self.exit = make.conv(image_channels, _KERNEL, padding="valid", dtype="float32")
-    self.entry_norm = make.norm()
-    self.down_norms, self.up_norms = ([make.norm() for _ in range(2)] for _ in range(2))
-    self.block_norms = [[make.norm() for _ in range(2)] for _ in self.blocks]
+    self.entry_norm = addons.instance_norm()
+    self.down_norms, self.up_norms = (
+      [addons.instance_norm() for _ in range(2)] for _ in range(2)
+    )
+    self.block_norms = [[addons.instance_norm() for _ in range(2)] for _ in self.blocks]
 
   def call(self, images):
     x = tf.nn.relu(self.entry_norm(self.entry(_reflected(images, _KERNEL // 2))))
@@ -86,9 +88,6 @@ class _Layers:
     return tf.keras.layers.Conv2DTranspose(
       width, 3, strides=2, padding="same", **self._next("transposed")
     )
-
-  def norm(self):
-    return addons.instance_norm()
 
   def _next(self, kind: str) -> dict:
     self._count += 1
