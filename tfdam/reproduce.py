@@ -132,9 +132,9 @@ def _without_data(jobs: Sequence[plan.Job], root: str) -> dict[plan.Job, str]:
     try:
       data.check_files(job.config.data, root)
     except config_lib.UserError as error:
-      if error.with_flags() not in found.values():
-        logging.warning("Rows are left out. %s", error.with_flags())
-      found[job] = error.with_flags()
+      if config_lib.with_flags(error) not in found.values():
+        logging.warning("Rows are left out. %s", config_lib.with_flags(error))
+      found[job] = config_lib.with_flags(error)
   return found
 
 

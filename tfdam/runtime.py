@@ -86,7 +86,7 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
       if sys.stdout:
         sys.stdout.flush()  # here, where a reader that has left can be answered
   except config_lib.UserError as error:
-    _end(error.with_flags(), error.exit_status)
+    _end(config_lib.with_flags(error), error.exit_status)
   except KeyboardInterrupt:
     sys.exit(128 + signal.SIGINT)
   except BrokenPipeError:
@@ -274,7 +274,7 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
     lines = str(error).strip().splitlines()
     said = lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
     raise config_lib.UserError(
-      f"{said}. --help lists the flags, tfdam/config.py the fields of --config."
+      f"{said}. --help lists the flags, docs/fields.md the fields of --config."
     ) from error
   except config_lib.UserError:
     raise

@@ -56,6 +56,8 @@ def page():
   if sorted(modules) != sorted(_ORDER):
     raise SystemExit(f"_ORDER is {_ORDER}; expected an order of {sorted(modules)}.")
   found = {name: package[f"{modules[name]}.{name}".partition(".")[2]] for name in _ORDER}
+  # A package offers what its modules define.
+  found = {n: thing.final_target if thing.is_alias else thing for n, thing in found.items()}
   headings = {
     name: ("class " if thing.is_class else "") + _title(name)
     for name, thing in found.items()
@@ -179,7 +181,7 @@ def _sections(docstring):
 
 
 def _is_options(thing):
-  return "_Section" in _bases(thing) or any(map(_is_options, thing.resolved_bases))
+  return "Section" in _bases(thing) or any(map(_is_options, thing.resolved_bases))
 
 
 def _options(thing):
@@ -188,7 +190,7 @@ def _options(thing):
   A field without a comment stands in the row of the one before it.
   """
   (base,) = thing.resolved_bases
-  base = base if _is_options(base) else thing
+  base = (base.final_target if base.is_alias else base) if _is_options(base) else thing
   fields = list(base.members.values())
   rows = []
   for field in fields:
@@ -220,7 +222,7 @@ def _comment(field):
 
 
 def _default(field):
-  """What stands as the default in `_field(default, ...)` or `redefined(_, _, default)`."""
+  """What stands as the default in `option(default, ...)` or `redefined(_, _, default)`."""
   call = ast.parse(str(field.value), mode="eval").body
   place = 2 if ast.unparse(call.func).endswith("redefined") else 0
   return _quoted(ast.unparse(call.args[place]))

@@ -1,4 +1,4 @@
-"""Writes docs/fields.md from tfdam/config.py: every field with its default and bounds.
+"""Writes docs/fields.md from tfdam/config/: every field with its default and bounds.
 
 python tools/fields_page.py
 
@@ -18,7 +18,7 @@ sys.path.insert(0, str(PROJECT))
 from tfdam import config as config_lib  # noqa: E402
 
 _BEGIN = """\
-<!-- Made by tools/fields_page.py. To change it, change tfdam/config.py, and run that. -->
+<!-- Made by tools/fields_page.py. To change it, change tfdam/config/, and run that. -->
 
 # All fields
 
@@ -46,9 +46,16 @@ def page():
 
 def _read_source():
   """({class: {first field of a group: (its fields, what they mean)}}, {class: title})."""
-  source = (PROJECT / "tfdam" / "config.py").read_text()
-  lines = source.splitlines()
   comments, titles = {}, {}
+  for name in ("schema.py", "sections.py", "adapt.py"):
+    source = (PROJECT / "tfdam" / "config" / name).read_text()
+    _read_classes(source, comments, titles)
+  return comments, titles
+
+
+def _read_classes(source, comments, titles):
+  """Adds what one file says."""
+  lines = source.splitlines()
   for node in ast.parse(source).body:
     if not isinstance(node, ast.ClassDef):
       continue
@@ -64,7 +71,6 @@ def _read_source():
         # Of a class whose fields its docstring explains, that.
         found[first] = ([], comment or titles[node.name])
       found[first][0].append(item.target.id)
-  return comments, titles
 
 
 def _above(lines, index):

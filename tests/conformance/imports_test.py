@@ -18,7 +18,7 @@ _RUNS = _LIBRARY | {
 }  # fmt: skip
 _BELOW = {
   "tfdam/vocabulary.py": set(),
-  "tfdam/config.py": set(),
+  "tfdam/config": set(),
   "tfdam/files.py": {"tfdam.config"},
   "tfdam/progress.py": {"tfdam.files"},
   "tfdam/memory.py": {"tfdam.config"},

@@ -29,7 +29,7 @@ class Value:
 
 def values() -> Iterator[Value]:
   """Yields values of every field."""
-  for name, field, default in config_lib._walk(config_lib.Config()):
+  for name, field, default in config_lib.walk(config_lib.Config()):
     if type(default) in (int, float, tuple):
       yield from _numbers(name, field, default)
     elif isinstance(default, bool):

@@ -62,7 +62,7 @@ def test_a_skew_that_leaves_nothing_is_told():
   with pytest.raises(config_lib.UserError) as caught:
     subsets.skewed(even, "no_even", 0, "source npz:mine/train")
   assert "even labels alone; its skew 'no_even' leaves no image." in str(caught.value)
-  assert "--config.data.source_skew=none" in caught.value.with_flags()
+  assert "--config.data.source_skew=none" in config_lib.with_flags(caught.value)
 
 
 def test_of_an_odd_number_of_images_the_larger_half_stays():

@@ -19,6 +19,14 @@ def double(x):
 
 class Empty:
   """Nothing but a docstring."""
+
+
+def halve(x):
+  if x % 2:
+    raise ValueError(
+      "Odd."
+    )
+  return x // 2
 '''
 
 
@@ -26,6 +34,13 @@ def test_comments_and_docstrings_do_not_count():
   changed = CODE.replace("Doubles.", "Twice\n\n  as much.").replace("# twice", "# 2x")
   assert changed != CODE
   assert keys.bare(changed) == keys.bare(CODE)
+
+
+def test_messages_of_errors_do_not_count():
+  changed = CODE.replace('(\n      "Odd."\n    )', '("Not even: halve another.")')
+  assert changed != CODE
+  assert keys.bare(changed) == keys.bare(CODE)
+  assert keys.bare(CODE.replace("raise", "return")) != keys.bare(CODE)
 
 
 @pytest.mark.parametrize(

@@ -384,7 +384,7 @@ def test_a_network_that_does_not_fit_is_refused_before_the_first_step(
   with pytest.raises(config_lib.UserError) as refusal:
     in_process.execute(config_of(root, **fields), domains, str(tmp_path / "run"))
   assert said in str(refusal.value)
-  assert "Set --config." in refusal.value.with_flags()
+  assert "Set --config." in config_lib.with_flags(refusal.value)
   assert not (tmp_path / "run").exists()
 
 

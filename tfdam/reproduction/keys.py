@@ -23,7 +23,9 @@ from tfdam import runtime
 # A change in one of these may be another result; what reports, refuses or deploys is not
 # among them.
 _CODE = (
-  "tfdam/config.py", "tfdam/curriculum/*.py", "tfdam/data/*.py", "tfdam/matching/*.py",
+  "tfdam/config/adapt.py", "tfdam/config/fields.py", "tfdam/config/parsing.py",
+  "tfdam/config/resolving.py", "tfdam/config/schema.py", "tfdam/config/sections.py",
+  "tfdam/curriculum/*.py", "tfdam/data/*.py", "tfdam/matching/*.py",
   "tfdam/metrics/confusion.py", "tfdam/metrics/oracle.py", "tfdam/models/*.py",
   "tfdam/reporting/evaluation.py", "tfdam/runs/adapt_stage.py", "tfdam/runs/context.py",
   "tfdam/runs/run.py", "tfdam/runs/target_guides.py", "tfdam/streets/*.py",
@@ -81,7 +83,10 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 @functools.lru_cache(maxsize=1)
 def of_code() -> str:
-  """A digest of the code that decides results; comments and docstrings do not count."""
+  """A digest of the code that decides results.
+
+  Comments, docstrings and the messages of errors do not count.
+  """
   paths = sorted(
     path for pattern in _CODE for path in glob.glob(os.path.join(runtime.LIBRARY, pattern))
   )
@@ -94,7 +99,7 @@ def of_code() -> str:
 
 
 def bare(code: str) -> str:
-  """A module's text without comments, docstrings and empty lines.
+  """A module's text without comments, docstrings, messages of errors and empty lines.
 
   Cut out of the text itself: what a parser makes of it differs from one Python to another.
   """
@@ -104,6 +109,12 @@ def bare(code: str) -> str:
       text = node.body[0]
       assert text.end_lineno is not None
       for number in range(text.lineno - 1, text.end_lineno):
+        lines[number] = ""
+    if isinstance(node, ast.Raise):
+      assert node.end_lineno is not None
+      first = node.lineno - 1
+      lines[first] = lines[first].encode()[: node.col_offset].decode() + "raise"
+      for number in range(first + 1, node.end_lineno):
         lines[number] = ""
   for token in tokenize.generate_tokens(io.StringIO(code).readline):
     number, column = token.start

@@ -32,7 +32,7 @@ from tfdam.training import networks
 
 # What trains: a change in any of these files is another training.
 _CODE = (
-  "config.py", "network.py", "sites.py", "keras_files/*.py", "keras_models/*.py",
+  "config/*.py", "network.py", "sites.py", "keras_files/*.py", "keras_models/*.py",
   "models/*.py", "data/*.py", "runs/context.py", "runs/run.py", "runs/workers.py",
   "training/cross_entropy.py", "training/distribution.py", "training/loop.py",
   "training/networks.py", "training/optimizers.py", "training/own_network.py",
