@@ -1,7 +1,6 @@
-"""Prints the tables of docs/results/ from runs' results.json files.
+"""Prints tables of runs from their results.json files.
 
-  python -m benchmarks.table benchmarks/results/digits/*.json
-  python -m benchmarks.table benchmarks/results/streets/*.json
+  python -m benchmarks.table runs/*/results.json
 
 Accuracy or IoU in percent, mean and range over seeds, beside digits the paper's Table 1;
 every file is one run, and a row has all the seeds that were run.
@@ -139,7 +138,7 @@ def _order(row: Row) -> tuple[str, int, int, int]:
 def _line(row: Row, by_seed: Mapping[int, Scores]) -> str:
   pair, recipe, method, weights = row
   seeds = _seeds(by_seed)
-  cells = [_cell(split, "accuracy", by_seed) for split in _SPLITS]
+  cells = [cell(split, "accuracy", by_seed) for split in _SPLITS]
   printed = "" if recipe == "best" else _PAPER.get(pair, {}).get(method, "")
   return f"| {method} | {recipe} | {weights} | {seeds} | {' | '.join(cells)} | {printed} |"
 
@@ -156,11 +155,11 @@ def _scenes_line(row: Row, by_seed: Mapping[int, Scores]) -> str:
   seeds = _seeds(by_seed)
   columns = [("test", name) for name in ("miou", "pixel_accuracy", "class_accuracy")]
   columns.append(("transductive", "miou"))
-  cells = [_cell(split, name, by_seed) for split, name in columns]
+  cells = [cell(split, name, by_seed) for split, name in columns]
   return f"| {row[2]} | {row[1]} | {seeds} | {' | '.join(cells)} |"
 
 
-def _cell(split: str, name: str, by_seed: Mapping[int, Scores]) -> str:
+def cell(split: str, name: str, by_seed: Mapping[int, Scores]) -> str:
   """Mean and range in percent, such as "94.65 (94.42 to 94.87)"; empty without scores."""
   found = [scores.get(split, {}).get(name) for scores in by_seed.values()]
   percent = [100 * fraction for fraction in found if fraction is not None]
