@@ -15,8 +15,8 @@ import numpy as np
 from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
 from tfdam.data import labels as labels_lib
-from tfdam.data import scenes
-from tfdam.streets import canvas, paints, photo, sim, world
+from tfdam.data import scenes, studio
+from tfdam.streets import paints, scene
 from tfdam.vocabulary import Task
 
 CLASSES = paints.CLASSES
@@ -64,19 +64,15 @@ class Streets:
     table = labels_lib.class_table(dict(enumerate(CLASSES)), options, title)
     _check(options)
 
-    def read_image(index: int) -> np.ndarray:
-      drawn = _draw(split, _checked(index, split), height, width)
-      if self._name == "sim":
-        return sim.render(drawn)
-      return photo.render(drawn, _seed("photo", split, index))
-
-    def read_label(index: int) -> np.ndarray:
-      return table[canvas.labels(_draw(split, _checked(index, split), height, width))]
+    def draw(index: int) -> tuple[np.ndarray, np.ndarray]:
+      index = _checked(index, split)
+      seed, photo_seed = (_seed(of, split, index) for of in ("world", "photo"))
+      return _draw(scene.Order(self._name == "photo", seed, photo_seed, height, width))
 
     return scenes.Scenes(
       names=[f"streets/{self._name}/{split}/{i:04d}" for i in range(_SIZES[split])],
-      read_image=read_image,
-      read_label=read_label if labels else None,
+      read_image=lambda index: draw(index)[0],
+      read_label=(lambda index: table[draw(index)[1]]) if labels else None,
       class_names=labels_lib.class_names(options),
       digests={f"streets/{self._name}/{split}": f"version {_VERSION}"},
     )
@@ -85,11 +81,10 @@ class Streets:
 SIM, PHOTO = Streets("sim"), Streets("photo")
 
 
-# An image and its label map, and both renderings, are often asked for in turn.
-# By several threads at once.
+# An image and its label map are often asked for in turn, by several threads at once.
 @functools.lru_cache(maxsize=32)
-def _draw(split: str, index: int, height: int, width: int) -> canvas.Canvas:
-  return canvas.draw(world.build(_seed("world", split, index)), height, width)
+def _draw(order: scene.Order) -> tuple[np.ndarray, np.ndarray]:
+  return studio.STUDIO.draw(order)
 
 
 def _seed(purpose: str, split: str, index: int) -> int:
