@@ -1,6 +1,7 @@
-"""Data sets by name. A new one: INFO, has_labels, load, and a line here.
+"""The registry of data sets, by name.
 
-Mostly a module has them; objects of a class may, where one module gives several sets.
+A data set is a module with `INFO`, `has_labels` and `load`, or an object with these members
+where one module gives several sets. To add one, write the three and list it in DATASETS.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ from tfdam.data import (
 )
 from tfdam.vocabulary import Task
 
-# Modules, and objects like them.
+# Values are modules, or objects with the same members.
 DATASETS: dict[str, Any] = {
   "mnist": mnist,
   "usps": usps,
   "svhn": svhn,
-  # Street scenes that are drawn when they are read: no file, two looks of the same worlds.
+  # Procedural street scenes, drawn when they are read: the same worlds in two renderings.
   "streets/sim": streets.SIM,
   "streets/photo": streets.PHOTO,
   # Your own: "folder:NAME" and "npz:NAME" read the folder NAME below data.root.
@@ -53,7 +54,7 @@ DATASETS: dict[str, Any] = {
   "synthia": synthia,
   "cityscapes": cityscapes,
   "camvid": camvid,
-  # Its images by day, and those at dusk, from the same folder.
+  # CamVid's images by day and those at dusk, from the same folder.
   "camvid/day": camvid.DAY,
   "camvid/dusk": camvid.DUSK,
   "carla": carla,
@@ -63,10 +64,14 @@ DATASETS: dict[str, Any] = {
 
 
 def locate(name: str, root: str):
-  """Returns (module, folder) of a data set: "mnist", or one of your own, "folder:NAME".
+  """Returns the module and the folder of a data set, such as "mnist" or "folder:NAME".
+
+  Args:
+    name: the data set's name; a user's own sets add the name of their folder.
+    root: the folder of data sets, `data.root`.
 
   Raises:
-    config.UserError: no such data set.
+    config.UserError: there is no such data set.
   """
   kind, _, own = name.partition(":")
   if kind not in DATASETS:
@@ -87,10 +92,10 @@ def locate(name: str, root: str):
 
 
 def targets(options: config_lib.Data) -> tuple[str, ...]:
-  """The names that `target` joins by "+", in their order; one, mostly.
+  """Returns the names that `options.target` joins with "+", in order; usually one.
 
   Raises:
-    config.UserError: several, and one of them twice, or the source among them.
+    config.UserError: a target is named twice, or one of several is the source.
   """
   names = unions.names(options.target, DATASETS)
   twice = [name for i, name in enumerate(names) if name in names[:i]]
@@ -108,7 +113,10 @@ def targets(options: config_lib.Data) -> tuple[str, ...]:
 
 
 def check_is_target(name: str, options: config_lib.Data) -> None:
-  """Raises config.UserError if a run, which has a network for each target, has not it."""
+  """Raises config.UserError unless `name` is one of the run's targets.
+
+  For runs with `adapt.per_target`, which keep a network for each target.
+  """
   names = targets(options)
   if name not in names:
     raise config_lib.UserError(
@@ -119,7 +127,7 @@ def check_is_target(name: str, options: config_lib.Data) -> None:
 
 
 def _alone(role: str, options: config_lib.Data) -> dict[str, config_lib.Data]:
-  """{name: the options with that target alone}; of the source they are as they are."""
+  """Returns {name: the options with that target alone}, or the source's, unchanged."""
   if role == "source":
     return {options.source: options}
   names = targets(options)
@@ -127,15 +135,15 @@ def _alone(role: str, options: config_lib.Data) -> dict[str, config_lib.Data]:
 
 
 def task(options: config_lib.Data, root: str, source_labels: bool = True) -> str:
-  """What a run does with images: "classification" or "segmentation".
+  """Returns a run's task: "classification" or "segmentation".
 
-  Images of your own without labels suit either.
+  A user's own images without labels suit either task.
 
   Args:
     source_labels: whether the run reads labels of the source.
 
   Raises:
-    config.UserError: source and target are not for the same task, or no data sets.
+    config.UserError: source and target are for different tasks, or one is no data set.
   """
   tasks = {}
   aims = targets(options)
@@ -161,7 +169,7 @@ def task(options: config_lib.Data, root: str, source_labels: bool = True) -> str
       " expected images as 'folder:NAME' or 'npz:NAME'.",
       "Set data.target.",
     )
-  # Of images alone, names of classes tell.
+  # Nothing has labels. Only segmentation names its classes in the options.
   undecided = Task.SEGMENTATION if options.classes else Task.CLASSIFICATION
   return next(iter(tasks.values()), undecided)
 
@@ -188,15 +196,18 @@ def check_source_labels(options: config_lib.Data, root: str) -> None:
 def check_class_names(
   source: scenes.Split, scored: Mapping[str, scenes.Split | None], options: config_lib.Data
 ) -> list[str]:
-  """Notes for readers of the results on classes that may not be the same.
+  """Compares the class names of source and target.
 
   Args:
-    source: without labels there is nothing to compare.
+    source: the source's split; without labels nothing is compared.
     scored: what `load_scored` returned.
 
+  Returns:
+    Notes for readers of the results: one if only one domain names its classes, else none.
+
   Raises:
-    config.UserError: source and target name their classes differently: the positions of
-      the names are the labels, and would not mean the same.
+    config.UserError: the names differ. A label is a name's position, so that the same
+      label would mean different classes.
   """
   target = next((split for split in scored.values() if split), None)
   if target is None or not source.has_labels:
@@ -222,7 +233,7 @@ def check_class_names(
 
 
 def _names(class_names: tuple[str, ...]) -> tuple[str, ...]:
-  """Nothing where the names are the labels themselves."""
+  """Returns the names, or none if they are just the labels as text."""
   numbers = tuple(str(i) for i in range(len(class_names)))
   return () if class_names == numbers else class_names
 
@@ -232,9 +243,10 @@ def _shown(names: tuple[str, ...]) -> str:
 
 
 def check_files(options: config_lib.Data, root: str, scoring_only: bool = False) -> None:
-  """Raises config.UserError if images are missing, for source and target at once.
+  """Raises one config.UserError for all missing images of source and target.
 
-  Labels may be missing, and so may the test split of a user's own target: it is not scored.
+  Labels may be missing. So may the test split of a user's own target, which is then not
+  scored.
   """
   wanted = [
     (name, ("train",) if locate(name, root)[0].INFO.own else examples.SPLITS)
@@ -269,7 +281,10 @@ def check_files(options: config_lib.Data, root: str, scoring_only: bool = False)
 def load(
   name: str, split: str, labels: bool, options: config_lib.Data, root: str
 ) -> scenes.Split:
-  """Reads one whole split of the data set `name`; see its module's `load`."""
+  """Reads one whole split of the data set `name`; see its module's `load`.
+
+  With data.on_bad_image=skip, scenes that cannot be decoded are left out.
+  """
   module, folder_path = locate(name, root)
   loaded = module.load(folder_path, split, labels, options)
   if isinstance(loaded, scenes.Scenes) and options.on_bad_image == "skip":
@@ -282,7 +297,7 @@ def load(
 def load_targets(
   split: str, labels: bool, options: config_lib.Data, root: str
 ) -> scenes.Split:
-  """One whole split of all targets, as `load` reads that of one."""
+  """Reads one whole split of all targets, each as `load` does."""
   return unions.united(
     {
       name: load(name, split, labels, alone, root)
@@ -300,23 +315,23 @@ def load_training(
   seed: int,
   target: scenes.Split | None = None,
 ) -> scenes.Split:
-  """The training split of a domain as a run uses it: skewed, limited, scenes resized.
+  """Reads a domain's training split as a run uses it: skewed, limited, scenes resized.
 
-  With data.source_style the source comes in the target's look, at the network's size.
+  With data.source_style, the source is given the target's look, at the network's size.
 
-  A skewed target's labels are read to make the subset, the experiment's construction, and
-  are not handed on unless `labels` is set. Without a skew they are not opened.
+  A skew needs the target's labels to choose the images. They are dropped afterwards unless
+  `labels` is set. Without a skew they are not opened.
 
   Args:
     role: "source" or "target".
-    labels: whether they are wanted.
-    seed: the run's; decides, with the role, which images stay.
-    target: what this returned for the target, if it is there, for a source in its look:
-      its images are read and kept once.
+    labels: whether labels are wanted.
+    seed: the run's seed; with the role, it decides which images are kept.
+    target: the target's split as this function returned it. A source in the target's look
+      takes the images from it instead of reading them again.
 
   Raises:
-    config.UserError: the module's, a skew without labels or of a segmentation set, a limit
-      above what there is, or labels that ignore every pixel.
+    config.UserError: as the module's `load`; or a skew without labels or of a segmentation
+      set, a limit above the number of images, or labels that ignore every pixel.
   """
   split = unions.united({
     name: dataclasses.replace(_training_split(role, labels, alone, root, seed), parts=None)
@@ -360,18 +375,19 @@ def _training_split(
 def load_scored(
   options: config_lib.Data, root: str, seed: int, target: scenes.Split | None = None
 ) -> dict[str, scenes.Split | None]:
-  """The target's labelled splits, for scoring alone; None for one without labels.
+  """Reads the target's labelled splits, which serve scoring alone.
 
   Args:
-    seed: the run's, so that the training split is cut as it was for adaptation.
-    target: what adaptation is given, if anything: its images are read and kept once.
+    seed: the run's seed, so that the training split is cut as it was for adaptation.
+    target: the split to which the network adapts, if it is read already: scoring takes its
+      images from there.
 
   Returns:
-    {"test": the test split, whole; "transductive": the images of the training split to
-    which the network adapts}.
+    {"test": the whole test split, "transductive": the training images to which the network
+    adapts}; None for a split without labels.
 
   Raises:
-    config.UserError: the module's, or labels that ignore every pixel.
+    config.UserError: as the module's `load`, or labels that ignore every pixel.
   """
   scored: dict[str, scenes.Split | None] = {"test": None, "transductive": None}
   every = _alone("target", options)
@@ -389,7 +405,7 @@ def load_scored(
       continue
     labelled = unions.united(found, options, tuple(every))
     if isinstance(labelled, scenes.Scenes):
-      # Scored at the labels' own size.
+      # Scores are computed at the labels' own size.
       labelled = scenes.at_size(labelled, options, labels_too=False)
       if isinstance(target, scenes.Scenes) and target.names == labelled.names:
         labelled = dataclasses.replace(labelled, read_image=target.read_image)
@@ -402,10 +418,10 @@ def load_scored(
 
 
 def _check_any_counts(split: scenes.Scenes, what: str, options: config_lib.Data) -> None:
-  """Raises config.UserError if no pixel of any label is of a class that counts.
+  """Raises config.UserError if all labels ignore every pixel.
 
-  Such a split can be neither trained on nor scored, which would be found after hours. Most
-  often one label is read.
+  Such a split can be neither trained on nor scored, and a run would only fail after hours.
+  The search ends at the first label with a class, which is usually the first of all.
   """
   read_label = split.read_label
   if read_label is None:
@@ -427,10 +443,10 @@ def _check_any_counts(split: scenes.Scenes, what: str, options: config_lib.Data)
 def _adapted_to(
   options: config_lib.Data, root: str, seed: int, target: scenes.Split | None
 ) -> scenes.Split:
-  """The target's training split with labels: the images that adaptation is given.
+  """Returns, with labels, the target images to which the network adapts.
 
-  A limit draws from all that can be read. Where damaged labels are skipped, those are fewer
-  scenes with labels than without: the draw is made without.
+  A limit draws from all readable scenes. Where damaged labels are skipped, fewer scenes are
+  readable with labels than without, so the draw is made without them.
   """
   may_lack_labels = options.on_bad_image == "skip" and options.target_limit > 0
   if not may_lack_labels or locate(options.target, root)[0].INFO.task != Task.SEGMENTATION:
@@ -465,7 +481,7 @@ def _check_can_skew(role: str, options: config_lib.Data, root: str) -> None:
 
 
 def _found_deeper(name: str, root: str, files_needed: Iterable[str]) -> str:
-  """A line on sub-folders that have what a data set's folder lacks, one a camera, say."""
+  """Returns a line on sub-folders that hold the missing files, such as one per camera."""
   module, folder_path = locate(name, root)
   found = [
     inner
@@ -483,7 +499,7 @@ def _found_deeper(name: str, root: str, files_needed: Iterable[str]) -> str:
 
 
 def _is_there(files: str, folder_path: str) -> bool:
-  """Whether the folder holds one of the alternatives."""
+  """Whether the folder holds one of the files, which " or " separates."""
   return any(
     os.path.exists(os.path.join(folder_path, name)) for name in files.split(" or ")
   )

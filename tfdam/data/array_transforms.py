@@ -1,4 +1,4 @@
-"""What `transforms.to_network` does to whole arrays, without TensorFlow, in 8 bits."""
+"""What `transforms.to_network` does, for NumPy arrays of 8 bits and without TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ LUMA = (0.2989, 0.5870, 0.1140)
 def as_network_sees(
   images: np.ndarray, height: int, width: int, channels: int
 ) -> np.ndarray:
-  """Images at a network's size and with its channels, rounded to 8 bits.
+  """Resizes images to a network's size and channels, rounded to 8 bits.
 
   Args:
     images: uint8 [N, H, W, 1 or 3].
+    height: of the result, in pixels.
+    width: of the result, in pixels.
     channels: 1 (grey) or 3 (RGB; grey images are repeated).
 
   Returns:
@@ -34,7 +36,7 @@ def as_network_sees(
 
 
 def _resized(images: np.ndarray, axis: int, size: int) -> np.ndarray:
-  """Interpolates linearly between pixels' centres, as tf.image.resize does."""
+  """Resizes one axis of floats [N, H, W, C] linearly, as tf.image.resize does."""
   stored = images.shape[axis]
   if stored == size:
     return images

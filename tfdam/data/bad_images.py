@@ -1,4 +1,4 @@
-"""Scenes that cannot be decoded: what data.on_bad_image=skip does about them."""
+"""Leaves out scenes that cannot be decoded (data.on_bad_image=skip)."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from absl import logging
 from tfdam import config as config_lib
 from tfdam.data import image_files, scene_files, scenes
 
-# Share of a split that is left out at most; one scene always may be.
+# The largest share of a split that may be left out; one scene always may.
 MAX_SKIPPED = 0.01
 
 
 def left_out(split: scenes.Scenes, what: str) -> scenes.Scenes:
-  """The scenes that can be read; reads each of them once, before anything is trained.
+  """Returns the split without its damaged scenes.
 
-  Before, because a run whose images depended on when one was found to be damaged could not
-  be repeated.
+  Every scene is read once, before training starts. If training itself skipped them, a run
+  could not be repeated.
 
   Args:
+    split: the scenes.
     what: the split's name in messages.
 
   Raises:
-    config.UserError: too many are damaged.
+    config.UserError: more than MAX_SKIPPED are damaged.
   """
   with scene_files.decoders() as pool:
     errors = pool.map(lambda i: _damage(split, i), range(len(split)))

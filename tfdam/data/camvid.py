@@ -1,10 +1,10 @@
 """CamVid in SegNet's layout and its 11 classes.
 
-train/NAME.png with trainannot/NAME.png, test/ with testannot/; images may be JPEGs. val/
-and valannot/ are not used.
+Images are train/NAME.png and test/NAME.png, or JPEGs; their labels lie in trainannot/ and
+testannot/. val/ and valannot/ are not used.
 
-Its sequences were filmed by day but for one, at dusk: `DAY` and `DUSK` are data sets of
-their own, from the same folder, and the whole set is scored on each of them as well.
+One sequence was filmed at dusk, the others by day. `DAY` and `DUSK` are data sets of their
+own from the same folder. The whole set is scored on each of these parts as well.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CLASSES = {
   7: "fence", 8: "car", 9: "pedestrian", 10: "bicyclist", 11: "void",
 }  # fmt: skip
 
-# What the names of the images at dusk begin with.
+# Names of the images at dusk begin with this.
 _DUSK = "0001TP"
 _PARTS = ("camvid/day", "camvid/dusk")
 _REMEDY = "Expected SegNet's ids, not the original CamVid's colours; get the file again."
@@ -67,7 +67,13 @@ class Sequences:
   """CamVid's images by day, or at dusk, as a data set of the registry."""
 
   def __init__(self, name: str, is_dusk: bool, sizes: dict[str, int]):
-    """Takes the set's name, which of both it is, and how many images it has."""
+    """Makes one of the two data sets.
+
+    Args:
+      name: "day" or "dusk".
+      is_dusk: whether these are the images at dusk.
+      sizes: {split: number of images}.
+    """
     self._name, self._is_dusk = name, is_dusk
     self.INFO = dataclasses.replace(
       INFO, title=f"CamVid ({name})", sizes=sizes, folder="camvid"
@@ -79,7 +85,7 @@ class Sequences:
   def load(
     self, folder: str, split: str, labels: bool, options: config_lib.Data
   ) -> scenes.Scenes:
-    """Finds one split's files; see the whole set's."""
+    """Finds one split's files; see this module's `load`."""
     every = scene_files.list_images(folder, split)
     images = [path for path in every if _is_at_dusk(path) == self._is_dusk]
     if every and not images:
@@ -107,7 +113,7 @@ def _load(
   labels: bool,
   options: config_lib.Data,
 ) -> scenes.Scenes:
-  """The scenes of these images."""
+  """Returns the scenes of these images."""
   table = labels_lib.class_table(CLASSES, options, info.title)
   files = scene_files.Split(
     info,

@@ -1,10 +1,11 @@
-"""CARLA, as the Lyft-Udacity challenge recorded it or your own: the id is the red channel.
+"""CARLA, from the Lyft-Udacity challenge or your own recording.
 
-CameraRGB/NAME.png with CameraSeg/NAME.png. The set has no official split: train is all of
-it, as for the other synthetic sources, and test its last fifth, which says so in a note.
+Each image CameraRGB/NAME.png has a label CameraSeg/NAME.png, whose red channel is the id.
+The set has no official split: train is all of it, as for the other synthetic sources, and
+test is its last fifth, with a note that says so.
 
-CARLA has numbered its classes in three ways. `data.carla_version` says which one a set
-has; else it is recognised from the labels, which a note says, or refused.
+CARLA has numbered its classes in three ways. `data.carla_version` says which numbering a
+set has. Otherwise it is recognised from the labels, with a note, or the set is refused.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _FIRST = {
   6: "road line", 7: "road", 8: "sidewalk", 9: "vegetation", 10: "vehicle", 11: "wall",
   12: "sign",
 }  # fmt: skip
-# {the first version with the numbering: its ids}, from LibCarla's ObjectLabel.h; names that
-# mean the same are the same. carla-simulator/carla#3251 added ids, #6041 replaced them.
+# {the first version with a numbering: its ids}, from LibCarla's ObjectLabel.h, with one name
+# for each meaning. carla-simulator/carla#3251 added ids, #6041 replaced them.
 CLASSES = {
   "0.8": _FIRST,
   "0.9.10": {
@@ -55,10 +56,10 @@ _RED = 0
 _VEHICLE = 10
 # The challenge's own car: its bonnet is labelled as a vehicle from row 480 of 600 down.
 _BONNET_TOP = 480 / 600
-# Labels, evenly spread, from which a numbering is recognised.
+# A numbering is recognised from so many labels, evenly spread.
 _LOOKED_AT = 32
-# Road below, where cars stand: so many times as many pixels have its id by one numbering as
-# by the other.
+# The lowest quarter of an image is mostly road. A numbering is sure if its id for road has so
+# many times as many pixels there as the other numbering's.
 _SURE = 4
 _SETTING = f"data.carla_version={'|'.join(CLASSES)}"
 
@@ -83,7 +84,7 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
   images = scene_files.list_images(folder, "CameraRGB")
   notes: tuple[str, ...] = ()
   if split == "test":
-    # From the end, in one piece: every n-th frame would have a near-twin in the others.
+    # One piece at the end: every n-th frame would be nearly the same as its neighbours.
     images, note = scene_files.last_part(images, 5, INFO.title)
     notes = (note,)
   label_paths = scene_files.same_names(images, folder, "CameraSeg") if labels else None
@@ -109,20 +110,21 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
 
 
 def _class_table(version: str, options: config_lib.Data) -> np.ndarray:
-  if version == "auto":  # no label is read: any numbering's names will do
+  if version == "auto":  # no label is read, so the names of every numbering are valid
     names = sorted({name for classes in CLASSES.values() for name in classes.values()})
     return labels_lib.class_table(dict(enumerate(names)), options, INFO.title)
   return labels_lib.class_table(CLASSES[version], options, f"{INFO.title} {version}")
 
 
 def _recognised(paths: Sequence[str], skip: bool) -> tuple[str, str]:
-  """The version whose numbering labels have, and a note that says so.
+  """Returns the version whose numbering the labels have, and a note that says so.
 
   Args:
-    skip: whether a label that cannot be read is left out.
+    paths: of the labels.
+    skip: whether to leave out a label that cannot be read.
 
   Raises:
-    config.UserError: it cannot be told.
+    config.UserError: the labels do not tell the numbering.
   """
   counts, below, num_read = np.zeros(256, np.int64), np.zeros(256, np.int64), 0
   spread = np.linspace(0, len(paths) - 1, min(len(paths), _LOOKED_AT)).round().astype(int)
@@ -133,7 +135,7 @@ def _recognised(paths: Sequence[str], skip: bool) -> tuple[str, str]:
       if not skip:
         raise
       continue
-    ids = np.minimum(ids, 255)  # of 16 bits, which no numbering has
+    ids = np.minimum(ids, 255)  # 16-bit labels may hold more, which no numbering has
     counts += np.bincount(ids.ravel(), minlength=256)
     below += np.bincount(ids[len(ids) * 3 // 4 :].ravel(), minlength=256)
     num_read += 1

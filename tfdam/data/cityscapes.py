@@ -1,5 +1,6 @@
-"""Cityscapes in its official layout; its test labels are not public, so test is val.
+"""Cityscapes in its official layout.
 
+The official test labels are not public, so that "test" here is the official val:
 leftImg8bit/{train,val}/CITY/CITY_000000_000019_leftImg8bit.png
 gtFine/{train,val}/CITY/CITY_000000_000019_gtFine_labelIds.png
 """
@@ -24,7 +25,7 @@ INFO = examples.Info(
   sizes={"train": 2_975, "test": 500},
 )
 
-# Label ids, not train ids. Licence plates, -1 there, are no pixels of their own in files.
+# Label ids, not train ids. The official -1, licence plates, never occurs in label files.
 CLASSES = {
   0: "unlabeled", 1: "ego vehicle", 2: "rectification border", 3: "out of roi",
   4: "static", 5: "dynamic", 6: "ground", 7: "road", 8: "sidewalk", 9: "parking",

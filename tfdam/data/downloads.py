@@ -1,4 +1,4 @@
-"""Fetches a data set's official files: checked first, and only then under their names."""
+"""Fetches a data set's official files; a file gets its name only once it is checked."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def fetch(name: str, root: str, mirror: str = "") -> Iterator[str]:
-  """Brings the official files of one data set into its folder below `root`.
+  """Downloads the official files of one data set into its folder below `root`.
 
   Args:
     name: a data set with INFO.downloads.
     root: the folder of data sets; made if it is missing.
-    mirror: a URL below which <set>/<file> lies; empty: the official places.
+    mirror: a URL below which <set>/<file> lies; empty for the official servers.
 
   Yields:
-    A line on each file, once it is there and right.
+    A line on each file, once it is there and its checksum is right.
 
   Raises:
     config.UserError: the folder cannot be written, another file has the name, the transfer
-      fails, or what came is not the official file. Files that were right before stay.
+      fails, or the file is not the official one. Files that were right before are kept.
   """
   module, folder = data.locate(name, root)
   for download in module.INFO.downloads:
@@ -63,7 +63,7 @@ def fetch(name: str, root: str, mirror: str = "") -> Iterator[str]:
 
 
 def _check_existing(download: examples_lib.Download, path: str) -> None:
-  # No overwriting: it may be a subset that the user made.
+  # Never overwritten: the file may be a subset that the user made.
   wrong = _what_is_wrong(download, path)
   if wrong:
     raise config_lib.UserError(
@@ -73,11 +73,11 @@ def _check_existing(download: examples_lib.Download, path: str) -> None:
 
 
 def _fetch_file(download: examples_lib.Download, url: str, folder: str, where: str) -> None:
-  """Downloads into a hidden folder beside the final place; only what is right is moved."""
+  """Downloads into a hidden folder and moves the file only if its checksum is right."""
   try:
     os.makedirs(folder, exist_ok=True)
-    # On the same disk, so that the move below is one step, and under the file's own name,
-    # by which its format is known.
+    # On the same disk, so that the move below is atomic, and under the file's own name,
+    # whose ending tells its format.
     hidden = tempfile.TemporaryDirectory(prefix=".download-", dir=folder)
   except OSError as error:
     raise config_lib.UserError(
@@ -100,17 +100,17 @@ def _fetch_file(download: examples_lib.Download, url: str, folder: str, where: s
 
 
 def _transfer(url: str, path: str, mend: str) -> None:
-  # TensorFlow takes seconds to start: only for what really has to be fetched.
+  # TensorFlow takes seconds to start, so it is imported only when a file must be fetched.
   import tensorflow as tf
 
   folder, file = os.path.split(path)
   try:
-    # Without its file_hash: that is of the compressed bytes, which differ from one official
-    # server to the next. It does not notice a transfer that ends early either.
+    # Without `file_hash`, which covers the compressed bytes: these differ from one official
+    # server to the next. get_file does not notice a transfer that ends early either.
     tf.keras.utils.get_file(file, url, cache_dir=folder, cache_subdir="")
-  # Keras raises plain Exception for HTTP's errors and lets those of sockets and disks pass.
+  # Keras raises a plain Exception for HTTP errors and passes on those of sockets and disks.
   except Exception as error:
-    said = error.__context__  # by Python; Keras puts the URL into its message again
+    said = error.__context__  # the original error; Keras' own message repeats the URL
     reason = said if isinstance(said, urllib.error.URLError) else error
     raise config_lib.UserError(
       f"{file} could not be downloaded from {url} ({reason}). {mend}"
@@ -118,7 +118,7 @@ def _transfer(url: str, path: str, mend: str) -> None:
 
 
 def _what_is_wrong(download: examples_lib.Download, path: str) -> str:
-  """Says how a copy differs from the official file; nothing if it does not."""
+  """Says how a copy differs from the official file; empty if it does not."""
   try:
     found = download.digest(path)
   except config_lib.UserError as error:

@@ -1,7 +1,7 @@
-"""What every data set gives: images, labels where asked for, and where they came from.
+"""What every data set returns: images, labels if asked for, and the files' checksums.
 
-Plain NumPy: files are read and checked before TensorFlow starts, so that what is wrong with
-them is said within a second.
+Plain NumPy: files are read and checked before TensorFlow starts, so that errors in them
+show within a second.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from tfdam import files
 from tfdam.vocabulary import Task
 
 SPLITS = ("train", "test")
-# No official file holds as many bytes.
+# Every official file is smaller than this, in bytes.
 _LARGEST_OFFICIAL = 1 << 30
 _BLOCK = 1 << 20
 
 
 def md5(content: bytes | np.ndarray) -> str:
-  """MD5 of bytes, or of an array's in the order of its indices."""
+  """Returns the MD5 of bytes, or of an array's bytes in C order."""
   if isinstance(content, np.ndarray):
     return hashlib.md5(np.ascontiguousarray(content).reshape(-1).data).hexdigest()
   return hashlib.md5(content).hexdigest()
 
 
 def content_md5(path: str) -> str:
-  """MD5 of a file's content, of a gzipped one's (.gz) uncompressed content.
+  """Returns the MD5 of a file's content, uncompressed if the file is gzipped (.gz).
 
   Raises:
-    config.UserError: the file is truncated, no gzip file, no file, far larger than any
-      official one, or cannot be read at all.
+    config.UserError: the file is missing, truncated, no gzip file despite its name, far
+      larger than any official one, or cannot be read.
   """
   digest, left = hashlib.md5(), _LARGEST_OFFICIAL
   with opened(path, "its official place") as file:
@@ -52,14 +52,14 @@ def content_md5(path: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Download:
-  """One official file, and how to tell that a copy is right.
+  """One official file, with the checksum that a copy must have.
 
   Attributes:
-    url: where it lies; the last part is the file's name in the data set's folder.
+    url: the file's address; its last part is the file's name in the data set's folder.
     md5: the official checksum of `covers`.
-    covers: what the checksum is taken of, for messages.
-    digest: path of a copy -> its checksum; a copy that cannot be read raises
-      config.UserError.
+    covers: what the checksum covers, for messages.
+    digest: computes the checksum of the copy at a path; raises config.UserError if the
+      copy cannot be read.
   """
 
   url: str
@@ -79,15 +79,15 @@ class Info:
   Attributes:
     title: its name as people write it.
     files: {split: the files that hold its images}, alternatives separated by " or "; empty
-      where none is needed.
-    label_files: {split: the files of its labels}, where they are files of their own.
+      if it needs no files.
+    label_files: {split: the files that hold its labels}, if labels have their own files.
     where: where to get it.
-    licence: under which terms.
-    task: what a network is trained for; a segmentation's `load` gives Scenes.
+    licence: the terms of its use.
+    task: what a network is trained for; `load` returns Scenes for segmentation.
     own: whether it reads the user's own files, as "<name>:FOLDER".
-    sizes: number of images of each official split; empty where there is no official one.
+    sizes: {split: its number of images}, for the official splits.
     downloads: the official files that tfdam.download fetches.
-    folder: below the data's root; empty: the set's name.
+    folder: its folder below data.root; empty for the set's name.
   """
 
   title: str
@@ -104,22 +104,22 @@ class Info:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Parts:
-  """Which of several targets, or sequences, each image of a split is of.
+  """Which part, a target or a sequence, each image of a split belongs to.
 
   Attributes:
-    names: of all parts, in their order; some may have no image.
-    of: int64 [N], each image's position in `names`.
+    names: the names of all parts, in order; a part may have no images.
+    of: int64 [N], the position in `names` of each image's part.
   """
 
   names: tuple[str, ...]
   of: np.ndarray
 
   def where(self, name: str) -> np.ndarray:
-    """int64, the indices of a part's images."""
+    """Returns the indices of a part's images, int64."""
     return np.flatnonzero(self.of == self.names.index(name))
 
   def take(self, indices: Sequence[int] | np.ndarray) -> Parts:
-    """Those of the images at `indices`, in that order."""
+    """Returns the parts of the images at `indices`, in that order."""
     return Parts(self.names, self.of[np.asarray(indices, np.int64)])
 
 
@@ -129,11 +129,11 @@ class Examples:
 
   Attributes:
     images: uint8 [N, H, W, C], C 1 or 3.
-    labels: int64 [N], or None where they were not asked for (and then never read).
+    labels: int64 [N], or None if they were not asked for (they are then never read).
     digests: {file name: MD5 of its uncompressed content} of every file that was read.
     notes: what a reader of the results has to know, such as "subset, 843 images".
-    class_names: names of the labels; empty where they are their own names.
-    parts: what each image is of, where there are several targets.
+    class_names: names of the labels, by position; empty if the labels have no names.
+    parts: the part that each image belongs to, if there are several targets.
   """
 
   images: np.ndarray
@@ -154,14 +154,14 @@ class Examples:
     return dataclasses.replace(self, labels=None)
 
   def take(self, indices: Sequence[int] | np.ndarray) -> Examples:
-    """The examples at `indices`, in that order."""
+    """Returns the examples at `indices`, in that order."""
     labels = None if self.labels is None else self.labels[indices]
     parts = self.parts and self.parts.take(indices)
     images = self.images[indices]
     return dataclasses.replace(self, images=images, labels=labels, parts=parts)
 
   def label_counts(self, num_classes: int) -> np.ndarray | None:
-    """How many images have each label, int64 [num_classes]; None without labels."""
+    """Returns how many images have each label, int64 [num_classes]; None without labels."""
     if self.labels is None:
       return None
     return np.bincount(self.labels, minlength=num_classes)
@@ -169,14 +169,15 @@ class Examples:
 
 @contextlib.contextmanager
 def opened(path: str, where: str) -> Iterator[BinaryIO]:
-  """Opens a plain or gzipped (.gz) file, and says what is wrong with it.
+  """Opens a plain or gzipped (.gz) file for reading bytes.
 
   Args:
+    path: of the file.
     where: where to get it again, for the error.
 
   Raises:
-    config.UserError: the file is no file, or cannot be opened; or what is read within is
-      truncated, no gzip, or cannot be read.
+    config.UserError: the file cannot be opened or read, or is truncated or no gzip file.
+      Errors of reads within the context are included.
   """
   try:
     with files.open_regular(path) as file:
@@ -190,14 +191,16 @@ def opened(path: str, where: str) -> Iterator[BinaryIO]:
 
 
 def check(examples: Examples, where: str, num_classes: int) -> Examples:
-  """Returns `examples` if a network can be trained or scored on them.
+  """Returns `examples` unchanged if a network can be trained or scored on them.
 
   Args:
+    examples: what was read.
     where: the file or folder to name in errors.
     num_classes: labels must lie in 0 .. num_classes - 1.
 
   Raises:
-    config.UserError: no images, another number of labels, or a label out of range.
+    config.UserError: there are no images, images of another type or shape, a different
+      number of labels, or a label out of range.
   """
   images, labels = examples.images, examples.labels
   if images.ndim and not len(images):
@@ -236,14 +239,17 @@ def check(examples: Examples, where: str, num_classes: int) -> Examples:
 def canonical_notes(
   info: Info, split: str, count: int, wrong_digests: list[str], require: bool
 ) -> tuple[str, ...]:
-  """Notes on how a split differs from the official one; none if it does not.
+  """Returns a note on how a split differs from the official one; empty if it does not.
 
   Args:
+    info: the data set's facts.
+    split: "train" or "test".
+    count: the split's number of images.
     wrong_digests: names of the files whose checksum is not the official one.
-    require: raise instead of noting.
+    require: whether to raise an error instead.
 
   Raises:
-    config.UserError: it differs and `require` is set.
+    config.UserError: the split differs and `require` is set.
   """
   official = info.sizes[split]
   if count == official and not wrong_digests:

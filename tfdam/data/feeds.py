@@ -1,4 +1,4 @@
-"""From indices of images to tensors: out of memory for digits, out of files for scenes."""
+"""Turns indices of images into tensors: digits from memory, scenes from files."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ Split = scenes_lib.Split
 # or uint8 [B, height, width]}
 Feed = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
-# {mark: what a reader raised}. TensorFlow forwards an error's text alone, so that a mark in
-# it tells this error from those of other feeds, and of batches that nobody waited for.
+# {mark: what a reader raised}. TensorFlow passes on only an error's text. A mark in the text
+# tells this error from those of other feeds and of prefetched batches that nobody read.
 _failures: dict[str, Exception] = {}
 _numbers = itertools.count()
 
 
 def feed(split: Split, options: config_lib.Data, labels: bool) -> Feed:
-  """How batches of a split are made.
+  """Returns the function that makes batches of a split; see `Feed`.
 
   Args:
+    split: the images.
+    options: `height`, `width` and `channels`.
     labels: whether a batch holds labels; False leaves them unread.
   """
   if isinstance(split, scenes_lib.Scenes):
@@ -38,7 +40,7 @@ def feed(split: Split, options: config_lib.Data, labels: bool) -> Feed:
 
 @contextlib.contextmanager
 def failures_explained() -> Iterator[None]:
-  """Raises what a reader found wrong with a file, not TensorFlow's words for it."""
+  """Raises a reader's own error instead of the one that TensorFlow wraps it in."""
   try:
     yield
   except tf.errors.OpError as error:
@@ -49,14 +51,14 @@ def failures_explained() -> Iterator[None]:
 
 
 def marked(error: Exception) -> RuntimeError:
-  """What a function of a data set raises for `failures_explained` to raise `error`."""
+  """Returns the error to raise within tf.data; `failures_explained` then raises `error`."""
   mark = f"<reader's error {next(_numbers)}>"
   _failures[mark] = error
   return RuntimeError(f"{mark} {error}")
 
 
 def _from_memory(split: examples_lib.Examples, options, labels: bool) -> Feed:
-  # On the host: a data set on a GPU would be copied there and back.
+  # On the host: tf.data runs there, and arrays on a GPU would be copied back and forth.
   with tf.device("/CPU:0"):
     stored_images = tf.constant(split.images)
     stored_labels = tf.constant(split.labels) if labels else None
@@ -80,8 +82,8 @@ def _from_scenes(split: scenes_lib.Scenes, options, labels: bool) -> Feed:
     return split.read_image(i), label
 
   def batch(indices):
-    # A pool for each batch, which costs 1 ms, because TensorFlow never lets go of a Python
-    # function: nothing would end a feed's own.
+    # Each batch makes its own pool, which costs 1 ms. TensorFlow never releases a Python
+    # function, so nothing would close a pool that a feed kept.
     try:
       with scene_files.decoders() as pool:
         images, label_maps = zip(*pool.map(pair, indices.tolist()))
@@ -90,7 +92,7 @@ def _from_scenes(split: scenes_lib.Scenes, options, labels: bool) -> Feed:
     return np.stack(images), np.stack(label_maps)
 
   def read(indices):
-    # Called stateful, TensorFlow's determinism would read one batch after the other.
+    # If it were stateful, deterministic TensorFlow would not read batches in parallel.
     images, label_maps = tf.numpy_function(
       batch, [indices], [tf.uint8, tf.uint8], stateful=False
     )

@@ -1,4 +1,4 @@
-"""Your own images, one folder a class: train/<class>/*.png and test/<class>/*.png.
+"""Your own images, one folder per class: train/<class>/*.png and test/<class>/*.png.
 
 An unlabelled split holds its images directly: train/*.png.
 """
@@ -28,15 +28,17 @@ INFO = examples_lib.Info(
 )
 
 _ENDINGS = (*scene_files.IMAGE_ENDINGS, ".gif")
-# Whatever its name says, no file is handed to another decoder.
+# A file's name does not decide its decoder; these are the only ones.
 _FORMATS = (*image_files.IMAGE_FORMATS, "GIF")
 
 
 def class_names(folder: str, split: str) -> list[str]:
-  """Sub-folders in sorted order; their position is the label.
+  """Returns the names of a split's class folders, sorted; a name's position is the label.
+
+  Names that are all numbers are sorted as numbers.
 
   Raises:
-    config.UserError: see scene_files.list_folders; two have one name.
+    config.UserError: see scene_files.list_folders; or two folders have one name.
   """
   return list(_class_folders(folder, split))
 
@@ -46,7 +48,7 @@ def has_labels(folder: str, split: str) -> bool:
 
 
 def _class_folders(folder: str, split: str) -> dict[str, str]:
-  """{class: the name of its folder on the disk}, which may be in another Unicode form."""
+  """Returns {class: its folder's name on the disk}, which may use another Unicode form."""
   base = os.path.join(folder, split)
   folders: dict[str, str] = {}
   for name in scene_files.list_folders(base, _ENDINGS):
@@ -70,12 +72,12 @@ def load(
   Args:
     folder: holds the split's folders.
     split: "train" or "test".
-    labels: whether labels are wanted; class folders are read either way.
+    labels: whether labels are wanted; class folders are read in any case.
     options: `height`, `width`, `channels`, `num_classes`, `on_bad_image`.
 
   Raises:
-    config.UserError: no images, none of a class to train, other classes than the other
-      split, an image that cannot be decoded, or too many of them to skip.
+    config.UserError: there are no images, or none of a training class; the two splits have
+      different classes; an image cannot be decoded, or too many are skipped.
   """
   base = os.path.join(folder, split)
   folders = _class_folders(folder, split)
@@ -88,7 +90,7 @@ def load(
   ]
   seen = {label for _, label in files}
   empty = [name for label, name in enumerate(names) if label not in seen]
-  if labels and empty and split == "train":  # what is scored may lack a class
+  if labels and empty and split == "train":  # a scored split may lack a class
     raise config_lib.UserError(
       f"{base} has class folders without an image ({', '.join(empty[:5])}; expected"
       f" {' '.join(_ENDINGS)}).{_found_deeper(base)} Put some there, or take the folders"
@@ -119,7 +121,7 @@ def load(
 
 
 def _found_deeper(base: str) -> str:
-  """A sentence on images where they are not read."""
+  """Returns a sentence on images in folders that are too deep to be read."""
   counts = {
     name: count
     for name, count in sub_folders.images(base, _ENDINGS).items()
@@ -136,7 +138,7 @@ def _found_deeper(base: str) -> str:
 def _check_classes(
   folder: str, split: str, names: list[str], labels: bool, options: config_lib.Data
 ) -> None:
-  """Raises config.UserError if the class folders are not what labels can be read from."""
+  """Raises config.UserError if the class folders do not give valid labels."""
   base = os.path.join(folder, split)
   if labels and not names:
     raise config_lib.UserError(
@@ -167,7 +169,11 @@ def _check_classes(
 def _decode_all(
   base: str, paths: list[str], options: config_lib.Data
 ) -> tuple[list[np.ndarray], list[int], int]:
-  """Decodes in threads: images, their positions in `paths`, and how many were skipped."""
+  """Decodes files in threads.
+
+  Returns:
+    The images, their positions in `paths`, and how many were skipped.
+  """
   images, kept, skipped = [], [], 0
   with scene_files.decoders() as pool:
     decoded = pool.map(lambda path: _decode(path, options), paths)

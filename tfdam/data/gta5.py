@@ -1,14 +1,14 @@
 """GTA5 (Playing for Data): images/00001.png with labels/00001.png.
 
-Labels are the release's palette PNGs, whose indices are Cityscapes' label ids and whose
+Labels are the release's palette PNGs. Their indices are Cityscapes' label ids, and their
 colours are Cityscapes' colours; plain ids and plain colours are read as well.
 
-As in the papers that adapt from it, train is all of the set and test its last tenth, which
-says so in a note. With the release's split.mat beside images/, the splits are its train and
-test images instead.
+As in the papers that adapt from GTA5, train is the whole set. Test is its last tenth, with
+a note that says so. With the release's split.mat beside images/, the splits are its train
+and test images instead.
 
-Some frames of the release have a label whose size differs from the image's: it is resized
-to the image (nearest) if it has the same shape but for 5 %, and a note counts them.
+In the release, some labels differ in size from their images. A label whose aspect ratio is
+within 5 % of the image's is resized to it (nearest pixel), and a note counts these labels.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ INFO = examples.Info(
 _PLATE = 34
 CLASSES = {**cityscapes.CLASSES, _PLATE: "license plate"}
 
-# Cityscapes' colours. Void ids share black, pole and polegroup grey, car and licence plate
-# blue: of a file of colours, the first of each is read.
+# Cityscapes' colours. Void ids share black, pole and polegroup share grey, and car and
+# licence plate share blue: such a colour is read as the first of these ids.
 _COLOURS = {
   (0, 0, 0): 0, (20, 20, 20): 4, (111, 74, 0): 5, (81, 0, 81): 6, (128, 64, 128): 7,
   (244, 35, 232): 8, (250, 170, 160): 9, (230, 150, 140): 10, (70, 70, 70): 11,
@@ -113,7 +113,7 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
 
 
 class _LabelReader:
-  """Reads labels of ids, of colours, or of a palette that may mean either."""
+  """Reads labels that hold ids, colours, or a palette that may mean either."""
 
   def __init__(self, table: np.ndarray):
     self._table = table
@@ -135,23 +135,23 @@ class _LabelReader:
 
   @staticmethod
   def _is_of_ids(indices: np.ndarray, palette: np.ndarray) -> bool:
-    """Whether the used indices are ids: they have Cityscapes' colours, or greys.
+    """Whether the used indices are ids: their colours are Cityscapes', or all greys.
 
-    Else a tool has sorted the palette anew, and the colours alone are left.
+    If not, a tool has reordered the palette, and only its colours still tell the class.
     """
     used = np.flatnonzero(np.bincount(indices.ravel(), minlength=256))
     if used[-1] >= len(palette):
       return False
     colours = [tuple(int(value) for value in palette[index]) for index in used]
     return all(
-      # Cityscapes has shown static in black, too.
+      # Cityscapes has also drawn "static" (id 4) in black.
       colour in (_COLOUR_OF.get(index), (0, 0, 0) if index == 4 else None)
       for index, colour in zip(used.tolist(), colours)
     ) or all(colour == (index,) * 3 for index, colour in zip(used.tolist(), colours))
 
 
 def _of_split(images: list[str], path: str, split: str) -> list[str]:
-  """The images that split.mat lists for a split, by their numbers."""
+  """Returns the images that split.mat lists for a split, by number."""
   try:
     field = _SPLIT_FIELDS[split]
     numbers = matlab.read(path, [field])[0][field].ravel().astype(int)

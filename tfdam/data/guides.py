@@ -1,4 +1,4 @@
-"""What batches of target images carry beside them: estimates, no labels of the target's."""
+"""Estimates that batches of target images carry with them; never the target's labels."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Guides:
-  """Of each image of a split, in its order; see tfdam/curriculum/.
+  """Estimates for each of N images of a split, in its order; see tfdam/curriculum/.
 
   Attributes:
-    shares: float32 [N, K], estimated shares of the classes in an image.
-    classes: uint8 [N, L], of an image's landmarks; 255 where it has fewer.
-    packed: of each image zlib's bytes of its landmarks' map, a twentieth of its size.
-    size: height and width of the maps, those of the images that a run resizes to.
+    shares: float32 [N, K], each image's estimated shares of the K classes.
+    classes: uint8 [N, L], the classes of each image's landmarks (superpixels); 255 where an
+      image has fewer than L.
+    packed: each image's map of landmarks, compressed by `pack` to a twentieth.
+    size: height and width of the maps, in pixels: data.height and data.width.
   """
 
   shares: np.ndarray
@@ -29,15 +30,15 @@ class Guides:
     return len(self.shares)
 
   def landmarks(self, i: int) -> np.ndarray:
-    """uint8 [H, W], the number of the landmark that a pixel belongs to, or 255."""
+    """Returns uint8 [H, W], the number of each pixel's landmark in image `i`, or 255."""
     return unpack(self.packed[i], self.size, np.uint8)
 
 
 def pack(numbers: np.ndarray) -> bytes:
-  """A map [H, W], as `Guides.packed` has those of landmarks."""
+  """Compresses a map [H, W] with zlib."""
   return zlib.compress(np.ascontiguousarray(numbers).tobytes(), 1)
 
 
 def unpack(packed: bytes, size: tuple[int, int], kind: type) -> np.ndarray:
-  """What `pack` was given."""
+  """Returns the map [H, W] that `pack` was given; `kind` is its dtype."""
   return np.frombuffer(zlib.decompress(packed), kind).reshape(size)

@@ -1,14 +1,14 @@
-"""Decodes image and label files, and says what is wrong with one that cannot be.
+"""Decodes image and label files, and says what is wrong with those that it cannot decode.
 
-Images (PNG, JPEG, WebP, BMP, TIFF) become 8-bit RGB. Converted: grey and 1 bit (three
-equal channels), palettes (their colours), RGBA and grey with alpha (the alpha is dropped),
-16 bits a channel (the upper 8). Refused: CMYK, Lab, floating point and 32-bit integers,
-where any choice would be a guess. An EXIF orientation is applied (`metadata` says which);
-as label files have none, an image that is turned by it and has a label is refused
-(`Header.turned`). No other metadata is looked at: pixels that decode are used.
+Images (PNG, JPEG, WebP, BMP, TIFF) become 8-bit RGB. These are converted: grey and 1 bit
+(three equal channels), palettes (their colours), RGBA and grey with alpha (the alpha is
+dropped), and 16 bits per channel (the upper 8). CMYK, Lab, floating point and 32-bit
+integers are refused, as any conversion would be a guess. An EXIF orientation is applied
+(see `metadata`). Label files have no orientation, so an image that has a label and is
+turned by EXIF is refused (`Header.turned`). Other metadata is ignored.
 
-Labels are PNGs, read as they are stored: no palette applied, no scaling of 1, 2, 4 or 16
-bits, no orientation. A JPEG would have changed their ids.
+Labels are PNGs, read as they are stored: no palette is applied, 1, 2, 4 or 16 bits are not
+scaled, and no orientation is used. JPEGs are refused, as their compression changes ids.
 """
 
 from __future__ import annotations
@@ -25,36 +25,37 @@ from tfdam import config as config_lib
 from tfdam import files
 from tfdam.data import metadata
 
-# 8192 x 8192, the largest data.height and data.width: files that claim more pixels are
-# taken for broken or hostile, before memory for them is asked for.
+# 8192 x 8192, the largest data.height and data.width. Files that claim more pixels are
+# taken as broken or hostile, before any memory is allocated.
 MAX_PIXELS = 1 << 26
 
-# Named, because Pillow knows formats whose decoders start other programs.
+# A closed list, because Pillow has decoders that start other programs.
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 _CONVERTED = frozenset(
   ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "I;16", "I;16B")
 )
-# What whole files end with; some programs write a little more behind it.
+# Complete files end with these bytes; some programs append a little more.
 _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 _LOOKED_AT = 4096
-# Pillow scales grey ids of 1, 2 and 4 bits to 0..255, by these factors.
+# Pillow scales grey values of 2 and 4 bits to 0..255, by these factors.
 _GREY_SCALE = {"L;2": 85, "L;4": 17}
-# Pillow keeps the first byte of each 16-bit channel of a PNG, which is the upper one; told
+# Pillow keeps the first byte of each 16-bit channel of a PNG, which is the upper one. Told
 # the other byte order, the same decoder keeps the lower one.
 _LOWER_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}
 
 
 class BadImage(config_lib.UserError):
-  """A file that cannot be decoded; `data.on_bad_image=skip` leaves its image out."""
+  """A file cannot be decoded; with `data.on_bad_image=skip` its image is left out."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-  """What a file says of itself before a pixel is decoded.
+  """What a file's header says, before any pixel is decoded.
 
   Attributes:
-    height, width: in pixels; after its EXIF orientation, for an image.
-    turned: whether the EXIF orientation turns or mirrors it.
+    height: in pixels; for an image, after its EXIF orientation is applied.
+    width: the same.
+    turned: whether the EXIF orientation turns or mirrors the image.
   """
 
   height: int
@@ -68,7 +69,7 @@ class Stored:
 
   Attributes:
     values: uint8 or uint16 [H, W], or [H, W, C].
-    palette: uint8 [N, 3], the colours of values 0 .. N - 1; None where there is none.
+    palette: uint8 [N, 3], the colours of the values 0 .. N - 1; None without a palette.
   """
 
   values: np.ndarray
@@ -76,10 +77,10 @@ class Stored:
 
 
 def image_header(path: str) -> Header:
-  """Reads an image's header, and looks whether a PNG or JPEG ends as it should.
+  """Reads an image's header, and checks that a PNG or JPEG is complete.
 
   Raises:
-    BadImage: it is no image, is cut short, or claims more than MAX_PIXELS pixels.
+    BadImage: the file is no image, is cut short, or claims more than MAX_PIXELS pixels.
   """
   with _opened(path, IMAGE_FORMATS, header=True) as (image, exif):
     _check_end(path, image.format)
@@ -98,17 +99,17 @@ def label_header(path: str) -> Header:
 
 
 def read_image(path: str, formats: tuple[str, ...] = IMAGE_FORMATS) -> np.ndarray:
-  """Decodes an image; the module says what is converted.
+  """Decodes an image; the module's docstring says what is converted.
 
   Args:
     path: of the file.
-    formats: Pillow's names of what it may be.
+    formats: the allowed formats, by Pillow's names.
 
   Returns:
     uint8 [H, W, 3].
 
   Raises:
-    BadImage: it cannot be decoded, is too large, or is of a kind that is refused.
+    BadImage: the file cannot be decoded, is too large, or is of a kind that is refused.
   """
   with _opened(path, formats) as (opened, exif):
     image = metadata.upright(opened, exif)
@@ -120,10 +121,10 @@ def read_image(path: str, formats: tuple[str, ...] = IMAGE_FORMATS) -> np.ndarra
         " 16 bits are converted).",
         f"Convert it to RGB, or {_SKIP}.",
       )
-    if is_wide:  # convert() would clamp them to white
+    if is_wide:  # convert() would clamp the values to 255
       grey = (np.asarray(image) >> 8).astype(np.uint8)
       return np.repeat(grey[..., np.newaxis], 3, axis=-1)
-    # Else convert() warns of it, or carries it along.
+    # Otherwise convert() warns about the transparency or keeps it.
     image.info.pop("transparency", None)
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
@@ -132,7 +133,7 @@ def read_stored(path: str) -> Stored:
   """Decodes a label PNG without any conversion.
 
   Raises:
-    BadImage: it cannot be decoded, is too large, or no PNG.
+    BadImage: the file cannot be decoded, is too large, or is no PNG.
   """
   with _opened(path, ("PNG",)) as (image, _):
     raw_mode = str(image.tile[0].args) if image.tile else ""
@@ -149,7 +150,7 @@ def read_stored(path: str) -> Stored:
       )
     elif raw_mode in _LOWER_BYTES:
       with _opened(path, ("PNG",)) as (again, _):
-        # What the decoder is told lies in the open file's tile.
+        # The open file's tile holds the decoder's arguments.
         again.tile = [again.tile[0]._replace(args=_LOWER_BYTES[raw_mode])]
         values = values.astype(np.uint16) << 8 | np.asarray(again)
     if values.dtype == bool:
@@ -163,15 +164,16 @@ def read_ids(path: str, channel: int | None = None) -> np.ndarray:
   """Decodes a label PNG that holds ids.
 
   Args:
-    channel: which of the file's channels holds them; None: it has one alone, grey or the
-      index of a palette.
+    path: of the file.
+    channel: the position of the channel that holds the ids; None for a file with a single
+      channel, which holds grey values or a palette's indices.
 
   Returns:
     uint8 or uint16 [H, W].
 
   Raises:
-    BadImage: it cannot be decoded, is too large, or no PNG.
-    config.UserError: it has other channels.
+    BadImage: the file cannot be decoded, is too large, or is no PNG.
+    config.UserError: the file has other channels.
   """
   values = read_stored(path).values
   if channel is None and values.ndim == 2:
@@ -193,8 +195,8 @@ def read_colours(path: str) -> np.ndarray:
     uint8 [H, W, 3].
 
   Raises:
-    BadImage: it cannot be decoded, is too large, or no PNG.
-    config.UserError: it has 16 bits a channel.
+    BadImage: the file cannot be decoded, is too large, or is no PNG.
+    config.UserError: the file has 16 bits per channel.
   """
   stored = read_stored(path)
   values = stored.values
@@ -215,15 +217,15 @@ _SKIP = "set data.on_bad_image=skip"
 def _opened(
   path: str, formats: tuple[str, ...], header: bool = False
 ) -> Iterator[tuple[ImageFile.ImageFile, bytes]]:
-  """Opens a file by its header and turns what goes wrong within into BadImage.
+  """Opens a file; errors within the context are raised as BadImage.
 
   Args:
     path: of the file.
-    formats: Pillow's names of what it may be.
-    header: whether no pixel is wanted.
+    formats: the allowed formats, by Pillow's names.
+    header: whether the header alone is read, without pixels.
 
   Yields:
-    The image, and Exif data that it was parted from.
+    The image, and its Exif data, which was removed from the file's content.
   """
   try:
     with contextlib.ExitStack() as opened:
@@ -242,7 +244,7 @@ def _opened(
     raise BadImage(f"{path} is not there.", f"Put it there, or {_SKIP}.") from error
   except Image.DecompressionBombError as error:
     raise _too_large(path, str(error)) from error
-  # Pillow raises OSError, SyntaxError, ValueError, struct.error and others, by format.
+  # Pillow raises OSError, SyntaxError, ValueError, struct.error and others.
   except Exception as error:
     kinds = formats[0] if len(formats) == 1 else ", ".join(formats)
     is_none = isinstance(error, UnidentifiedImageError)
@@ -255,7 +257,7 @@ def _opened(
 
 
 def _check_end(path: str, kind: str | None) -> None:
-  """Decodes a file that looks as if it were cut short: that raises if it is."""
+  """Raises BadImage if a file is cut short; decodes it only if its end looks wrong."""
   with open(path, "rb") as file:
     file.seek(max(0, file.seek(0, os.SEEK_END) - _LOOKED_AT))
     if _ENDS.get(kind or "", b"") not in file.read():
@@ -272,7 +274,7 @@ def _too_large(path: str, claim: str) -> BadImage:
 
 
 def _padded(palette: np.ndarray) -> np.ndarray:
-  """The palette with black for indices that it does not have, as decoders show them."""
+  """Returns 256 colours: indices beyond the palette are black, as decoders show them."""
   full = np.zeros((256, 3), np.uint8)
   full[: len(palette)] = palette
   return full

@@ -1,10 +1,11 @@
-"""Which images a pattern means: as glob's, but each once and none left out in silence.
+"""Finds the images that match a glob pattern, each once, and leaves none out silently.
 
-`*`, `?` and `[...]` are part of one name, `**` folders to any depth; hidden names match
-only where the pattern has the dot. Unlike Python's glob:
-- a folder is read once, however many links or `**` lead to it, links into circles never;
-- one that may not be read is an error;
-- names match in either Unicode form (places.key), and their endings in any case.
+`*`, `?` and `[...]` match within one name; `**` matches folders to any depth. Hidden names
+match only if the pattern has the dot. Unlike with Python's glob:
+- a folder is read only once, however many links or `**` lead to it; circular links are not
+  followed;
+- a folder that may not be read is an error;
+- names match in either Unicode form, and their endings in any case (places.key).
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from tfdam.data import places, scene_files
 
 
 def find(folder: str, pattern: str) -> list[str]:
-  """Paths of the images below `folder` that match, sorted.
+  """Returns the paths of the images below `folder` that match, sorted.
 
   Raises:
-    config.UserError: a folder on the way may not be listed.
+    config.UserError: one of the folders may not be listed.
   """
   *parents, last = (part for part in pattern.split("/") if part not in ("", "."))
   if last == "**":
@@ -47,7 +48,7 @@ def _below(folders: list[str], part: str, on_disk: places.Finder) -> Iterable[st
 
 
 def _matches(folder: str, part: str, on_disk: places.Finder) -> Iterable[str]:
-  """Paths in `folder` whose names match one part of a pattern; they may be of any kind."""
+  """Returns the paths in `folder`, of any kind, whose names match a part of a pattern."""
   if not glob.has_magic(part):
     path = on_disk(os.path.join(folder, part))
     return [path] if places.is_there(path) else []
@@ -60,7 +61,7 @@ def _matches(folder: str, part: str, on_disk: places.Finder) -> Iterable[str]:
 
 
 def _once(folders: Iterable[str]) -> list[str]:
-  """Each real folder once: by its own path if that is among them, else by the first."""
+  """Returns each real folder once, by the path with the fewest links, or by the first."""
   chosen: dict[str, str] = {}
   for path in sorted(set(folders)):
     real = os.path.realpath(path)
@@ -73,7 +74,7 @@ def _once(folders: Iterable[str]) -> list[str]:
 
 
 def _num_links(path: str) -> int:
-  """How many of the folders on a path are links."""
+  """Returns how many of a path's parts are links."""
   num_links, above = 0, ""
   while path != above:
     num_links += os.path.islink(path)

@@ -1,4 +1,7 @@
-"""From what label files hold to the classes that a run's domains share, joined by name."""
+"""Translates the ids or colours of label files to the classes that a run's domains share.
+
+Classes of different data sets are joined by their names.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ import numpy as np
 from tfdam import config as config_lib
 from tfdam.data import scenes as scenes_lib
 
-# Value, in tables, of what a data set does not know; no label ever has it.
+# The value in tables of ids that a data set does not have; no label ever has it.
 UNKNOWN = 254
-# In `data.classes`: images are wanted, and no labels.
+# As `data.classes`: only images are wanted, no labels.
 NO_LABELS = "*"
-# So many classes fit below it.
+# Labels are 0 .. UNKNOWN - 1.
 MAX_CLASSES = UNKNOWN
 
 Colour = tuple[int, int, int]
@@ -22,20 +25,19 @@ Colour = tuple[int, int, int]
 def class_table(
   native: Mapping[int, str], options: config_lib.Data, where: str
 ) -> np.ndarray:
-  """The table from a data set's ids to labels, such as {7: "road"} to the place of "road".
+  """Returns the table that maps a data set's ids to labels.
 
   Args:
-    native: the data set's ids, all of them, with their names; two may share a name.
+    native: {id: its name}, for all ids of the data set; two may share a name.
     options: `classes`.
     where: the data set's name for errors.
 
   Returns:
     uint8 [max(256, largest id + 1)]: the position of the id's class in `options.classes`,
-    IGNORED for one whose name is not listed there, UNKNOWN for what is not in `native`.
+    IGNORED for an id whose name is not listed there, UNKNOWN for one not in `native`.
 
   Raises:
-    config.UserError: no classes are chosen, too many, or one of which the data set has none
-      of the names.
+    config.UserError: no classes are chosen, too many, or one that the data set lacks.
   """
   wanted = shared_classes(options, where, native.values())
   known = set(native.values())
@@ -59,17 +61,17 @@ def class_table(
 def shared_classes(
   options: config_lib.Data, where: str, known=()
 ) -> dict[str, tuple[str, ...]]:
-  """The run's classes, {class: its names in data sets}, in the order of their labels.
+  """Returns the run's classes, {class: its names in data sets}, in the order of labels.
+
+  The result is empty for NO_LABELS.
 
   Args:
+    options: `classes`.
     where: the data set's name for errors.
-    known: names of its classes, for errors.
-
-  Returns:
-    Nothing for NO_LABELS.
+    known: names of the data set's classes, for errors.
 
   Raises:
-    config.UserError: none are chosen, or more than a label map can hold.
+    config.UserError: no classes are chosen, or more than a label map can hold.
   """
   if options.classes == NO_LABELS:
     return {}
@@ -89,17 +91,17 @@ def shared_classes(
 
 
 def class_names(options: config_lib.Data) -> tuple[str, ...]:
-  """The run's classes in the order of their labels; none for NO_LABELS."""
+  """Returns the run's classes in the order of their labels; none for NO_LABELS."""
   wanted = options.classes
   return () if wanted == NO_LABELS else tuple(config_lib.parse_classes(wanted))
 
 
 def from_ids(ids: np.ndarray, table: np.ndarray, path: str, remedy: str) -> np.ndarray:
-  """Translates a map of ids.
+  """Translates a map of ids to labels.
 
   Args:
     ids: unsigned integers [H, W].
-    table: of `class_table`.
+    table: from `class_table`.
     path: the file, for errors.
     remedy: what the user can do about an id that is not in the table.
 
@@ -109,7 +111,7 @@ def from_ids(ids: np.ndarray, table: np.ndarray, path: str, remedy: str) -> np.n
   Raises:
     config.UserError: an id is not in the table.
   """
-  # "clip": ids past the end get the last entry here and their error below.
+  # "clip": ids past the end take the last entry here, and raise the error below.
   labels = table.take(ids, mode="clip")
   unknown = labels == UNKNOWN
   if ids.dtype != np.uint8:
@@ -127,18 +129,23 @@ def from_ids(ids: np.ndarray, table: np.ndarray, path: str, remedy: str) -> np.n
 class ColourTable:
   """Translates colours to labels.
 
-  A dense table of all 2^24 colours: one look-up a pixel, and what is in no map is seen.
+  A dense table of all 2^24 colours takes one look-up per pixel and finds unknown colours.
   """
 
   def __init__(self, colours: Mapping[Colour, int], table: np.ndarray):
-    """`colours`: {(red, green, blue): id}; `table`: from ids to labels, or to ids."""
+    """Makes the dense table.
+
+    Args:
+      colours: {(red, green, blue): id}, each 0 to 255.
+      table: uint8, the label of each id.
+    """
     self._colours = dict(colours)
     self._dense = np.full(1 << 24, UNKNOWN, np.uint8)
     for (red, green, blue), native_id in colours.items():
       self._dense[red << 16 | green << 8 | blue] = table[native_id]
 
   def __call__(self, pixels: np.ndarray, path: str, remedy: str) -> np.ndarray:
-    """Translates a picture of colours.
+    """Translates a label map of colours to labels.
 
     Args:
       pixels: uint8 [H, W, 3].
@@ -169,7 +176,7 @@ class ColourTable:
 
 
 def _listing(names) -> str:
-  """Names in alphabetical order, each once."""
+  """Joins names in alphabetical order, each once."""
   return ", ".join(sorted(set(names)))
 
 
@@ -179,7 +186,7 @@ def _nearest_of(names, known) -> str:
 
 
 def ranges(numbers) -> str:
-  """Sorted numbers as text: "0-11, 255"."""
+  """Returns sorted numbers as text, such as "0-11, 255"."""
   runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
   return ", ".join(
     f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs if len(run)

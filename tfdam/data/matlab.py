@@ -1,4 +1,4 @@
-"""Numbers of MATLAB files, read by SciPy once what they claim has been checked."""
+"""Reads arrays from MATLAB files with SciPy, once the sizes that they claim are checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import scipy.io
 from tfdam import claims, files
 from tfdam.data import examples
 
-# What whosmat calls arrays of numbers; others may claim without limit, or hold objects.
+# What whosmat calls arrays of numbers. Other kinds may claim any size, or hold objects.
 _NUMBERS = frozenset(
   [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
   + ["single", "double", "logical"]
@@ -31,26 +31,27 @@ def read(path: str, names: Sequence[str]) -> tuple[dict[str, np.ndarray], str]:
 
   Raises:
     config.UserError: `path` is no file, or claims more than it can hold.
-    Exception: what SciPy raises, by what is damaged; KeyError: a variable is missing.
+    KeyError: a variable is missing.
+    Exception: the file is damaged; SciPy raises many types.
   """
   with files.open_regular(path) as file:
     claims.check_memory(path, "content", file.seek(0, 2))
     file.seek(0)
     content = file.read()
-  # Behind BytesIO SciPy can read no more than there is.
+  # From a BytesIO, SciPy cannot read more than the file holds.
   unpacked = io.BytesIO(_unpacked(path, content))
   for name, shape, kind in scipy.io.whosmat(unpacked):
     if name in names:
       if kind not in _NUMBERS:
         raise ValueError(f"{name} is of the kind {kind}; expected numbers")
-      # A byte each at least: MATLAB stores small numbers in small types.
+      # At least one byte per number: MATLAB stores small numbers in small types.
       claims.check(path, f"{name} {shape}", math.prod(shape), unpacked.getbuffer().nbytes)
   variables = scipy.io.loadmat(unpacked, variable_names=list(names))
   return {name: np.asarray(variables[name]) for name in names}, examples.md5(content)
 
 
 def _unpacked(path: str, content: bytes) -> bytes:
-  """The file of version 5 with its packed variables unpacked; another one as it is."""
+  """Decompresses the variables of a version 5 file; other versions are not changed."""
   order = "<" if content[126:128] == b"IM" else ">"
   if content[124:126] != struct.pack(f"{order}H", _VERSION_5):
     return content
@@ -65,7 +66,7 @@ def _unpacked(path: str, content: bytes) -> bytes:
       tag = stream.decompress(element[_TAG:], _TAG)
       _, size = struct.unpack(f"{order}II", tag)
       claims.check(path, "a variable", size, len(element), claims.DEFLATE)
-      # One byte more, to see if there is any.
+      # One byte more than claimed, to see whether there is more.
       element = tag + stream.decompress(stream.unconsumed_tail, size + 1)
       if len(element) != _TAG + size:
         raise ValueError(f"a variable claims {size:,} bytes and has another number")

@@ -61,7 +61,8 @@ def load(
     options: `require_canonical` and `num_classes`.
 
   Raises:
-    config.UserError: a file is truncated, is no idx file, or does not fit the other one.
+    config.UserError: a file is missing, truncated or no idx file, or images and labels
+      differ in number.
   """
   digests = {}
   images, digests[_images_name(split)] = _read(folder, _images_name(split), _IMAGES_MAGIC)
@@ -93,9 +94,12 @@ def _path(folder: str, name: str) -> str | None:
 
 
 def _read(folder: str, name: str, magic: int) -> tuple[np.ndarray, str]:
-  """Decodes an idx file of unsigned bytes; with its MD5.
+  """Decodes an idx file of unsigned bytes.
 
-  Reads what the header promises, and one byte more to see if there is any.
+  One byte more than the header promises is read, to see whether there is more.
+
+  Returns:
+    The array, uint8, in the header's shape, and the MD5 of the uncompressed file.
   """
   path = _path(folder, name)
   if path is None:
@@ -122,7 +126,7 @@ def _read(folder: str, name: str, magic: int) -> tuple[np.ndarray, str]:
 
 
 def _shape(path: str, header: bytes, magic: int) -> tuple[int, ...]:
-  """What the header of an idx file promises."""
+  """Returns the shape of the data that an idx file's header promises."""
   num_dimensions = magic & 0xFF
   header_size = 4 + 4 * num_dimensions
   if len(header) < header_size:

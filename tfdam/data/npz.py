@@ -1,4 +1,4 @@
-"""Your own images as one NumPy file a split: train.npz and test.npz."""
+"""Your own images as one NumPy file per split: train.npz and test.npz."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ INFO = examples_lib.Info(
 )
 
 
-# Bytes that NumPy's own header has at most.
+# The largest header that NumPy itself writes, in bytes.
 _HEADER = 12 + 10_000
 _NPY = b"\x93NUMPY"
 
 
 def has_labels(folder: str, split: str) -> bool:
-  """Whether there is an array `labels`; an unlabelled target leaves it or the file out."""
+  """Whether the split's file has an array `labels`; False without a file."""
   path = _path(folder, split)
   return places.is_there(path) and "labels" in _read(path, ())
 
@@ -42,7 +42,8 @@ def load(
 ) -> examples_lib.Examples:
   """Reads `images` (uint8 [N, H, W(, C)]) and, if asked, `labels` (integers [N]).
 
-  Images of another size are resized, averaged where they become smaller.
+  Images of another size are resized to the options' size with Pillow's bilinear filter,
+  which averages pixels when it shrinks an image.
 
   Args:
     folder: holds train.npz and test.npz.
@@ -77,7 +78,7 @@ def load(
 
 
 def _resized(images: np.ndarray, options: config_lib.Data) -> np.ndarray:
-  """Uint8 [N, height, width, C], as Pillow and hence exports' clients resize."""
+  """Returns uint8 [N, height, width, C], resized by Pillow as the exports' clients do."""
   size = (options.width, options.height)
   if images.shape[2:0:-1] == size:
     return images
@@ -89,7 +90,7 @@ def _resized(images: np.ndarray, options: config_lib.Data) -> np.ndarray:
   )
   result = np.empty(shape, np.uint8)
   for image, place in zip(images, result):
-    # Grey images have two axes in Pillow.
+    # Pillow takes grey images without a channel axis.
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     picture = picture.resize(size, Image.Resampling.BILINEAR)
     place[:] = np.asarray(picture).reshape(place.shape)
@@ -97,7 +98,7 @@ def _resized(images: np.ndarray, options: config_lib.Data) -> np.ndarray:
 
 
 def _read(path: str, wanted: tuple[str, ...]) -> dict[str, Any]:
-  """Returns {name: array} of the arrays wanted, {name: None} of the others in the file."""
+  """Returns {name: array} for the wanted arrays, {name: None} for the file's others."""
   try:
     with files.open_regular(path) as file:
       size = file.seek(0, os.SEEK_END)
@@ -133,7 +134,7 @@ def _read(path: str, wanted: tuple[str, ...]) -> dict[str, Any]:
 def _array(
   path: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int
 ) -> np.ndarray:
-  """One array, if its header, the archive's and a file of `size` bytes fit together."""
+  """Reads one array, if its own header and the archive's fit a file of `size` bytes."""
   if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
     raise ValueError(f"{info.filename} is packed in another way than NumPy's")
   ratio = claims.DEFLATE if info.compress_type == zipfile.ZIP_DEFLATED else 1
@@ -146,7 +147,7 @@ def _array(
     shape, _, dtype = np.lib.format.read_array_header_1_0(header)
   else:
     shape, _, dtype = np.lib.format.read_array_header_2_0(header)
-  if not dtype.hasobject:  # whose size is not in the header; reading them raises
+  if not dtype.hasobject:  # an array of objects has no size here; reading it raises
     claimed, held = math.prod(shape) * dtype.itemsize, info.file_size - header.tell()
     claims.check(path, f"{info.filename} ({dtype} {shape})", claimed, held)
     if held > claimed:

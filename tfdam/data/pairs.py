@@ -1,4 +1,4 @@
-"""Batches as pure functions of seed and step: a resumed run sees the same images."""
+"""Batches that are pure functions of seed and step: a resumed run sees the same images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tfdam.data import feeds, guides, scenes, transforms
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-  """A worker's part of every global batch: of `count` equal slices the one at `index`."""
+  """A worker's part of every global batch: the slice at `index` of `count` equal ones."""
 
   index: int = 0
   count: int = 1
@@ -30,15 +30,19 @@ def labelled_batches(
   share: Share = WHOLE,
   num_noise: int = 0,
 ) -> tf.data.Dataset:
-  """Endless batches for supervised training, from step `start` on.
+  """Returns endless batches for supervised training, from step `start` on.
 
   Args:
-    num_noise: how many random numbers a sample the network wants, for its dropout.
+    source: images with labels.
+    config: the run's.
+    start: the first batch's step.
+    share: which part of each global batch to read.
+    num_noise: how many random numbers per sample the network needs for its dropout.
 
   Returns:
     Dataset of {"image": float32 [B, H, W, C] in [0, 1], "label": int64 [B] or uint8
-    [B, H, W]}, B this share of the global batch, H and W the crop's; and "noise", float32
-    [B, num_noise] in [0, 1), if there is any.
+    [B, H, W]}. B is this share of the global batch, H and W are the crop's size. With
+    `num_noise`, also "noise", float32 [B, num_noise] in [0, 1).
   """
   options, seed = config.source, config.seed
   read = feeds.feed(source, config.data, labels=True)
@@ -62,28 +66,39 @@ def domain_batches(
   share: Share = WHOLE,
   guided: guides.Guides | None = None,
 ) -> tf.data.Dataset:
-  """Endless batches of both domains, from step `start` on; the target's without labels.
+  """Returns endless batches of both domains, from step `start` on; no target labels.
 
   Args:
-    source_taps: {tap: float32 [len(source), ...]}, to give instead of source images.
-    guided: estimates for the target's images, to give with them.
+    source: the source's images; with labels if the loss needs them.
+    target: the target's images.
+    config: the run's.
+    start: the first batch's step.
+    source_taps: {tap: float32 [len(source), ...]}, stored activations that replace the
+      source images.
+    share: which part of each global batch to read.
+    guided: estimates for the target's images, which the batches then hold too.
 
   Returns:
-    Dataset of {"target": float32 [B, H, W, C] in [0, 1]} with "source", the same of the
-    source, or with "source_taps", {tap: float32 [B, ...]}; and where terms of the loss need
-    them "source_label", int64 [B] or uint8 [B, H, W], "source_varied" and "target_varied",
-    the images changed by chance where their labels stay, and "pasted", bool [B, classes],
-    the source's classes to lay over the target; and with `guided` "target_shares", float32
-    [B, classes], of whole images, "landmarks", uint8 [B, H, W], their numbers or 255, and
-    "landmark_classes", uint8 [B, most of an image]. B is this share of the global batch, H
-    and W are the crop's. Of n targets the image at i is of number i % n.
+    Dataset of dicts. B is this share of the global batch, H and W are the crop's size. With
+    n targets, image i of a batch is from target i % n.
+      "target": float32 [B, H, W, C] in [0, 1].
+      "source": the same for the source; or "source_taps", {tap: float32 [B, ...]}.
+    If terms of the loss need them:
+      "source_label": int64 [B] or uint8 [B, H, W].
+      "source_varied", "target_varied": the images, randomly changed so that their labels
+        still hold.
+      "pasted": bool [B, classes], the source's classes to paste over the target.
+    With `guided`:
+      "target_shares": float32 [B, classes], the class shares of whole images.
+      "landmarks": uint8 [B, H, W], each pixel's landmark, or 255.
+      "landmark_classes": uint8 [B, L], the landmarks' classes, or 255.
   """
   options, seed = config.adapt, config.seed
   size = options.global_batch_size
   read_target = feeds.feed(target, config.data, labels=False)
   if guided is not None:
     assert isinstance(target, scenes.Scenes)
-    # Maps of landmarks are read, moved and cropped as label maps are.
+    # Maps of landmarks take the place of label maps: they are moved and cropped alike.
     mapped = dataclasses.replace(target, read_label=guided.landmarks)
     read_target = feeds.feed(mapped, config.data, labels=True)
     with tf.device("/CPU:0"):  # where batches are gathered
@@ -133,11 +148,11 @@ def unpaired_batches(
   start: int = 0,
   share: Share = WHOLE,
 ) -> tf.data.Dataset:
-  """Endless batches of both domains for translation, from step `start` on; no labels.
+  """Returns endless batches of both domains for translation, from step `start` on.
 
   Returns:
-    Dataset of {"source": float32 [B, H, W, C] in [0, 1], "target": the same}, B this share
-    of the global batch, H and W the crop's.
+    Dataset of {"source": float32 [B, H, W, C] in [0, 1], "target": the same}, without
+    labels. B is this share of the global batch, H and W are the crop's size.
   """
   size = config.translation.global_batch_size
   splits = {"source": source, "target": target}
@@ -160,7 +175,7 @@ def unpaired_batches(
 def ordered_batches(
   examples: feeds.Split, batch_size: int, options: config_lib.Data
 ) -> tf.data.Dataset:
-  """Every image once, whole and in order; the last batch may be smaller.
+  """Returns every image once, uncropped and in order; the last batch may be smaller.
 
   Returns:
     Dataset of float32 [<=batch_size, height, width, C], in [0, 1].
@@ -174,14 +189,18 @@ def ordered_batches(
 def probe_batches(
   split: feeds.Split, limit: int, batch_size: int, config: config_lib.Config
 ) -> tf.data.Dataset:
-  """`ordered_batches` of some images without labels, always the same.
+  """Returns `ordered_batches` of a fixed random choice of images, without labels.
 
-  Where each target has a network of its own, there are as many of each, in turn, in every
-  batch.
+  With a network for each target (adapt.per_target), every batch holds equally many images
+  of each target, in turn.
 
   Args:
-    limit: images at most, but one of each target; 0: all, or as many of each as there can
-      be.
+    split: the images.
+    limit: the largest number of images, but at least one of each target; 0 for all, or with
+      several targets for as many of each as the smallest has.
+    batch_size: images per batch; several targets round it down to a multiple of their
+      number.
+    config: the run's.
   """
   if not (config.adapt.per_target and split.parts):
     chosen = subset(split, limit, config.seed)
@@ -196,7 +215,7 @@ def probe_batches(
 
 
 def subset(examples: feeds.Split, limit: int, seed: int) -> feeds.Split:
-  """A seeded random choice of `limit` images without labels; all of them if limit is 0."""
+  """Returns a seeded random choice of `limit` images without labels; all if it is 0."""
   examples = examples.without_labels()
   if 0 < limit < len(examples):
     examples = examples.take(choice(len(examples), limit, seed))
@@ -204,36 +223,36 @@ def subset(examples: feeds.Split, limit: int, seed: int) -> feeds.Split:
 
 
 def choice(size: int, limit: int, seed: int) -> np.ndarray:
-  """`limit` of the indices 0 to size - 1, int64, each once: a seeded random choice."""
+  """Returns a seeded random choice of `limit` indices of 0 .. size - 1, each once, int64."""
   positions = tf.range(limit, dtype=tf.int64)
   return _shuffled(positions, size, seed, "subset").numpy()
 
 
 def by_step(batch, start: int) -> tf.data.Dataset:
-  """Endless batches, each a function of its step, from step `start` on."""
+  """Returns the endless batches batch(start), batch(start + 1), and so on."""
   steps = tf.data.Dataset.range(start, tf.int64.max)
   batches = steps.map(plain(batch), num_parallel_calls=2, deterministic=True)
   return untuned(batches.prefetch(2))
 
 
 def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
-  """The data set without autotuning, which has nothing to tune here.
+  """Returns the data set without autotuning, which has nothing to tune here.
 
-  In TensorFlow 2.15 its thread often sleeps on after it was cancelled, up to a minute, and
-  whoever let go of the iterator waits for it.
+  In TensorFlow 2.15, the autotuning thread often sleeps for up to a minute after it was
+  cancelled, and deleting the iterator waits for it.
   """
   options = tf.data.Options()
   options.autotune.enabled = False
   return dataset.with_options(options)
 
 
-# A batch branches on nothing but Python's values; AutoGraph would rewrite its source first.
-# For functions that a data set maps over.
+# For functions that a data set maps over. They branch on Python values alone, so AutoGraph
+# would rewrite their source for nothing.
 plain = tf.autograph.experimental.do_not_convert
 
 
 def _changed(found, step, stream: str, augment: bool, config, share: Share):
-  """One batch as the network sees it: moved, cropped and mirrored by chance, if asked."""
+  """Returns a batch as the network sees it: randomly moved, cropped and mirrored, if set."""
   data, images = config.data, found["image"]
   stream_seed = config_lib.derive_seed(config.seed, f"augment {stream}")
   seed = tf.stack([tf.constant(stream_seed, tf.int64), step])
@@ -256,7 +275,7 @@ def _changed(found, step, stream: str, augment: bool, config, share: Share):
 
 
 def _varied(images, step, stream: str, config, share: Share):
-  """Images whose labels hold where they were: scenes in other light, others moved."""
+  """Changes images at random so that their labels hold: light in scenes, else position."""
   stream_seed = tf.constant(config_lib.derive_seed(config.seed, stream), tf.int64)
   vary = transforms.random_light if config.data.classes else transforms.random_affine
   seed = tf.stack([stream_seed, step])
@@ -264,7 +283,7 @@ def _varied(images, step, stream: str, config, share: Share):
 
 
 def _noise(size: int, count: int, step: tf.Tensor, seed: int, share: Share) -> tf.Tensor:
-  """Random numbers a sample, the same however a batch is shared."""
+  """Returns float32 [B, count] in [0, 1), the same however a batch is shared."""
   stream_seed = tf.constant(config_lib.derive_seed(seed, "noise"), tf.int64)
   part = size // share.count
   whole = tf.random.stateless_uniform([size, count], tf.stack([stream_seed, step]))
@@ -274,7 +293,10 @@ def _noise(size: int, count: int, step: tf.Tensor, seed: int, share: Share) -> t
 def indices(
   step: tf.Tensor, batch_size: int, size: int, seed: int, stream: str, share: Share
 ) -> tf.Tensor:
-  """Image indices of one batch: every epoch a permutation, batches run across its end."""
+  """Returns the image indices of one batch, int64 [B].
+
+  Every epoch is a new permutation, and a batch may span the end of an epoch.
+  """
   part = batch_size // share.count
   positions = step * batch_size + tf.range(part, dtype=tf.int64) + share.index * part
   return _shuffled(positions, size, seed, stream)
@@ -283,7 +305,7 @@ def indices(
 def _target_indices(
   target: feeds.Split, step: tf.Tensor, batch_size: int, seed: int, share: Share
 ) -> tf.Tensor:
-  """As many of each target, in turn: so every replica's slice has as many of each, too."""
+  """Returns equally many images of each target, in turn; so does each replica's slice."""
   if target.parts is None:
     return indices(step, batch_size, len(target), seed, "adapt target", share)
   chosen = []
@@ -298,11 +320,11 @@ def _target_indices(
 def _shuffled(positions: tf.Tensor, size: int, seed: int, stream: str) -> tf.Tensor:
   """Maps positions in an endless sequence of epochs to indices of images.
 
-  `index_shuffle` computes single elements of a permutation, so that step 10,000 is found
-  without the 9,999 before it.
+  `index_shuffle` computes single elements of a permutation, so that step 10,000 does not
+  need the 9,999 before it.
   """
   epoch = positions // size
-  # Streams with one seed must not see the same permutation.
+  # Streams of one run must not use the same permutation.
   stream_seed = tf.constant(config_lib.derive_seed(seed, stream), tf.int64)
   keys = tf.stack(
     [tf.zeros_like(epoch), tf.fill(tf.shape(epoch), stream_seed), epoch], axis=-1

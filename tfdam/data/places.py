@@ -1,9 +1,8 @@
-"""What lies where in the folder of a data set.
+"""Finds files and folders in the folder of a data set.
 
-Something of another kind in the place of a file or folder is refused, never taken for
-nothing: nothing often means "no labels". And a name may be written in another Unicode form
-(macOS takes letters and their marks apart, NFD; others keep them together, NFC), its ending
-in another case.
+If a file lies where a folder is expected, that is an error and not the same as no folder,
+which often means "no labels". Names may be in either Unicode form (macOS separates letters
+and their marks, NFD; others combine them, NFC), and their endings in any case.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from tfdam import files
 
 
 def is_there(path: str) -> bool:
-  """Whether anything has this name, of whatever kind, a broken link too.
+  """Whether anything has this name, of whatever kind, even a broken link.
 
   Raises:
-    config.UserError: that cannot be known.
+    config.UserError: its folder may not be searched, or the name is not valid.
   """
   try:
     os.lstat(path)
@@ -34,10 +33,10 @@ def is_there(path: str) -> bool:
 
 
 def is_folder(path: str) -> bool:
-  """Whether there is such a folder.
+  """Whether `path` is a folder.
 
   Raises:
-    config.UserError: something else has its name.
+    config.UserError: it is something else, such as a file or a broken link.
   """
   if files.is_folder(path):
     return True
@@ -50,39 +49,39 @@ def is_folder(path: str) -> bool:
 
 
 def find(folder: str, *names: str) -> str | None:
-  """The path of the first of `names` that `folder` holds, of whatever kind.
+  """Returns the path of the first of `names` that `folder` holds; None if it has none.
 
-  Whoever reads a file says if it is none (files.open_regular).
+  The path may be of any kind: reading it says whether it is a file (files.open_regular).
   """
   paths = (os.path.join(folder, name) for name in names)
   return next((path for path in paths if is_there(path)), None)
 
 
 def composed(name: str) -> str:
-  """A name in the one of Unicode's forms that all are compared in."""
+  """Returns a name in the Unicode form in which names are compared, NFC."""
   return unicodedata.normalize("NFC", name)
 
 
 def key(name: str) -> str:
-  """A file's name or path, equal for all ways of writing it."""
+  """Returns a key that is equal for all spellings of a file's name or path."""
   stem, ending = os.path.splitext(composed(name))
   return stem + ending.lower()
 
 
 class Finder:
-  """Finds paths as they are written on the disk.
+  """Finds paths as they are spelled on the disk.
 
-  Folders are listed once, and only for names that are not there as they stand.
+  Folders are listed only for names that do not exist as given, and only once.
   """
 
   def __init__(self):
     self._names: dict[str, dict[str, str]] = {}
 
   def __call__(self, path: str) -> str:
-    """`path` as the disk has it; as it is, as far as there is none.
+    """Returns `path` as the disk spells it; parts that do not exist stay as given.
 
     Raises:
-      config.UserError: a folder on the way may not be listed, or is none.
+      config.UserError: one of its folders may not be listed, or is no folder.
     """
     if is_there(path):
       return path

@@ -1,4 +1,7 @@
-"""Scenes from a list of image files with a label file each: checked by their two ends."""
+"""Makes Scenes from a list of image files, each with a label file.
+
+All files are checked first, by their headers and their ends.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ from tfdam.data import examples, image_files, places, scenes, sub_folders
 from tfdam.data import labels as labels_lib
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-# Files of a split whose content goes into its checksum.
+# So many of a split's files go into its checksum with their content.
 _DIGESTED_FILES = 64
 _BLOCK = 1 << 20
-# Bytes that decoding takes for each pixel, as an image of Pillow's and as an array.
+# Bytes per pixel that decoding needs, for Pillow's image and the array.
 _DECODED = 10
-# A bar is shown for checks that take longer than this.
+# Checks that take longer than this show a progress bar.
 _PATIENCE_SECONDS = 5.0
 
 
@@ -36,11 +39,11 @@ class Split:
   """One split's files.
 
   Attributes:
-    info: the data set's facts; `sizes` of the splits whose official size is known.
+    info: the data set's facts; its `sizes` are checked.
     name: "train" or "test".
-    folder: the data set's, which paths are relative to in digests.
+    folder: the data set's folder; checksums use paths relative to it.
     images: paths, in the order of the scenes.
-    labels: path of each image's label; None where labels were not asked for.
+    labels: path of each image's label; None if labels were not asked for.
     expected: where images and labels belong, for errors.
   """
 
@@ -59,20 +62,21 @@ def load(
   notes: tuple[str, ...] = (),
   shape_tolerance: float = 0.0,
 ) -> scenes.Scenes:
-  """Checks the files' headers and gives them as Scenes.
+  """Checks the files' headers and returns them as Scenes.
 
   Args:
     split: the files.
-    read_label: path of a label -> uint8 [H, W].
+    read_label: reads the label at a path, uint8 [H, W].
     options: `classes`, `on_bad_image`, `require_canonical`.
-    notes: of the data set; how many images the official one has is added.
-    shape_tolerance: how far, as a fraction, a label's aspect ratio may be from its image's
-      where their sizes differ; it is then resized (nearest). 0: sizes must be the same.
+    notes: the data set's notes; a note on a number of images that is not the official one
+      is added.
+    shape_tolerance: by which fraction a label's aspect ratio may differ from its image's if
+      their sizes differ; such a label is resized (nearest). 0: sizes must be equal.
 
   Raises:
-    config.UserError: no images, a label is missing or of another size; with
-      on_bad_image=fail, a header that cannot be read; with require_canonical, another
-      number of images than the official one.
+    config.UserError: there are no images, or a label is missing or of another size; with
+      on_bad_image=fail, a header cannot be read; with require_canonical, the number of
+      images is not the official one.
   """
   if not split.images:
     raise config_lib.UserError(
@@ -115,12 +119,13 @@ def load(
 
 
 def decoders(usual: int = 0) -> concurrent.futures.ThreadPoolExecutor:
-  """Threads to decode files in, as Pillow does without Python's lock.
+  """Returns threads for decoding files; Pillow decodes without holding Python's lock.
 
-  No more than can decode images of the largest size at once, in half of the memory.
+  There are no more threads than could decode images of the largest size at once in half of
+  the available memory.
 
   Args:
-    usual: how many where memory suffices; 0: as many as Python would take.
+    usual: the number of threads if memory suffices; 0 for Python's default.
   """
   usual = usual or min(32, (os.cpu_count() or 1) + 4)
   half = memory.available() // 2  # 0: not known
@@ -131,10 +136,10 @@ def decoders(usual: int = 0) -> concurrent.futures.ThreadPoolExecutor:
 def list_images(
   folder: str, *parts: str, endings: tuple[str, ...] = IMAGE_ENDINGS
 ) -> list[str]:
-  """Paths of the images that lie in a folder, sorted; none if there is no such folder.
+  """Returns the paths of the images in a folder, sorted; none if there is no such folder.
 
   Raises:
-    config.UserError: the folder may not be listed, or is none.
+    config.UserError: the folder may not be listed, or is no folder.
   """
   base = os.path.join(folder, *parts)
   if not places.is_folder(base):
@@ -147,15 +152,15 @@ def list_images(
 
 
 def list_folders(base: str, endings: tuple[str, ...] = IMAGE_ENDINGS) -> list[str]:
-  """Names of the folders in a folder, sorted; none if there is no such folder.
+  """Returns the names of a folder's sub-folders, sorted; none if there is no such folder.
 
-  Hidden ones and files are left out. So are images, of whatever kind: reading them says
-  what is wrong.
+  Hidden folders are left out. So is whatever is named like an image, even a folder: reading
+  it as an image says what is wrong.
 
   Raises:
-    config.UserError: it may not be listed or is none; it holds what is neither file nor
-      folder, such as a pipe or a link to nothing, and may have been meant as a folder; or
-      one folder twice, or itself, by a link.
+    config.UserError: `base` may not be listed or is no folder; it holds something that is
+      neither file nor folder, such as a pipe or a broken link; or a link in it leads to
+      `base` itself or to another of its folders.
   """
   if not places.is_folder(base):
     return []
@@ -185,17 +190,22 @@ def is_image(name: str, endings: tuple[str, ...] = IMAGE_ENDINGS) -> bool:
 
 
 def same_names(images: Sequence[str], folder: str, *parts: str) -> list[str]:
-  """Paths of the PNGs in another folder that are named as the images are."""
+  """Returns, for each image, the path of the PNG with the same name in another folder."""
   stems = (os.path.splitext(os.path.basename(path))[0] for path in images)
   on_disk = places.Finder()
   return [on_disk(os.path.join(folder, *parts, f"{stem}.png")) for stem in stems]
 
 
 def last_part(paths: Sequence[str], divisor: int, title: str) -> tuple[list[str], str]:
-  """The test split of a set that has no official one: the last images, at least one.
+  """Returns the test split of a set that has no official one: its last images.
+
+  Args:
+    paths: of all images.
+    divisor: 1 / divisor of the images are taken, at least one.
+    title: the set's name for the note.
 
   Returns:
-    Their paths, and a note: the training split holds them too, as it is all of the set.
+    Their paths, and a note that the training split, which is the whole set, has them too.
   """
   count = max(1, len(paths) // divisor)
   note = (
@@ -206,7 +216,7 @@ def last_part(paths: Sequence[str], divisor: int, title: str) -> tuple[list[str]
 
 
 def _found_deeper(split: Split) -> str:
-  """A sentence on images in sub-folders, and what reads them; nothing without any."""
+  """Returns a sentence on images in sub-folders and how to read them; empty without any."""
   own = split.info.own
   inner = "" if own else split.info.files[split.name]
   counts = sub_folders.images(os.path.join(split.folder, inner), IMAGE_ENDINGS)
@@ -225,7 +235,7 @@ def _found_deeper(split: Split) -> str:
 
 
 def _notes_on_sub_folders(split: Split) -> tuple[str, ...]:
-  """What to say where a fixed layout leaves images out that lie below those it reads."""
+  """Returns notes on images in sub-folders that a fixed layout does not read."""
   if split.info.own:  # its patterns say what is an image
     return ()
   return tuple(
@@ -258,10 +268,10 @@ def _check_labels_exist(split: Split) -> None:
 def _check_headers(
   split: Split, skip: bool, shape_tolerance: float
 ) -> dict[int, tuple[int, int]]:
-  """Returns {index: (height, width)} of the images whose label must be resized."""
+  """Returns {index: (height, width)} for the images whose labels must be resized."""
   resized = {}
   labels: Iterable[str | None] = itertools.repeat(None)
-  # A few threads: opening waits for the disk, which may be a network's.
+  # A few threads: opening a file waits for the disk, which may be a network disk.
   with decoders(8) as pool:
     checked = pool.map(_checked, split.images, split.labels or labels)
     what = f"checking {split.folder}"
@@ -287,7 +297,7 @@ def _check_headers(
 
 
 def _checked(image_path: str, label_path: str | None):
-  """Headers of both files, the label's None where it is not wanted, and what went wrong."""
+  """Returns both files' headers, the label's None if not wanted, and an error or None."""
   try:
     image = image_files.image_header(image_path)
     return image, label_path and image_files.label_header(label_path), None
@@ -313,17 +323,17 @@ def _check_shape(
 
 
 def _nearest(label: np.ndarray, height: int, width: int) -> np.ndarray:
-  """Resized by taking the nearest pixel."""
+  """Returns the label resized to `height` x `width` by taking the nearest pixels."""
   rows = (np.arange(height) + 0.5) * label.shape[0] / height
   columns = (np.arange(width) + 0.5) * label.shape[1] / width
   return label[rows.astype(int)[:, np.newaxis], columns.astype(int)]
 
 
 def with_patience(items: Iterable, what: str, total: int) -> contextlib.closing:
-  """Passes items on; with a bar on a terminal once it has taken some seconds.
+  """Iterates over `items`; after some seconds, a terminal shows a progress bar.
 
-  A context: an error keeps what it was raised in until the program's end, where Python 3.13
-  would stop a bar's thread before the bar could.
+  This is a context because an error keeps the generator alive until the program ends, and
+  there Python 3.13 stops the bar's thread before the bar can be closed.
   """
   return contextlib.closing(_patient(items, what, total))
 
@@ -352,10 +362,10 @@ def _patient(items: Iterable, what: str, total: int) -> Generator:
 
 
 def _digests(split: Split) -> dict[str, str]:
-  """Checksums of the images and, where they were asked for, of the labels.
+  """Returns checksums of the images and, if asked for, of the labels.
 
-  Whole sets are too large to be read for it: names and sizes of all files, and the content
-  of up to 64 of them evenly spread, first and last included.
+  Reading whole sets for a checksum would take too long. So it covers the names and sizes of
+  all files, and the content of up to 64 of them, evenly spread, with the first and last.
   """
   digests = {f"{split.name} images": _digest(split.folder, split.images)}
   if split.labels is not None:
@@ -372,7 +382,7 @@ def _digest(folder: str, paths: Sequence[str]) -> str:
   for i in np.unique(spread.astype(int)):
     try:
       digest.update(_md5(paths[i]))
-    # With on_bad_image=skip; reading it says what is wrong.
+    # Only with on_bad_image=skip. Reading the scene says what is wrong.
     except (OSError, config_lib.UserError):
       digest.update(b"unreadable")
   return digest.hexdigest()

@@ -40,12 +40,12 @@ INFO = examples.Info(
 )
 
 
-# Of a list file.
+# The longest line of a list file, in characters.
 _LONGEST_LINE = 4096
 
 
 def has_labels(folder: str, split: str) -> bool:
-  """Whether labels are described and any of the split's is there; none is opened."""
+  """Whether labels are described and the split has at least one; none is opened."""
   spec = scene_spec.read(folder)
   if spec.labels is None or split not in spec.splits:
     return False
@@ -70,8 +70,8 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
     options: see scene_files.load; `classes`.
 
   Raises:
-    config.UserError: see scene_files.load; dataset.yaml is missing or wrong, has no such
-      split, no labels where they are wanted, or labels that are nowhere, lists an image
+    config.UserError: see scene_files.load; or dataset.yaml is missing or wrong, has no such
+      split, no labels although they are wanted, or labels that do not exist, lists an image
       that is not there, or lacks one of the classes.
   """
   spec = scene_spec.read(folder)
@@ -106,13 +106,13 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
   found = scene_files.load(described, read_label, options, notes)
   if not labels:
     return found
-  # Files alone do not tell what their ids mean.
+  # The files alone do not tell what their ids mean, so the rules have a checksum too.
   rules = {f"{split} label rules": _digest_rules(spec)}
   return dataclasses.replace(found, digests={**found.digests, **rules})
 
 
 def _notes_on_links(split: scene_files.Split) -> tuple[str, ...]:
-  """What to say where several paths lead to one image, which then counts as often."""
+  """Returns notes on images that are listed several times because of links."""
   first: dict[str, str] = {}
   again = {}
   for image in split.images:
@@ -135,12 +135,15 @@ def _has_any_label(files: Sequence[tuple[str, str | None]]) -> bool:
 def _check_any_label(
   folder: str, spec: scene_spec.Spec, split: str, files: Sequence[tuple[str, str | None]]
 ) -> None:
-  """Raises config.UserError if labels are described, and no split has a single one.
+  """Raises config.UserError if labels are described but no split has a single one.
 
-  A target without them is adapted to as well, but whoever describes labels wants scores.
+  A target needs no labels for adaptation, but a user who describes labels wants scores.
 
   Args:
-    files: those of `split`.
+    folder: holds dataset.yaml.
+    spec: what it says.
+    split: "train" or "test".
+    files: the files of `split`.
   """
   others = (_files(folder, spec, other) for other in spec.splits if other != split)
   if _has_any_label(files) or any(map(_has_any_label, others)):
@@ -154,7 +157,7 @@ def _check_any_label(
 
 
 def _digest_rules(spec: scene_spec.Spec) -> str:
-  """MD5 of what turns a label file into classes."""
+  """Returns the MD5 of the rules that turn a label file into classes."""
   rules = (spec.ids, spec.colours, spec.channel, sorted(spec.ignored))
   return hashlib.md5(repr(rules).encode(), usedforsecurity=False).hexdigest()
 
@@ -162,7 +165,7 @@ def _digest_rules(spec: scene_spec.Spec) -> str:
 def _label_reader(
   spec: scene_spec.Spec, options: config_lib.Data, where: str
 ) -> Callable[[str], np.ndarray]:
-  """What reads a label by the spec's ids or colours."""
+  """Returns the function that reads a label by the spec's ids or colours."""
   names = list((spec.ids or spec.colours).values())
   known = dict(spec.ids or enumerate(names))
   table = labels_lib.class_table(known, options, where)
@@ -173,7 +176,7 @@ def _label_reader(
       image_files.read_ids(path, spec.channel), table, path, remedy
     )
   remedy = f"Add the colour to 'colours' or 'ignored' in {spec.path}, or mend the label."
-  # Colours have no ids of their own: their places in the file serve, and one more for void.
+  # Colours have no ids, so their positions in the file serve, and one more for void.
   void = len(names)
   places = {colour: place for place, colour in enumerate(spec.colours)}
   from_colours = labels_lib.ColourTable(
@@ -183,7 +186,7 @@ def _label_reader(
 
 
 def _with_ignored(table: np.ndarray, ids) -> np.ndarray:
-  """The table with `ids` ignored, longer if it must be."""
+  """Returns the table with `ids` ignored, longer if needed."""
   size = max([len(table), *(native_id + 1 for native_id in ids)])
   longer = np.full(size, labels_lib.UNKNOWN, np.uint8)
   longer[: len(table)] = table
@@ -196,7 +199,7 @@ def _no_label(path: str) -> np.ndarray:
 
 
 def _files(folder: str, spec: scene_spec.Spec, split: str) -> list[tuple[str, str | None]]:
-  """[(image, its label or None)] of a split, sorted, or as its list file has them."""
+  """Returns [(image, its label or None)] of a split, sorted or in its list file's order."""
   word = "" if spec.uses_lists else spec.splits[split]
   pattern = spec.images.replace("{split}", glob.escape(word))
   parts = spec.images.replace("{split}", "word").split("/")
@@ -225,7 +228,7 @@ def _files(folder: str, spec: scene_spec.Spec, split: str) -> list[tuple[str, st
 
 
 def _bounded(file: TextIO) -> Iterator[str]:
-  """The lines of a list, none of which is longer than a path."""
+  """Returns the lines of a list file; raises ValueError if one is too long for a path."""
   while line := file.readline(_LONGEST_LINE + 1):
     if len(line) > _LONGEST_LINE:
       raise ValueError(f"a line has more than {_LONGEST_LINE:,} characters")
@@ -233,7 +236,10 @@ def _bounded(file: TextIO) -> Iterator[str]:
 
 
 def _name(path: str, last: str) -> str:
-  """What a pattern's last part matched in the file's name with `*`, without an ending."""
+  """Returns what the `*` in a pattern's last part matched in a file's name.
+
+  The ending is left out. Without a single `*`, the result is the name without its ending.
+  """
   file, last = places.composed(os.path.basename(path)), places.composed(last)
   stem, ending = os.path.splitext(file)
   if last.endswith(".*"):
@@ -247,9 +253,9 @@ def _name(path: str, last: str) -> str:
 
 
 def _listed(path: str, found: Sequence[str], folder: str, last: str) -> list[str]:
-  """The images that a list file names, in its order, by their paths or {name}s."""
+  """Returns the images that a list file names by path or {name}, in its order."""
   try:
-    # Windows' editors open a file with a mark of its encoding.
+    # "-sig": editors on Windows write a byte order mark at the start.
     with io.TextIOWrapper(files_lib.open_regular(path), "utf-8-sig") as file:
       lines = [line.strip() for line in _bounded(file)]
   except (OSError, ValueError) as error:
@@ -271,7 +277,7 @@ def _listed(path: str, found: Sequence[str], folder: str, last: str) -> list[str
       images = [os.path.join(folder, line)]
     at = f"{path}, line {number}: '{line}'"
     if not images:
-      # Of the many a set may have: each takes a while to compare.
+      # Not all of a large set: comparing them takes time.
       candidates = [*by_path][:1000] + [*by_name][:1000]
       raise config_lib.UserError(
         f"{at} is none of the {len(found):,} images that {scene_spec.FILE} describes;"

@@ -1,6 +1,6 @@
-"""dataset.yaml: how a folder of your own holds its images and labels.
+"""dataset.yaml, which describes the images and labels in a folder of your own.
 
-A whole example; `images` alone must be there, and paths lie below the file's own folder:
+A complete example. Only `images` is required, and paths are relative to the file's folder:
 
     images: images/{split}/**/*.png
     labels: labels/{split}/{folder}/{name}_label.png
@@ -9,25 +9,27 @@ A whole example; `images` alone must be there, and paths lie below the file's ow
     channel: red
     ignored: [11, 255]
 
-images:   which files are images, a glob: `*` is part of one name, `**` folders to any
-          depth, `*.*` any image ending; {split} is the split's word (below). Endings
-          match in any case, names in both of Unicode's forms.
-labels:   where the label of an image lies, a PNG: {name} is what the last part of the glob
-          matched with its `*` (of `*_rgb.png` and a_rgb.png: a), {folder} the image's
+images:   a glob for the images: `*` matches part of one name, `**` folders to any depth,
+          `*.*` any image ending, and {split} the split's word (below). Endings match in any
+          case, names in either Unicode form.
+labels:   the path of an image's label, a PNG. {name} is what the `*` in the last part of
+          the glob matched (`*_rgb.png` matches a_rgb.png with "a"). {folder} is the image's
           folder below the part of the glob without wildcards. Without this key the set has
-          no labels; a split none of whose label files is there is unlabelled as well, but
-          one of them must have some.
-splits:   the word for {split}, by default {train: train, test: test}; or, without {split},
-          two list files with one image a line, as its path or as its {name}, such as
-          {train: lists/train.txt, test: lists/val.txt}. `test` may be left out.
-ids:      the name of each id in the labels; two ids may share one. Or:
+          no labels. With it, a split without any label file is unlabelled, but at least one
+          split must have labels.
+splits:   the word for {split} in each split, by default {train: train, test: test}. If
+          `images` has no {split}: two list files with one image per line, by its path or
+          its {name}, such as {train: lists/train.txt, test: lists/val.txt}. `test` may be
+          left out.
+ids:      the name of each id in the labels; two ids may share a name. Or:
 colours:  the name of each colour, {"128,64,128": road, "#4682b4": sky}.
-channel:  red, green or blue: the channel that holds the ids; without it, labels have one.
-ignored:  ids (or colours) of pixels that are left out, one or a list.
+channel:  red, green or blue, the channel that holds the ids. Without this key, labels must
+          have a single channel.
+ignored:  an id or colour, or a list of them, whose pixels are ignored.
 
-An id or colour that is in neither list is an error, with file and pixel. Classes that
-`data.classes` does not name are left out as well. In YAML, patterns that begin with { or *
-need quotes, and so do colours.
+An id or colour that is listed nowhere is an error, which names the file and the pixel.
+Classes that `data.classes` does not name are ignored. In YAML, patterns that begin with {
+or * need quotes, and so do colours.
 """
 
 from __future__ import annotations
@@ -51,29 +53,30 @@ FILE = "dataset.yaml"
 
 _CHANNELS = {"red": 0, "green": 1, "blue": 2}
 _MAX_ID = 65535
-# Of the file: room for 10,000 ids with their names, and read in a few seconds.
+# The file's largest size: room for 10,000 ids with their names, read in a few seconds.
 _MAX_BYTES = 1 << 18
-# Of a path, whose parts are looked for one by one.
+# The longest text, such as a path.
 _MAX_TEXT = 512
-# Valid ones need two.
+# The deepest nesting of entries; valid files need two levels.
 _MAX_DEPTH = 8
-# Of a value in an error.
+# Characters of a value that an error shows.
 _MAX_SHOWN = 200
 _FIELDS = {"images": {"split"}, "labels": {"split", "folder", "name"}}
 
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-  """A dataset.yaml that makes sense.
+  """A valid dataset.yaml.
 
   Attributes:
     path: the file, for errors.
-    images, labels: patterns; labels None for a set without.
-    splits: {split: word for {split}, or list file (`uses_lists`)}.
-    ids: {id: name}, empty where colours are used.
-    colours: {(red, green, blue): name}.
-    channel: of the label file that holds ids; None: it has one.
-    ignored: the ids or colours that are void.
+    images: the pattern of the images.
+    labels: the pattern of the labels; None for a set without labels.
+    splits: {split: its word for {split}, or its list file (`uses_lists`)}.
+    ids: {id: name}; empty if labels hold colours.
+    colours: {(red, green, blue): name}; empty if labels hold ids.
+    channel: the position of the channel that holds ids; None for a single channel.
+    ignored: the ids or colours whose pixels are ignored.
   """
 
   path: str
@@ -94,7 +97,7 @@ def read(folder: str) -> Spec:
   """Reads dataset.yaml.
 
   Raises:
-    config.UserError: it is missing, no YAML, or an entry is unknown or makes no sense.
+    config.UserError: the file is missing or no YAML, or an entry is unknown or not valid.
   """
   path = os.path.join(folder, FILE)
   values = _Entries(path, _load_yaml(path), [f.name for f in dataclasses.fields(Spec)][1:])
@@ -163,7 +166,7 @@ class _Entries:
     )
 
   def pattern(self, key: str) -> str | None:
-    """A relative path with {fields}."""
+    """Returns a relative path that may hold {fields}; None without this entry."""
     if key not in self:
       return None
     value, allowed = self._values[key], _FIELDS[key]
@@ -181,7 +184,7 @@ class _Entries:
     return value
 
   def mapping(self, key: str, parse: Callable[[Any], Any]) -> dict[Any, str]:
-    """{parsed id or colour: class name}."""
+    """Returns {parsed id or colour: class name}; empty without this entry."""
     value = self._values.get(key)
     if value is None:
       return {}
@@ -240,11 +243,11 @@ class _Entries:
 
 
 class _PlainLoader(yaml.SafeLoader):
-  """YAML's events as plain values: dicts, lists, text, whole numbers, True, False, None.
+  """Reads YAML as plain values: dicts, lists, text, whole numbers, True, False, None.
 
-  Nothing is constructed from a tag, a date is text, and what YAML would read otherwise than
-  its writer meant is refused: equal keys, aliases (a few of them make billions of values),
-  010, which is 8.
+  No objects are made from tags, and dates are text. What YAML would read differently from
+  what its writer meant is refused, such as equal keys and 010, which YAML reads as 8. So
+  are aliases, a few of which can make billions of values.
   """
 
   def __init__(self, text: str, path: str):
@@ -252,7 +255,7 @@ class _PlainLoader(yaml.SafeLoader):
     self._path = path
 
   def document(self) -> Any:
-    """The only document's value; None for an empty file."""
+    """Returns the value of the file's only document; None for an empty file."""
     self.get_event()  # the stream's start
     if self.check_event(yaml.StreamEndEvent):
       return None
@@ -298,7 +301,7 @@ class _PlainLoader(yaml.SafeLoader):
 
   def _scalar(self, event: yaml.ScalarEvent) -> Any:
     text = event.value
-    # Control characters, halves of characters, separators of lines.
+    # Control characters, surrogates, and separators of lines and paragraphs.
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
       raise self._refused(event, f"has the text {text!a:.99}", "text on one line")
     if len(text) > _MAX_TEXT:
@@ -371,7 +374,7 @@ def _parse_colour(value: Any) -> labels_lib.Colour:
 
 
 def _plain(value: Any) -> str:
-  """A value as YAML writes it on one line."""
+  """Returns a value as YAML writes it, on one line and shortened for errors."""
   text = yaml.safe_dump(
     value, default_flow_style=True, width=math.inf, sort_keys=False, allow_unicode=True
   )

@@ -1,6 +1,6 @@
-"""Street scenes: images with a label map each, read when they are needed.
+"""Street scenes: images with label maps, read when they are needed.
 
-Plain NumPy and Pillow, like the data sets themselves: no TensorFlow.
+This module uses NumPy and Pillow, like the data sets themselves, and no TensorFlow.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image
 from tfdam import config as config_lib
 from tfdam.data import examples as examples_lib
 
-# Value of a pixel that is left out of losses and scores.
+# The label of pixels that are left out of losses and scores.
 IGNORED = 255
 
 
@@ -25,15 +25,15 @@ class Scenes:
   """One split of a segmentation data set.
 
   Attributes:
-    names: what errors and panels call each image: its path, where it has one.
-    read_image: index -> uint8 [H, W, 3], at its own size.
-    read_label: index -> uint8 [H, W], as large as the image: the position of the class in
-      `class_names`, or IGNORED. None where labels were not asked for (and then never read).
+    names: each image's name in errors and panels: its path, if it is a file.
+    read_image: index -> uint8 [H, W, 3], at the image's own size.
+    read_label: index -> uint8 [H, W], as large as the image: each pixel's position in
+      `class_names`, or IGNORED. None if labels were not asked for (they are never read).
     class_names: the classes that the run's domains share, in the order of their labels.
-    digests: {what: checksum}, enough to tell that the data is what it was.
+    digests: {what: checksum}, to tell whether the data has changed.
     notes: what a reader of the results has to know, such as "every 10th frame".
-    parts: what each image is of, where there are several targets, or sequences that are
-      scored apart.
+    parts: the part that each image belongs to, if there are several targets, or sequences
+      that are scored separately.
   """
 
   names: Sequence[str]
@@ -55,7 +55,7 @@ class Scenes:
     return dataclasses.replace(self, read_label=None)
 
   def take(self, indices: Sequence[int] | np.ndarray) -> Scenes:
-    """The scenes at `indices`, in that order."""
+    """Returns the scenes at `indices`, in that order."""
     chosen = [int(i) for i in indices]
     read_image, read_label = self.read_image, self.read_label
     return dataclasses.replace(
@@ -67,7 +67,7 @@ class Scenes:
     )
 
   def label_counts(self, num_classes: int, max_images: int = 500) -> np.ndarray | None:
-    """How many pixels have each class, on up to `max_images` images evenly spread.
+    """Counts the pixels of each class in up to `max_images` images, evenly spread.
 
     Returns:
       int64 [num_classes]; None without labels.
@@ -83,8 +83,8 @@ class Scenes:
     return counts[:num_classes]
 
 
-# One split of any data set: in memory with a label an image, or read when needed with a
-# label map each.
+# One split of any data set: images in memory with one label each, or scenes that are read
+# when needed, with a label map each.
 Split = Union[examples_lib.Examples, Scenes]
 
 
@@ -94,12 +94,13 @@ def at_size(
   labels_too: bool = True,
   change: Callable[[int, np.ndarray], np.ndarray] = lambda _, image: image,
 ) -> Scenes:
-  """The scenes as a run sees them: resized, and kept in memory if all of them fit.
+  """Returns the scenes as a run sees them: resized, and kept in memory if all of them fit.
 
   Args:
-    options: `height`, `width`, and `cache_mb` for all that this returns.
-    labels_too: False leaves label maps at their own size, for scoring.
-    change: (index, resized image) -> the image that is kept, of the same size.
+    scenes: at their own size.
+    options: `height`, `width`, and `cache_mb`, the memory for images and labels in MiB.
+    labels_too: whether label maps are resized; False keeps their own size, for scoring.
+    change: (index, resized image) -> the image to use, of the same size.
   """
   size = (options.width, options.height)
   stored_label = scenes.read_label
@@ -123,16 +124,16 @@ def at_size(
   if labels_too:
     read_label = kept(label)
   elif stored_label is not None:
-    # Every stage is scored on them, and drawn scenes are slow to draw. Their size is not
-    # known before they are read.
+    # Every stage is scored on these labels, and procedural scenes are slow to draw. Labels
+    # at their own size have no known size before they are read, hence the budget.
     read_label = kept(stored_label, options.cache_mb - needed_mb)
   return dataclasses.replace(scenes, read_image=kept(image), read_label=read_label)
 
 
 class _Kept:
-  """Remembers what a function of an index returned, as far as the budget goes.
+  """Caches what a function of an index returns, within a budget of memory.
 
-  Threads may compute one twice.
+  Two threads may compute the same value at the same time.
   """
 
   def __init__(self, function: Callable[[int], np.ndarray], size: int, budget_mb: float):
@@ -152,7 +153,7 @@ class _Kept:
 
 
 def _resized(array: np.ndarray, size: tuple[int, int], method) -> np.ndarray:
-  """Pillow's resize, which averages over what it makes smaller."""
+  """Resizes [H, W(, C)] to (width, height) with Pillow, whose filters average to shrink."""
   if (array.shape[1], array.shape[0]) == size:
     return array
   return np.asarray(Image.fromarray(array).resize(size, method))

@@ -2,7 +2,7 @@
 
 `SIM` is flat, clean and saturated; `PHOTO` has light, textures and a camera's faults. Image
 i of a split shows the same street in both, so that their label maps are equal; the splits
-show different streets. All is a function of the split, i, height and width.
+show different streets. An image depends on its split, i, height and width alone.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tfdam.streets import paints, scene
 from tfdam.vocabulary import Task
 
 CLASSES = paints.CLASSES
-# Part of every seed, and the digest: a number higher for each change of what is drawn.
+# Part of every seed and of the digest; increased whenever the drawings change.
 _VERSION = "1"
 _SIZES = {"train": 3_000, "test": 300}
-# What can be seen in a picture, and what the tests cover.
+# Sizes in pixels at which things can be recognised and that the tests cover.
 _SMALLEST, _LARGEST = 32, 4096
 
 
@@ -31,7 +31,11 @@ class Streets:
   """One rendering, as a data set of the registry."""
 
   def __init__(self, name: str):
-    """`name`: "sim" or "photo"."""
+    """Makes one data set.
+
+    Args:
+      name: "sim" or "photo".
+    """
     self._name = name
     self.INFO = examples_lib.Info(
       title=f"Procedural streets ({name})",
@@ -48,16 +52,17 @@ class Streets:
   def load(
     self, folder: str, split: str, labels: bool, options: config_lib.Data
   ) -> scenes.Scenes:
-    """Makes one split ready to be drawn, image by image, at the size of the options.
+    """Returns one split, whose images are drawn when they are read.
 
     Args:
       folder: not used.
       split: "train" or "test".
       labels: whether label maps are wanted.
-      options: `height`, `width` and `classes`.
+      options: `height`, `width`, `channels` and `classes`.
 
     Raises:
-      config.UserError: a class that is not drawn, no colours, or a size that is too small.
+      config.UserError: a class is never drawn, `channels` is not 3, or a size is out of
+        range.
     """
     height, width = options.height, options.width
     title = f"streets/{self._name}"
@@ -88,7 +93,7 @@ def _draw(order: scene.Order) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _seed(purpose: str, split: str, index: int) -> int:
-  """Of the data set, not of the run: like files, images are always the same."""
+  """Returns a seed of the data set, not of the run: like files, images never change."""
   return zlib.crc32(f"streets {_VERSION} {purpose} {split} {index}".encode())
 
 

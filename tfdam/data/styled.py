@@ -1,7 +1,7 @@
-"""A source's training split in the look of the target's (data.source_style).
+"""Gives the source's training images the look of the target's (data.source_style).
 
-Each source image is styled as one target image, always the same; labels stay, and the
-target's are not opened.
+Each source image takes the look of one target image, which is always the same one. Source
+labels do not change, and target labels are not opened.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from tfdam import config as config_lib
 from tfdam.data import array_transforms, scene_files, scenes, styles
 from tfdam.data import examples as examples_lib
 
-# Pixels of all channels that are styled at once: some 100 MiB of complex numbers.
+# Values that are styled at once, in all channels: some 100 MiB of complex numbers.
 _AT_ONCE = 1 << 21
 
 
 def training(
   source: scenes.Split, target: scenes.Split, options: config_lib.Data, seed: int
 ) -> scenes.Split:
-  """The source at the network's size, in the target's look; scenes as they are read.
+  """Returns the source at the network's size and in the target's look.
+
+  Images in memory are styled at once, scenes when they are read.
 
   Args:
-    source: as stored; its labels are resized with its scenes.
+    source: the training split as stored; the labels of scenes are resized too.
     target: the target's training split as a run adapts to it, without labels.
     options: `source_style` and its fields; size and channels.
-    seed: the run's; pairs the images.
+    seed: the run's seed, which pairs the images.
   """
   pairing = _pairing(len(source), len(target), seed)
   if isinstance(source, scenes.Scenes):
@@ -48,14 +50,14 @@ def training(
 
 
 def _pairing(count: int, num_targets: int, seed: int) -> np.ndarray:
-  """For each of `count` source images a target image's position; each is as often."""
+  """Returns int [count], a target image for each source image, all about equally often."""
   seed = config_lib.derive_seed(seed, "source style")
   # RandomState: NumPy promises that its streams never change.
   return np.resize(np.random.RandomState(seed).permutation(num_targets), count)
 
 
 def _digest(target: scenes.Split, options: config_lib.Data, seed: int) -> str:
-  """A checksum of what decides the change, but for the source."""
+  """Returns a checksum of all that decides the styling, apart from the source."""
   fields = dataclasses.asdict(options)
   names = (
     "source_style", "fourier_share", "height", "width", "channels", "target",
@@ -102,7 +104,10 @@ def _examples(
 def _reader(
   split: scenes.Split, options: config_lib.Data, channels: int
 ) -> Callable[[np.ndarray], np.ndarray]:
-  """Indices int [n] -> uint8 [n, height, width, channels], as a network sees them."""
+  """Returns a function that reads images as a network sees them.
+
+  It takes indices, int [n], and returns uint8 [n, height, width, channels].
+  """
 
   def read(indices: np.ndarray) -> np.ndarray:
     if isinstance(split, scenes.Scenes):

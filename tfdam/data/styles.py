@@ -1,7 +1,7 @@
-"""A source image in a target image's look, without a network. Pure NumPy.
+"""Gives source images the look of target images, without a network.
 
-Both images are uint8 [..., H, W, C] of one shape, what stands before H being any number of
-pairs; so is the result.
+Both images and the result are uint8 [..., H, W, C] of one shape. The leading axes hold any
+number of pairs.
 """
 
 from __future__ import annotations
@@ -14,25 +14,28 @@ import scipy.fft
 
 from tfdam import config as config_lib
 
-# Below it a Fourier coefficient of 8-bit values is rounding, and has no phase.
+# A smaller Fourier coefficient of 8-bit values is a rounding error without a phase.
 _NO_AMPLITUDE = 1e-6
-# Variance that rounding to 8 bits alone makes: of grey levels, and of Lab's lightness.
+# The variance due to rounding to 8 bits, of grey levels and of Lab's lightness.
 _GREY_ROUNDING = 1.0 / 12.0
 _LAB_ROUNDING = (100.0 / 255.0) ** 2 / 12.0
 
 
 def fourier(source: np.ndarray, target: np.ndarray, share: float) -> np.ndarray:
-  """The source with the target's amplitudes at low frequencies, channel by channel.
+  """Replaces the source's amplitudes at low frequencies by the target's, in each channel.
 
-  FDA (Yang and Soatto, CVPR 2020, Eq. 2 to 4): phases, which hold what is seen where, stay.
+  FDA (Yang and Soatto, CVPR 2020, Eq. 2 to 4). Phases, which hold the image's structure, do
+  not change.
 
   Args:
-    share: beta, half the side of the square of frequencies that is taken over, of the
-      shorter side of the image. Of b = floor(share * min(H, W)) it is those of at most b
-      cycles an image both ways; where b is 0, the mean alone.
+    source: uint8 [..., H, W, C].
+    target: the same.
+    share: beta, the half width of the square of replaced frequencies, as a share of the
+      image's shorter side. With b = floor(share * min(H, W)), frequencies of at most b
+      cycles per image in both directions are replaced; with b = 0, only the mean.
   """
   height, width = source.shape[-3:-1]
-  # Rounded, as 0.29 * 100 is 28.999999999999996.
+  # Rounded first, because 0.29 * 100 is 28.999999999999996.
   most = math.floor(round(share * min(height, width), 6))
   rows = np.abs(np.fft.fftfreq(height, 1.0 / height)) <= most
   columns = np.arange(width // 2 + 1) <= most
@@ -46,17 +49,17 @@ def fourier(source: np.ndarray, target: np.ndarray, share: float) -> np.ndarray:
 
 
 def lab(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-  """The source's colours mapped to the target's mean and covariance, in Lab.
+  """Gives the source's colours the target's mean and covariance in Lab.
 
-  The mean's and deviations' part is Reinhard et al. (2001, "Color transfer between
-  images"); the linear map of full covariances that moves colours the least is Pitie and
-  Kokaram's (2007, "The linear Monge-Kantorovitch linear colour mapping"). Grey images get
-  mean and variance of the target's grey values.
+  Matching means and deviations in Lab is from Reinhard et al. (2001, "Color transfer
+  between images"). The linear map for full covariances, which moves colours the least, is
+  from Pitie and Kokaram (2007, "The linear Monge-Kantorovitch linear colour mapping"). Grey
+  images get the mean and variance of the target's grey values.
   """
   if source.shape[-1] == 1:
     grey, like = source.astype(np.float64), target.astype(np.float64)
     return _as_bytes(_matched(grey, like, _GREY_ROUNDING))
-  # Late: it takes a third of a second to import.
+  # Imported here because it takes a third of a second.
   from skimage import color
 
   own, other = (
@@ -64,14 +67,14 @@ def lab(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     for image in (source, target)
   )
   matched = _matched(own, other, _LAB_ROUNDING)
-  # Within what XYZ can be; scikit-image does the same and warns of it.
+  # Clipped to valid XYZ; scikit-image would do the same with a warning.
   lightness = np.clip(matched[..., 0], 0.0, 100.0)
   blue = np.minimum(matched[..., 2], 199.0 * (lightness + 16.0) / 116.0)
   matched = np.stack([lightness, matched[..., 1], blue], axis=-1)
   return _as_bytes(255.0 * color.lab2rgb(matched.astype(np.float32)))
 
 
-# {data.source_style: (source image, target image, options) -> the image in that look}.
+# (source images, target images, options) -> source images in the target's look.
 Style = Callable[[np.ndarray, np.ndarray, config_lib.Data], np.ndarray]
 STYLES: dict[str, Style] = {
   "fourier": lambda source, target, options: fourier(source, target, options.fourier_share),
@@ -80,13 +83,13 @@ STYLES: dict[str, Style] = {
 
 
 def _matched(source: np.ndarray, target: np.ndarray, rounding: float) -> np.ndarray:
-  """The source's pixels with the target's mean and covariance over an image.
+  """Gives each source image's pixels the mean and covariance of the target image's.
 
   Args:
     source: float [..., H, W, C].
     target: the same.
-    rounding: variance up to which the source's pixels count as all the same; what does not
-      vary is not stretched.
+    rounding: a source variance up to this counts as none; such directions of colour are
+      not stretched.
   """
   own, other = (
     image.reshape(*image.shape[:-3], -1, image.shape[-1]) for image in (source, target)
@@ -97,19 +100,19 @@ def _matched(source: np.ndarray, target: np.ndarray, rounding: float) -> np.ndar
 
 
 def _moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Mean [..., 1, C] and covariance [..., C, C] of pixels [..., N, C]."""
+  """Returns mean [..., 1, C] and covariance [..., C, C] of pixels [..., N, C]."""
   mean = pixels.mean(axis=-2, keepdims=True, dtype=np.float64)
   centred = pixels - mean
-  # No matrix product: threads of a library would add up in another order.
+  # No matrix product: a library's threads would add in varying order.
   products = np.einsum("...ni,...nj->...ij", centred, centred)
   return mean, products / pixels.shape[-2]
 
 
 def _transport(own: np.ndarray, other: np.ndarray, rounding: float) -> np.ndarray:
-  """The symmetric map between two centred Gaussians, by their covariances [..., C, C].
+  """Returns the symmetric map between two centred Gaussians of covariances [..., C, C].
 
-  own^-1/2 (own^1/2 other own^1/2)^1/2 own^-1/2; 1 in directions in which `own` has no more
-  than `rounding`, so that the map of equal covariances is 1 whatever they are.
+  own^-1/2 (own^1/2 other own^1/2)^1/2 own^-1/2. In directions in which the variance of
+  `own` is at most `rounding`, the map is 1; so equal covariances always give the identity.
   """
   variances, axes = np.linalg.eigh(own)
   varies = variances > rounding
@@ -122,10 +125,10 @@ def _transport(own: np.ndarray, other: np.ndarray, rounding: float) -> np.ndarra
 
 
 def _of(axes: np.ndarray, values: np.ndarray) -> np.ndarray:
-  """The symmetric matrices of these eigenvectors and eigenvalues."""
+  """Returns the symmetric matrices with these eigenvectors and eigenvalues."""
   return (axes * values[..., np.newaxis, :]) @ np.swapaxes(axes, -1, -2)
 
 
 def _as_bytes(pixels: np.ndarray) -> np.ndarray:
-  """Rounded to what 8 bits hold."""
+  """Rounds and clips to uint8."""
   return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Images that lie deeper than a data set looks for them, one folder a camera, say."""
+"""Finds images that lie deeper than a data set reads, such as in one folder per camera."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _SHOWN = 5
 
 
 def names(folder: str) -> list[str]:
-  """Names of a folder's sub-folders, sorted, without hidden ones; none if it is none."""
+  """Returns the names of a folder's visible sub-folders, sorted; none without a folder."""
   if not os.path.isdir(folder):
     return []
-  # Their kind comes with their names: no look at each of thousands of images.
+  # scandir tells each entry's kind with its name, which saves a call per image.
   with os.scandir(folder) as entries:
     found = [entry.name for entry in entries if entry.is_dir()]
   return sorted(name for name in found if not name.startswith("."))
 
 
 def images(folder: str, endings: tuple[str, ...]) -> dict[str, int]:
-  """{sub-folder, relative to `folder`: how many images lie in it}, at any depth."""
+  """Returns {sub-folder, relative to `folder`: its number of images}, at any depth."""
   counts = {}
   for name in names(folder):
     for here, inside in files.walk(os.path.join(folder, name)):
@@ -32,6 +32,6 @@ def images(folder: str, endings: tuple[str, ...]) -> dict[str, int]:
 
 
 def listing(counts: Mapping[str, int]) -> str:
-  """As text: "12 in front, 12 in left"."""
+  """Returns counts as text, such as "12 in front, 12 in left"."""
   shown = [f"{count:,} in {files.shown(name)}" for name, count in counts.items()]
   return ", ".join(shown[:_SHOWN] + ["..."] * (len(shown) > _SHOWN))

@@ -1,4 +1,4 @@
-"""Seeded cuts of a training split: fewer images, or fewer of some labels."""
+"""Seeded subsets of a training split: fewer images, or fewer images of some labels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tfdam.data import examples as examples_lib
 from tfdam.data import scenes as scenes_lib
 
 # Paper, Table 2: "odd removes half of the odd digits, even removes half of the even
-# digits" [13]. So the name is of what gets rare, not of what is kept. Its numbers fit
-# better if all of them were removed.
+# digits" [13]. So the name says what becomes rare, not what is kept. The paper's numbers fit
+# better if all of these digits were removed.
 _REMAINDER = {"odd": 1, "even": 0}
 _ALL = "no_"
 
@@ -24,9 +24,9 @@ def skewed(
 
   Args:
     examples: with labels.
-    skew: "odd" or "even", the labels that get rare: of an odd count the larger half stays;
-      "no_odd" or "no_even": none of them does.
-    seed: decides which images, where some stay.
+    skew: "odd" or "even" drops half of the images with such labels, rounded down; "no_odd"
+      or "no_even" drops all of them.
+    seed: decides which half is dropped.
     what: the split's name in the note.
 
   Raises:
@@ -52,7 +52,7 @@ def skewed(
 def limited(
   examples: scenes_lib.Split, limit: int, seed: int, what: str
 ) -> scenes_lib.Split:
-  """A random choice of `limit` images (at most all), in their order; 0: all."""
+  """Returns a seeded random choice of `limit` images, in their order; 0 for all."""
   if limit in (0, len(examples)):
     return examples
   kept = _choice(np.arange(len(examples)), limit, seed)

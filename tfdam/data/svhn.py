@@ -32,18 +32,18 @@ INFO = examples_lib.Info(
 
 
 def has_labels(folder: str, split: str) -> bool:
-  """Images and labels share a file."""
+  """Whether the split's file exists; it holds images and labels."""
   return places.find(folder, f"{split}_32x32.mat") is not None
 
 
 def load(
   folder: str, split: str, labels: bool, options: config_lib.Data
 ) -> examples_lib.Examples:
-  """Reads one split: images [N, 32, 32, 3], labels 0 to 9 (stored as 10 for zero).
+  """Reads one split: images [N, 32, 32, 3], labels 0 to 9 (the file stores 0 as 10).
 
   Args:
     folder: holds the .mat files.
-    split: "train" or "test"; `extra` is not part of the paper's protocol.
+    split: "train" or "test"; the paper's protocol does not use "extra".
     labels: whether to decode the labels.
     options: `require_canonical` and `num_classes`.
 
@@ -58,7 +58,7 @@ def load(
     label_array = content["y"].reshape(-1).astype(np.int64) if labels else None
   except (config_lib.UserError, PermissionError):
     raise
-  # scipy raises many types for a damaged file, OSError, TypeError and zlib's among them.
+  # SciPy raises many types for a damaged file, such as OSError, TypeError and zlib.error.
   except Exception as error:
     raise config_lib.UserError(
       f"{path} cannot be read as SVHN's MATLAB file with X and y ({error}). Get it from"

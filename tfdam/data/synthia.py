@@ -1,7 +1,8 @@
 """SYNTHIA-RAND-CITYSCAPES: the class is the first channel of 16-bit label PNGs.
 
-RGB/0000000.png with GT/LABELS/0000000.png. The set has no official split: train is all of
-it, as in the papers that adapt from it, and test its last tenth, which says so in a note.
+Image RGB/0000000.png has the label GT/LABELS/0000000.png. The set has no official split:
+train is all of it, as in the papers that adapt from it, and test is its last tenth, with a
+note that says so.
 """
 
 from __future__ import annotations
@@ -76,12 +77,12 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
 
 
 def _read_ids(path: str) -> np.ndarray:
-  """The class ids, uint16 [H, W]; of a file converted to one channel, uint8 or uint16."""
+  """Returns the class ids, uint16 [H, W]; files of one channel may give uint8."""
   values = image_files.read_stored(path).values
   if values.ndim == 2:
     return values
   if values.dtype != np.uint16:
-    # A tool that knows 8 bits alone keeps the upper ones: void everywhere, and no error.
+    # A tool that handles only 8 bits keeps the upper ones, which are 0: void everywhere.
     raise config_lib.UserError(
       f"{path} has {values.shape[-1]} channels of 8 bits; expected 16 bits, whose lower"
       f" ones hold the class. It was converted, or is of GT/COLOR. {_REMEDY}"

@@ -1,4 +1,4 @@
-"""From stored images to what a network sees. Pure functions of tensors."""
+"""Turns stored images into what a network sees, with pure functions of tensors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def to_network(
 
   Args:
     images: uint8 [B, H, W, 1 or 3].
-    height: of the result, in pixels; None: the images keep their size.
+    height: of the result, in pixels; None keeps the images' size.
     width: the same.
     channels: 1 (grey) or 3 (RGB; grey images are repeated).
 
@@ -26,7 +26,7 @@ def to_network(
   """
   floats = tf.cast(images, tf.float32) / 255.0
   if images.shape[-1] == 3 and channels == 1:
-    # Before the resize, as in the release.
+    # Grey before the resize, as in the release.
     luma = tf.constant(array_transforms.LUMA)
     floats = tf.reduce_sum(floats * luma, axis=-1, keepdims=True)
   elif images.shape[-1] == 1 and channels == 3:
@@ -43,14 +43,15 @@ def random_affine(
   part: int = 0,
   num_parts: int = 1,
 ) -> tf.Tensor:
-  """Rotates, scales, shears and shifts each image about its centre, by chance.
+  """Randomly rotates, scales, shears and shifts each image about its centre.
 
   Args:
-    images: float32 [B, H, W, C]; what comes in from outside is 0.
-    seed: int [2]; the same seed moves the same way.
+    images: float32 [B, H, W, C]; pixels from outside the image are 0.
+    seed: int [2]; the same seed gives the same moves.
     options: bounds of the uniform draws.
-    part: which of `num_parts` equal parts of a batch these images are: each image moves
-      as it does in the whole batch.
+    part: which of `num_parts` equal parts of a batch these images are; an image moves as it
+      would in the whole batch.
+    num_parts: the number of parts.
 
   Returns:
     float32 [B, H, W, C].
@@ -63,7 +64,7 @@ def random_affine(
   scale = 1.0 + scale * options.scale
   shear = shear * options.shear
   height, width = images.shape[1], images.shape[2]
-  # From where each pixel comes: a rotation after a shear, over a scale.
+  # The inverse map, from a result's pixel to its origin: rotation times shear, over scale.
   cos, sin = tf.cos(angle) / scale, tf.sin(angle) / scale
   a, b = cos, cos * shear - sin
   c, d = sin, sin * shear + cos
@@ -87,24 +88,26 @@ def random_views(
   part: int = 0,
   num_parts: int = 1,
 ) -> tf.Tensor:
-  """Draws what `count` images are seen through: a crop, perhaps mirrored, perhaps moved.
+  """Draws a random view of each image: a crop, which may be mirrored and moved.
 
   Args:
+    count: number of images.
     seed: int [2]; the same seed draws the same views.
     data: `height` and `width` of the images, and whether to `flip`.
-    crop: height and width of the views.
-    changes: bounds of rotation, scale, shear and translation; None: none of them.
+    crop: height and width of the views, in pixels.
+    changes: bounds of rotation, scale, shear and translation; None for none of them.
     part: which of `num_parts` equal parts of a batch these images are.
+    num_parts: the number of parts.
 
   Returns:
-    float32 [count, 8], projective transforms from view to image. Without `changes` they
-    lie on whole pixels.
+    float32 [count, 8], projective transforms from view to image. Without `changes` they map
+    pixels to whole pixels.
   """
-  # One more than `random_affine` draws, and of another shape: its draws stay what they are.
+  # More numbers than `random_affine` draws, so in another shape; both stay as they are.
   draws = tf.random.stateless_uniform([count * num_parts, 8], seed)
   draws = draws[part * count : (part + 1) * count]
   free = tf.constant([data.height - crop[0], data.width - crop[1]], tf.float32)
-  # Whole pixels from 0 to `free`, each as likely.
+  # Whole pixels from 0 to `free`, all equally likely.
   corner = tf.floor(draws[:, :2] * (free + 1.0))
   mirrored = (draws[:, 2] < 0.5) & data.flip
   side = tf.where(mirrored, -1.0, 1.0)
@@ -128,11 +131,15 @@ def random_views(
 
 
 def view_images(images: tf.Tensor, views: tf.Tensor, crop: tuple[int, int]) -> tf.Tensor:
-  """Images through views, interpolated bilinearly; mirrored at their edges.
+  """Applies views to images, with bilinear interpolation; edges are mirrored.
 
   Args:
     images: float32 [B, H, W, C].
-    views: what `random_views` returned.
+    views: what `random_views` returned, float32 [B, 8].
+    crop: height and width of the result, in pixels.
+
+  Returns:
+    float32 [B, *crop, C].
   """
   return tf.raw_ops.ImageProjectiveTransformV3(
     images=images, transforms=views, output_shape=list(crop), fill_value=0.0,
@@ -141,7 +148,7 @@ def view_images(images: tf.Tensor, views: tf.Tensor, crop: tuple[int, int]) -> t
 
 
 def view_labels(labels: tf.Tensor, views: tf.Tensor, crop: tuple[int, int]) -> tf.Tensor:
-  """Label maps uint8 [B, H, W] through views: nearest pixels, mirrored at the edges."""
+  """Applies views to label maps, uint8 [B, H, W], with nearest pixels and mirrored edges."""
   seen = tf.raw_ops.ImageProjectiveTransformV3(
     images=labels[..., tf.newaxis], transforms=views, output_shape=list(crop),
     fill_value=0.0, interpolation="NEAREST", fill_mode="REFLECT",
@@ -156,13 +163,14 @@ def random_light(
   part: int = 0,
   num_parts: int = 1,
 ) -> tf.Tensor:
-  """Changes brightness, contrast and saturation of each image by chance.
+  """Randomly changes the brightness, contrast and saturation of each image.
 
   Args:
     images: float32 [B, H, W, C], in [0, 1].
-    seed: int [2].
+    seed: int [2]; the same seed gives the same changes.
     changes: bounds of the uniform draws.
     part: which of `num_parts` equal parts of a batch these images are.
+    num_parts: the number of parts.
 
   Returns:
     float32 [B, H, W, C], in [0, 1].
@@ -170,7 +178,7 @@ def random_light(
   if not (changes.brightness or changes.contrast or changes.saturation):
     return images
   count = images.shape[0]
-  other = seed + tf.constant([1, 0], seed.dtype)  # not the draws of the view
+  other = seed + tf.constant([1, 0], seed.dtype)  # independent of the view's draws
   draws = tf.random.stateless_uniform([count * num_parts, 3], other, -1.0, 1.0)
   draws = draws[part * count : (part + 1) * count, :, tf.newaxis, tf.newaxis, tf.newaxis]
   grey = tf.reduce_mean(images, axis=-1, keepdims=True)

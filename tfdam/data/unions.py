@@ -1,6 +1,6 @@
-"""Several targets as one split that knows what each of its images is of.
+"""Unites several targets in one split that knows which target each image belongs to.
 
-In `data.target` a "+" joins names: "camvid/day+camvid/dusk".
+In `data.target`, "+" joins their names: "camvid/day+camvid/dusk".
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from tfdam.data import scenes as scenes_lib
 
 
 def names(target: str, known: Collection[str]) -> tuple[str, ...]:
-  """The data sets that a name joins.
+  """Splits `target` into the names of its data sets.
 
-  A folder of your own may have a "+" in its name: after "folder:NAME" it joins what begins
-  with a data set's name alone.
+  A user's own folder may have a "+" in its name. After "folder:NAME", a "+" only separates
+  if the name of a data set follows.
 
   Args:
-    known: names of data sets, of your own without their folder.
+    target: names joined with "+".
+    known: the names of the registry.
   """
   found: list[str] = []
   for name in target.split("+"):
@@ -41,15 +42,22 @@ def united(
   options: config_lib.Data,
   every: Sequence[str] = (),
 ) -> scenes_lib.Split:
-  """The images of the first split, then those of the next; of one target it is that split.
+  """Concatenates splits; a single target's split is returned unchanged.
 
   Args:
-    splits: {name: split}, all of them with labels or none; for the same task.
-    options: examples of unlike sizes take its `height`, `width` and `channels`.
-    every: the names of all targets, of which some may have no split here.
+    splits: {name: split}, for the same task.
+    options: `height`, `width` and `channels`, to which images in memory are resized if
+      their sizes differ.
+    every: the names of all targets, some of which may have no split here; empty for the
+      names of `splits`.
+
+  Returns:
+    The images of the first split, then those of the next, with `parts`; with labels only if
+    all splits have labels.
 
   Raises:
-    config.UserError: they name their classes differently.
+    config.UserError: some targets are street scenes and others are not, or they name their
+      classes differently.
   """
   every = tuple(every) or tuple(splits)
   parts = list(splits.values())
@@ -69,7 +77,7 @@ def united(
   scenes = [split for split in parts if isinstance(split, scenes_lib.Scenes)]
   if len(scenes) == len(parts):
     return _united_scenes(scenes, common)
-  # Images alone, of a set for either task, go with those of the others.
+  # A user's own images without labels suit either task; here all splits are in memory.
   examples = [split for split in parts if isinstance(split, examples_lib.Examples)]
   if scenes:
     raise config_lib.UserError(
@@ -83,13 +91,13 @@ def united(
 
 
 def part(split: scenes_lib.Split, name: str) -> scenes_lib.Split:
-  """The images of one target, in their order."""
+  """Returns the images of one target, in order."""
   assert split.parts is not None
   return dataclasses.replace(split.take(split.parts.where(name)), parts=None)
 
 
 def parts(split: scenes_lib.Split) -> dict[str, scenes_lib.Split]:
-  """{target: its images}, of those that have some; empty of a split without parts."""
+  """Returns {target: its images} for targets with images; empty without parts."""
   every = {name: part(split, name) for name in (split.parts.names if split.parts else ())}
   return {name: images for name, images in every.items() if len(images)}
 
@@ -136,7 +144,7 @@ def _united_examples(
 
 
 def _resized(images: np.ndarray, options: config_lib.Data) -> np.ndarray:
-  """uint8 [N, height, width, channels]: one array holds one size."""
+  """Returns uint8 [N, height, width, channels], as one array needs images of one size."""
   mode = "L" if options.channels == 1 else "RGB"
   size = (options.width, options.height)
   shape = (options.height, options.width, options.channels)
@@ -149,7 +157,7 @@ def _resized(images: np.ndarray, options: config_lib.Data) -> np.ndarray:
 
 
 def _class_names(splits: Mapping[str, scenes_lib.Split]) -> tuple[str, ...]:
-  """The names that all targets give their classes; of none that are mere numbers."""
+  """Returns the class names that all named targets share; empty if none has names."""
   named = {name: split.class_names for name, split in splits.items() if split.class_names}
   different = {
     name: shown for name, shown in named.items() if shown != next(iter(named.values()))

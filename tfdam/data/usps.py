@@ -1,7 +1,7 @@
 """USPS digits, 16x16: `zip.*.gz` of The Elements of Statistical Learning, or usps.h5.
 
-The 28x28 version with 7,438 and 1,860 images, common elsewhere, is another data set and
-gives other numbers; it is refused by its size.
+The common 28x28 version with 7,438 and 1,860 images is another data set and gives other
+numbers; it is refused because of its size.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ INFO = examples_lib.Info(
       f"https://hastie.su.domains/ElemStatLearn/datasets/zip.{split}.gz",
       digest,
       "decoded images",
-      # A lambda, because the function stands below.
+      # A lambda, because the function is defined below.
       lambda path: _images_md5(path),
     )
     for split, digest in _OFFICIAL.items()
@@ -40,19 +40,19 @@ INFO = examples_lib.Info(
 )
 
 _SIDE = 16
-# Bytes of text that are read at most: four times the official training file.
+# The largest text that is read, in bytes: four times the official training file.
 _LARGEST_TEXT = 1 << 26
 
 
 def has_labels(folder: str, split: str) -> bool:
-  """Both formats carry the labels beside the images."""
+  """Whether the split's file exists; both formats hold images and labels."""
   return _text_path(folder, split) is not None or _h5_path(folder) is not None
 
 
 def load(
   folder: str, split: str, labels: bool, options: config_lib.Data
 ) -> examples_lib.Examples:
-  """Reads one split: images [N, 16, 16, 1], labels 0 to 9. Text files win over usps.h5.
+  """Reads one split: images [N, 16, 16, 1], labels 0 to 9; text files before usps.h5.
 
   Args:
     folder: holds the files.
@@ -99,25 +99,25 @@ def _h5_path(folder: str) -> str | None:
 
 
 def _images_md5(path: str) -> str:
-  """MD5 of the images in a text file; the official files have checksums of these alone."""
+  """Returns the MD5 of a text file's images; official checksums cover images alone."""
   unit, _, _ = _read_text(path, labels=False)
   return examples_lib.md5(_to_images(path, unit).tobytes())
 
 
 def _to_images(path: str, unit: np.ndarray) -> np.ndarray:
-  """Grey values [N, 256] in [0, 1], read from `path`, as uint8 [N, 16, 16, 1]."""
+  """Converts grey values [N, 256] in [0, 1], from `path`, to uint8 [N, 16, 16, 1]."""
   if unit.size and not (unit.min() >= -1e-3 and unit.max() <= 1.001):
     raise config_lib.UserError(
       f"{path} has grey values outside the range that its format states."
     )
-  # Values have three decimals. Rounding them first makes both formats decode to the same
+  # Stored values have three decimals. With this rounding both formats decode to the same
   # bytes.
   levels = np.floor(np.round(unit.astype(np.float64), 4) * 255.0 + 0.5 + 1e-6)
   return levels.astype(np.uint8).reshape(-1, _SIDE, _SIDE, 1)
 
 
 def _read_text(path: str, labels: bool) -> tuple[np.ndarray, np.ndarray | None, str]:
-  """Rows of "label value*256", each value from -1 (paper) to 1 (ink).
+  """Reads rows of a label and 256 values, each from -1 (paper) to 1 (ink).
 
   Returns:
     Values [N, 256] in [0, 1], labels [N] or None, and the text's MD5.
