@@ -1,5 +1,5 @@
-"""From a run folder to files that others load without tfdam; see run.py."""
+"""Exports a run's network to files that load without tfdam; see run.py."""
 
-# Before any module here imports TensorFlow: it switches legacy Keras on. Where the clients
-# are copied to, they do without.
+# First, because it switches to legacy Keras before any module here imports TensorFlow.
+# Copied clients do without this package.
 import tfdam  # noqa: F401

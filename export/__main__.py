@@ -1,6 +1,6 @@
 """`bazel run //export` and `python -m export`: see run.py."""
 
-# A main file that is started by its path, as Bazel does, has no package to import from.
+# Bazel starts a main file by its path, and it then has no package for relative imports.
 if __package__:
   from . import run
 else:

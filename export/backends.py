@@ -1,4 +1,4 @@
-"""Ways to run an exported network, each as image -> (labels, scores), for comparison."""
+"""Ways to run an exported network, each as a function from image to Answer."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Answer(NamedTuple):
-  """What a network says of one image.
+  """A network's outputs for one image.
 
   Attributes:
-    labels: integers [H, W], or [].
+    labels: integers [H, W], or [] for classification.
     scores: float32 [H, W, classes], or [classes]: the logits.
-    extra: {output: values shaped as the scores}, of the outputs beside the labels.
+    extra: {output: values of the scores' shape}, for the outputs besides the labels.
   """
 
   labels: np.ndarray
@@ -34,7 +34,8 @@ class Answer(NamedTuple):
 # uint8 [H, W, C] -> Answer.
 Backend = Callable[[np.ndarray], Answer]
 
-# Runs where tfdam cannot be imported: what a stranger sees who has TensorFlow alone.
+# Runs a SavedModel in a process that cannot import tfdam, as for users with only
+# TensorFlow.
 _STRANGER = """
 import sys
 for name in ("tfdam", "export", "configs", "keras"):
@@ -54,7 +55,7 @@ np.savez(answers, **found)
 
 
 def of_function(function) -> Backend:
-  """The traced Keras network itself: what all others are compared with."""
+  """Returns the traced Keras network itself, with which all others are compared."""
   import tensorflow as tf
 
   def run(image: np.ndarray) -> Answer:
@@ -65,11 +66,11 @@ def of_function(function) -> Backend:
 
 
 def of_session(folder: str, extra_outputs: Sequence[str] = ()) -> Backend:
-  """A SavedModel through the session loader, as TF Serving loads it.
+  """Returns a SavedModel, loaded into a session as TF Serving loads it.
 
   Args:
-    folder: one version's.
-    extra_outputs: what it serves beside labels.
+    folder: of one version.
+    extra_outputs: the outputs that it serves besides the labels.
   """
   served = (contract_lib.SERVING_DEFAULT, contract_lib.INPUT)
   ask = _session(folder, *served, extra_outputs)
@@ -77,23 +78,23 @@ def of_session(folder: str, extra_outputs: Sequence[str] = ()) -> Backend:
 
 
 def of_files(folder: str) -> Callable[[bytes, np.ndarray], Answer]:
-  """The same, as (an encoded file, the image that it shows) -> Answer.
+  """Returns the same SavedModel as a function from an encoded file and its image to Answer.
 
-  Labels are the file's, scores the image's.
+  The labels are computed from the file, the scores from the image.
   """
   ask = _session(folder, contract_lib.PREDICT_BYTES, contract_lib.BYTES)
   return lambda file, image: ask([file], image)
 
 
 def _session(folder: str, signature: str, key: str, extra_outputs: Sequence[str] = ()):
-  """(what a signature takes under its key, the image) -> Answer."""
+  """Returns a function from a signature's input, named `key`, and the image to Answer."""
   import tensorflow as tf
 
   graph = tf.Graph()
   session = tf.compat.v1.Session(graph=graph)
   with graph.as_default():
     loaded = tf.compat.v1.saved_model.load(session, ["serve"], folder)
-  # Labels as they are served, logits from beside them.
+  # Labels from the served signature, logits from the one for comparisons.
   served = loaded.signature_def[signature]
   scores = loaded.signature_def[contract_lib.SCORES]
   fetches = {
@@ -112,10 +113,14 @@ def _session(folder: str, signature: str, key: str, extra_outputs: Sequence[str]
 
 
 def by_a_stranger(folder: str, images: Sequence[np.ndarray]) -> list[Answer]:
-  """A SavedModel in a process of its own that cannot import tfdam.
+  """Runs a SavedModel in a separate process that cannot import tfdam.
+
+  Args:
+    folder: of one version.
+    images: uint8 [H, W, C] each.
 
   Raises:
-    RuntimeError: it failed there.
+    RuntimeError: the process failed.
   """
   with tempfile.TemporaryDirectory() as place:
     asked, answered = (os.path.join(place, f"{name}.npz") for name in ("in", "out"))
@@ -141,7 +146,7 @@ def by_a_stranger(folder: str, images: Sequence[np.ndarray]) -> list[Answer]:
 
 
 def of_onnx(model: onnx.ModelProto, contract: contract_lib.Contract) -> Backend:
-  """An ONNX file under ONNX Runtime on the CPU."""
+  """Returns an ONNX model in ONNX Runtime on the CPU."""
   import onnxruntime
 
   from . import to_onnx
@@ -156,10 +161,14 @@ def of_onnx(model: onnx.ModelProto, contract: contract_lib.Contract) -> Backend:
 
 
 def answers_of_file(path: str, images: np.ndarray) -> np.ndarray:
-  """The labels that an ONNX file as it lies there gives, on the CPU, [N, ...].
+  """Labels images with an ONNX file from the disk, in ONNX Runtime on the CPU.
 
   Args:
-    images: uint8 [N, ...], in the file's own layout; it is asked of one at a time.
+    path: of the file.
+    images: uint8 [N, ...], in the file's own layout; labelled one at a time.
+
+  Returns:
+    Labels [N, ...].
   """
   import onnxruntime
 
@@ -171,7 +180,7 @@ def answers_of_file(path: str, images: np.ndarray) -> np.ndarray:
 
 
 def of_reference(model: onnx.ModelProto, contract: contract_lib.Contract) -> Backend:
-  """An ONNX file under ONNX's own evaluator: NumPy, slow, and the standard itself."""
+  """Returns an ONNX model in ONNX's reference evaluator, which is slow and uses NumPy."""
   from onnx import reference
 
   from . import to_onnx
@@ -183,7 +192,7 @@ def of_reference(model: onnx.ModelProto, contract: contract_lib.Contract) -> Bac
 def _onnx_backend(
   run_graph, contract: contract_lib.Contract, scores: str, axis: int
 ) -> Backend:
-  # The scores may themselves be an output.
+  # Each once: the scores may be one of the outputs.
   wanted = list(dict.fromkeys((contract_lib.LABELS, scores, *contract.extra_outputs)))
 
   def run(image: np.ndarray) -> Answer:
@@ -200,5 +209,5 @@ def _onnx_backend(
 
 
 def arranged(images: np.ndarray, layout: str) -> np.ndarray:
-  """Images [B, H, W, C] in the layout that a file wants."""
+  """Returns images [B, H, W, C] in a file's layout, "nhwc" or "nchw"."""
   return images if layout == "nhwc" else np.ascontiguousarray(images.transpose(0, 3, 1, 2))

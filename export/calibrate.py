@@ -1,7 +1,7 @@
-"""What range of values 256 steps are to cover, seen on images of the target.
+"""Chooses the range of values that int8's 256 steps cover, from images of the target.
 
-Too wide a range wastes steps, too narrow a one cuts values off; which way to choose it
-loses fewest labels depends on the network, and is tried (`reduce.to_int8`).
+A range that is too wide wastes steps; one that is too narrow clips values. Which method
+keeps the most labels depends on the network, so `reduce.to_int8` tries all of them.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ if TYPE_CHECKING:
 
 Range = tuple[np.float32, np.float32]
 
-# The first of those that do equally well is taken.
+# Of equally good methods the first one is taken.
 METHODS = ("min-max", "percentile", "entropy")
-# "percentile": what lies beyond, at either end, is cut off.
+# "percentile": values beyond it, at either end, are clipped.
 _PERCENT = 99.99
-# "entropy": of the histogram, and between two thresholds that are tried.
+# "entropy": bins of the histogram, and bins between two thresholds that are tried.
 _BINS, _BINS_APART = 2_048, 16
-# Values of each activation that are kept, over all images, besides its extremes.
+# The number of values of each activation that are kept over all images.
 _VALUES = 400_000
 _LOW, _HIGH, _SOME, _MEANS = "__low", "__high", "__some", "__means"
 
 
 class Seen(NamedTuple):
-  """What one activation was on all images.
+  """The values of one activation on all images.
 
   Attributes:
-    values: float32 [N], evenly spread over images and places.
-    means: float32 [channels]; None where it was not asked for.
+    low: the smallest value.
+    high: the largest value.
+    values: float32 [N], some of the values, evenly spread over images and positions.
+    means: float32 [channels]; None if they were not asked for.
   """
 
   low: np.float32
@@ -49,12 +51,16 @@ def observe(
   averaged: Collection[str],
   images: Sequence[np.ndarray],
 ) -> dict[str, Seen]:
-  """Runs the images through the network and watches activations.
+  """Runs the images through the network and records activations.
 
   Args:
+    model: the float32 graph.
     names: of float32 tensors of the graph.
-    averaged: those of them, [B, C, H, W], of which the mean of each channel is wanted.
+    averaged: those among `names`, each [B, C, H, W], whose channel means are wanted.
     images: uint8 batches as the file takes them; read one at a time.
+
+  Returns:
+    {tensor: what was seen of it}.
   """
   import onnxruntime
 
@@ -83,9 +89,10 @@ def observe(
 def _watched(
   model: onnx.ModelProto, names: Iterable[str], averaged: Collection[str], count: int
 ) -> onnx.ModelProto:
-  """A copy that gives of each tensor its extremes and about `count` of its values.
+  """Returns a copy that also outputs each tensor's extremes and some `count` values.
 
-  Inside the graph, since all activations of a large image do not fit into memory at once.
+  The graph computes them because all activations of a large image together would not fit
+  into memory.
   """
   import onnx
 
@@ -122,11 +129,12 @@ def _watched(
 
 
 def range_of(seen: Seen, method: str, is_symmetric: bool) -> Range:
-  """From where to where the steps go.
+  """Returns the range that the steps cover, its low and its high end.
 
   Args:
+    seen: the activation's values.
     method: in METHODS.
-    is_symmetric: whether as many steps lie below 0 as above, whatever the values are.
+    is_symmetric: whether there are always as many steps below 0 as above.
   """
   if method == "percentile":
     low, high = np.percentile(seen.values, [100 - _PERCENT, _PERCENT])
@@ -138,15 +146,15 @@ def range_of(seen: Seen, method: str, is_symmetric: bool) -> Range:
 
 
 def _threshold(seen: Seen, is_symmetric: bool) -> float:
-  """Where to cut magnitudes off so that steps tell most about the values.
+  """Returns the magnitude at which to clip values so that the least information is lost.
 
-  Of all thresholds the one with the least Kullback-Leibler divergence of the rounded
-  distribution from the whole one; Migacz, "8-bit inference with TensorRT" (GTC 2017).
+  It is the threshold with the least Kullback-Leibler divergence between the distributions
+  before and after rounding; Migacz, "8-bit inference with TensorRT" (GTC 2017).
   """
   limit = float(max(-seen.low, seen.high))
   num_steps = 128 if is_symmetric or seen.low < 0 else 256
   counts = np.histogram(np.abs(seen.values), _BINS, (0, limit or 1.0))[0].astype(float)
-  # What a ReLU made 0 is 0 with any step.
+  # Zeros from a ReLU stay 0 with any step, so they are not counted.
   counts[0] = counts[1]
   divergences = {
     size: _divergence(counts, size, num_steps)
@@ -156,7 +164,10 @@ def _threshold(seen: Seen, is_symmetric: bool) -> float:
 
 
 def _divergence(counts: np.ndarray, size: int, num_steps: int) -> float:
-  """Of the first `size` bins, rounded to `num_steps`, from all, the rest in the last."""
+  """Returns the divergence for clipping after `size` bins and rounding to `num_steps`.
+
+  Clipped values count in the last bin that is kept.
+  """
   kept = counts[:size]
   starts = np.arange(num_steps) * size // num_steps
   widths = np.diff(np.append(starts, size))

@@ -1,7 +1,7 @@
-"""Labels camera images with an exported network: the car's side.
+"""Labels camera images with an exported network, for use in the car.
 
-Needs numpy and onnxruntime alone, and Pillow for the command line. An export has a copy of
-this file beside export.json, which runs where there is no tfdam.
+It needs only numpy and onnxruntime, and Pillow for the command line. An export has a copy
+of this file beside export.json, which runs without tfdam.
 
   segmenter = client_onnx.Segmenter("runs/streets-gam", provider="cuda")
   labels = segmenter(image)  # RGB, uint8 [H, W, 3] -> integers [H, W]; OpenCV: [..., ::-1]
@@ -34,14 +34,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-# Read at the import: ONNX Runtime 1.31 would keep a device's number in its cache and report
-# to its makers.
+# Read at import. Without it, ONNX Runtime 1.31 stores a device id and sends telemetry.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 try:
   import numpy as np
   import onnxruntime as ort
-except Exception as error:  # two that do not fit each other raise more than ImportError
+except Exception as error:  # incompatible versions raise more than ImportError
   if __name__ != "__main__":
     raise
   print(
@@ -54,34 +53,39 @@ except Exception as error:  # two that do not fit each other raise more than Imp
 if TYPE_CHECKING:
   from PIL import Image, ImageFile
 
-# Of export.json.
+# The format of export.json.
 FORMAT = 1
 _MAX_MANIFEST = 1 << 24
-# Best first. What stands behind a provider takes the nodes that it cannot; never the CPU.
+# The best provider first. The second name in a tuple takes the nodes that the first cannot
+# run; the CPU never does.
 _PROVIDERS = {
   "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
   "cuda": ("CUDAExecutionProvider",),
   "cpu": ("CPUExecutionProvider",),
 }
 _OPTIONS = {
-  # Float32 means float32: TensorFloat-32 keeps 10 bits of the mantissa and turns labels
-  # where two classes are nearly equal. Who wants speed exports float16.
+  # float32 means float32: TensorFloat-32 keeps 10 bits of the mantissa, which changes
+  # labels where two classes are nearly equal. For speed, export float16.
   "CUDAExecutionProvider": {"use_tf32": "0"},
 }
 _TYPES = dict(uint8="tensor(uint8)", int32="tensor(int32)", float32="tensor(float)")
 # "int8" is for CPUs, "int8_tensorrt" for TensorRT.
 _PRECISIONS = ("float32", "float16", "int8", "int8_tensorrt")
-# More take minutes to start.
+# More threads take minutes to start.
 _MAX_THREADS = 1024
 _log = logging.getLogger(__name__)
 
 
 class ModelError(Exception):
-  """What is wrong with a model, a provider or an image, and how to mend it."""
+  """A model, a provider or an image is wrong; the message says how to mend it."""
 
 
 class ProviderError(ModelError):
-  """A provider that cannot be had; `reason` is ONNX Runtime's or the loader's own."""
+  """A provider cannot be used.
+
+  Attributes:
+    reason: what ONNX Runtime or the dynamic loader said.
+  """
 
   def __init__(self, provider: str, explanation: str, reason: str = "not built in"):
     super().__init__(f"Provider '{provider}' cannot be had: {explanation}")
@@ -89,10 +93,10 @@ class ProviderError(ModelError):
 
 
 class Segmenter:
-  """An exported network that has proved, on this machine, to give the labels it should.
+  """An exported network, verified on this machine to give the labels that it should.
 
-  Whatever is wrong raises at the start; there is no half-started Segmenter. Several threads
-  may call one.
+  All errors in files are raised at the start; there is no half-started Segmenter. Several
+  threads may call the same Segmenter.
 
   Attributes:
     name: of the model.
@@ -100,8 +104,8 @@ class Segmenter:
     classes: names, in the order of the labels.
     palette: uint8 [num_classes, 3], RGB.
     channels: of images, 1 or 3.
-    size: height and width of images, in pixels; None where any will do.
-    provider: what computes: "tensorrt", "cuda" or "cpu".
+    size: height and width of images, in pixels; None for any.
+    provider: the one in use: "tensorrt", "cuda" or "cpu".
   """
 
   def __init__(
@@ -115,16 +119,16 @@ class Segmenter:
 
     Args:
       model_dir: an export folder, the run folder around it or its onnx/ folder.
-      provider: "cpu", "cuda" or "tensorrt" (with CUDA behind it), which is an error where
-        it cannot be had; or "auto", the best one that starts, which is logged. TensorRT
-        builds its engine at every start, for minutes, unless the environment has
-        ORT_TENSORRT_ENGINE_CACHE_ENABLE=1 and ORT_TENSORRT_CACHE_PATH.
-      precision: "float32", or another that was exported.
-      threads: on the CPU; 0: one for each core.
+      provider: "cpu", "cuda" or "tensorrt" (with CUDA for the nodes that it cannot run); an
+        error if it does not start. Or "auto", the best one that starts, which is logged.
+        TensorRT builds its engine at every start, which takes minutes, unless the
+        environment has ORT_TENSORRT_ENGINE_CACHE_ENABLE=1 and ORT_TENSORRT_CACHE_PATH.
+      precision: "float32", or another one that was exported.
+      threads: number of CPU threads; 0: one for each core.
 
     Raises:
-      ModelError: files are missing, damaged or of another export; the provider cannot be
-        had; the model or its labels are not those of the manifest.
+      ModelError: files are missing, damaged or of another export; the provider does not
+        start; or the model or its labels are not those of the manifest.
     """
     if provider not in ("auto", *_PROVIDERS):
       raise ModelError(
@@ -146,18 +150,18 @@ class Segmenter:
     self._check_golden(golden_path, precision)
 
   def __call__(self, image: np.ndarray) -> np.ndarray | int:
-    """Labels an image, or a batch if the model takes one.
+    """Labels an image, or a batch if the model takes batches.
 
     Args:
-      image: uint8 [H, W, C], 0 to 255, RGB; [H, W] too where C is 1; or [B, H, W, C]. The
-        same whatever layout the model has inside.
+      image: uint8 [H, W, C], 0 to 255, RGB; also [H, W] if C is 1; or [B, H, W, C]. The
+        model's own layout does not matter.
 
     Returns:
       Segmentation: labels [H, W] or [B, H, W], int32 or uint8 as exported.
       Classification: the label, an int, or labels [B].
 
     Raises:
-      ModelError: the image is none that the model takes, or ONNX Runtime fails.
+      ModelError: the model does not take such an image, or ONNX Runtime fails.
     """
     images = self._batch(image)
     if self._contract.layout == "nchw":
@@ -199,7 +203,7 @@ class Segmenter:
     return images
 
   def _remedy(self, shape: tuple[int, ...]) -> str:
-    """What to do about the shape of an image, given as a batch's."""
+    """Says what to do about an image of the wrong shape, given as a batch's shape."""
     if len(shape) == 4 and shape[-1] == self.channels:
       return "Resize it, or export the run for this size."
     if len(shape) == 4 and shape[1] == self.channels:
@@ -209,13 +213,13 @@ class Segmenter:
     return "Convert it to RGB; image[..., :3] drops an alpha channel."
 
   def _run(self, images: np.ndarray) -> np.ndarray:
-    """Labels a contiguous batch that is arranged as the model wants it."""
+    """Labels a contiguous batch in the model's layout."""
     contract = self._contract
     num_images, *size = (images.shape[axis] for axis in contract.axes)
     sizes = size if self.task == "segmentation" else []
     labels = np.empty((num_images, *sizes), contract.label_dtype)
-    # Of this call alone: threads share the session. The buffers are numpy's own, so nothing
-    # is copied on the CPU, and once each way on a GPU.
+    # One binding per call, because threads share the session. The buffers belong to NumPy,
+    # so that nothing is copied on the CPU, and a GPU copies once each way.
     binding = self._session.io_binding()
     binding.bind_cpu_input(contract.input_name, images)
     binding.bind_output(
@@ -223,7 +227,7 @@ class Segmenter:
     )
     try:
       self._session.run_with_iobinding(binding)
-    except Exception as error:  # ONNX Runtime's errors have no class in common
+    except Exception as error:  # ONNX Runtime's errors have no common class
       raise ModelError(
         f"ONNX Runtime fails on images {_shown(images.shape)} with {self.name} on"
         f" {self.provider}: {_first_line(error)}"
@@ -231,11 +235,11 @@ class Segmenter:
     return labels
 
   def _check_golden(self, path: str, precision: str) -> None:
-    """Raises ModelError unless golden images get the labels that they got at export."""
+    """Raises ModelError unless the golden images get the same labels as at export."""
     try:
       with np.load(path, allow_pickle=False) as pair:
         images, golden = pair["image"], pair["labels"]
-    except Exception as error:  # of zip and npy files: by what is wrong
+    except Exception as error:  # damaged zip and npy files raise many types
       raise ModelError(f"{path} holds no image and labels: {error}. {_COPY}") from error
     shape = self._contract.image_shape
     is_image = images.dtype == np.uint8 and _fits(images.shape[1:], shape[1:])
@@ -244,7 +248,7 @@ class Segmenter:
         f"{path} has an image {images.dtype} {_shown(images.shape)}; export.json says uint8"
         f" {_shown(shape)}. {_COPY}"
       )
-    # One at a time, whatever batch the model takes.
+    # One at a time, which every model takes.
     labels = np.concatenate([self._run(one) for one in np.split(images, len(images))])
     if labels.shape != golden.shape:
       raise ModelError(
@@ -261,7 +265,7 @@ class Segmenter:
       )
 
   def _other_kernels(self, precision: str) -> str:
-    """What else may compute the labels that were computed at export."""
+    """Says with what other kernels the labels may be those of the export."""
     here, there = ort.__version__, self._contract.exported_with
     remedies = []
     if here != there:
@@ -279,17 +283,18 @@ class Segmenter:
 
 
 def allowed_to_differ(provider: str, precision: str, num_labels: int) -> float:
-  """The share of golden labels that may be others than at export.
+  """Returns the share of golden labels that may differ from those at export.
 
-  Other devices and narrow numbers round in another order, which turns near ties. In int8
-  a tie is a step of 127: a graph whose convolutions are not fused with their rounding gave
-  3 % of other labels, and 6 % on the worst image (a small ERFNet, ONNX Runtime 1.31).
+  Other devices and narrow numbers round differently, which changes labels where two classes
+  are nearly equal. In int8, one step is 1/127 of the range: a graph whose convolutions are
+  not fused with their rounding changed 3 % of the labels, and 6 % on the worst image (a
+  small ERFNet, ONNX Runtime 1.31).
   """
   is_cpu = provider == "cpu"
   if is_cpu and precision == "float32":
     return 1e-4
   share = 1e-3 if not precision.startswith("int8") else 2e-2 if is_cpu else 1e-1
-  return max(share, 1 / num_labels)  # of a few labels, as a classifier has them, one
+  return max(share, 1 / num_labels)  # always one: a classifier has only a few labels
 
 
 # ---- The manifest and its files.
@@ -299,15 +304,15 @@ _COPY = "Copy the whole export folder again; files of two exports do not mix."
 
 @dataclasses.dataclass(frozen=True)
 class _Contract:
-  """What export.json promises of one ONNX file.
+  """What export.json says about one ONNX file.
 
   Attributes:
     folder: of export.json; files are relative to it.
-    origin: metadata that the model must carry.
-    image_shape: [B, H, W, C] or [B, C, H, W] as `layout` says, None where any will do.
+    origin: metadata that the model must have.
+    image_shape: [B, H, W, C] or [B, C, H, W] as `layout` says; None for any size.
     outputs: {name: (dtype, shape)}.
     digests: {file: {"sha256", "bytes"}}.
-    exported_with: the ONNX Runtime that computed the golden labels.
+    exported_with: the version of ONNX Runtime that computed the golden labels.
   """
 
   folder: str
@@ -328,7 +333,7 @@ class _Contract:
 
   @property
   def axes(self) -> tuple[int, int, int]:
-    """Where batch, height and width stand in `image_shape`."""
+    """The positions of batch, height and width in `image_shape`."""
     return (0, 1, 2) if self.layout == "nhwc" else (0, 2, 3)
 
   @property
@@ -342,7 +347,7 @@ class _Contract:
 
 
 def _export_folder(model_dir: str) -> str:
-  """The folder of export.json: the one given, its export/, or the one around onnx/."""
+  """Returns the folder of export.json: `model_dir`, its export/, or the parent of onnx/."""
   given = os.path.abspath(model_dir)
   around = [os.path.dirname(given)] if os.path.basename(given) == "onnx" else []
   for folder in (given, os.path.join(given, "export"), *around):
@@ -388,7 +393,7 @@ def _read_contract(folder: str, precision: str) -> _Contract:
 
 
 def _parse_manifest(manifest: dict[str, Any], folder: str, precision: str) -> _Contract:
-  """Raises what `_read_contract` takes for damage."""
+  """Reads the manifest's entries; raises what `_read_contract` reports as damage."""
   model, image, entry = manifest["model"], manifest["input"], manifest["onnx"][precision]
   contract = _Contract(
     folder=folder, name=model["name"], task=model["task"],
@@ -444,10 +449,10 @@ def _palette(colours: list[list[int]]) -> np.ndarray:
 
 
 def _verified(contract: _Contract, file: str) -> str:
-  """The path of a file whose size and SHA-256 are the manifest's.
+  """Returns the path of a file, whose size and SHA-256 are checked.
 
   Raises:
-    ModelError: they are not.
+    ModelError: they are not those of the manifest, or the file cannot be read.
   """
   path = os.path.join(contract.folder, *file.split("/"))
   recorded = contract.digests.get(file)
@@ -465,7 +470,7 @@ def _verified(contract: _Contract, file: str) -> str:
     with open(path, "rb") as opened:
       while block := opened.read(1 << 20):
         digest.update(block)
-  except (OSError, ValueError) as error:  # the latter: no name of a file
+  except (OSError, ValueError) as error:  # ValueError: the name is no file name
     reason = getattr(error, "strerror", None) or error
     raise ModelError(
       f"{path}, which export.json lists, cannot be read: {reason}. {_COPY}"
@@ -479,7 +484,7 @@ def _verified(contract: _Contract, file: str) -> str:
 
 
 def _open_regular(path: str) -> IO[bytes]:
-  """Opens a file; refused is what may never end, as pipes and devices, or is a folder."""
+  """Opens a file; folders are refused, as are pipes and devices, which may never end."""
   _check_regular(path)
   return open(path, "rb")
 
@@ -504,7 +509,7 @@ def _check_origin(session: ort.InferenceSession, contract: _Contract) -> None:
 
 
 def _check_signature(session: ort.InferenceSession, contract: _Contract) -> None:
-  """Raises ModelError if the model takes or gives something else than the manifest says."""
+  """Raises ModelError if the model's inputs or outputs are not those of the manifest."""
   inputs = {contract.input_name: ("uint8", contract.image_shape)}
   for kind, nodes, promised in (
     ("inputs", session.get_inputs(), inputs),
@@ -528,7 +533,7 @@ def _dimensions(shape: Sequence[Any]) -> tuple[int | None, ...]:
 
 
 def _agrees(found: tuple, promised: tuple, open_axes: bool) -> bool:
-  """Whether a graph's shape is the promised one; it may leave an output's axes open."""
+  """Whether a graph's shape is the promised one; `open_axes` lets it leave axes open."""
   return len(found) == len(promised) and all(
     here == there or (open_axes and here is None) for here, there in zip(found, promised)
   )
@@ -558,7 +563,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _start(path: str, provider: str, threads: int) -> tuple[str, ort.InferenceSession]:
-  """Returns the provider that was had and its session; see Segmenter."""
+  """Returns the provider that started and its session; see Segmenter."""
   if provider != "auto":
     return provider, _open(path, provider, threads)
   refusals = []
@@ -573,17 +578,17 @@ def _start(path: str, provider: str, threads: int) -> tuple[str, ort.InferenceSe
       _log.info("Provider auto is %s%s", name, "".join(refusals))
       return name, session
   session = _open(path, "cpu", threads)
-  # Whoever installed the GPU package wants to know; whoever did not, knows.
+  # A warning only if the installed package has GPU providers, which did not start.
   level = logging.WARNING if refusals else logging.INFO
   _log.log(level, "Provider auto is cpu%s", "".join(refusals))
   return "cpu", session
 
 
 def _open(path: str, provider: str, threads: int) -> ort.InferenceSession:
-  """A session on this provider, and on no CPU unless it is the provider.
+  """Opens a session on this provider, never falling back to the CPU.
 
   Raises:
-    ProviderError: there is none to be had.
+    ProviderError: the provider does not start.
     ModelError: the CPU cannot load the model.
   """
   options = ort.SessionOptions()
@@ -591,15 +596,15 @@ def _open(path: str, provider: str, threads: int) -> ort.InferenceSession:
   if provider != "cpu":
     _check_listed(provider)
     _check_libraries(provider)
-    # ONNX Runtime falls back to the CPU without a word. This entry, with a list that leaves
-    # the CPU out, is the only thing that makes it fail instead.
+    # ONNX Runtime falls back to the CPU silently. Only this entry, with a list of providers
+    # without the CPU, makes it fail instead.
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
   chosen = [(name, _OPTIONS.get(name, {})) for name in _PROVIDERS[provider]]
   try:
-    # Older releases print that they fall back; what they became is looked at below.
+    # Older releases print that they fall back; the provider is checked below.
     with contextlib.redirect_stdout(io.StringIO()):
       session = ort.InferenceSession(path, options, providers=chosen, enable_fallback=0)
-  except Exception as error:  # as in _run
+  except Exception as error:  # ONNX Runtime's errors have no common class
     if provider == "cpu":
       raise ModelError(f"ONNX Runtime cannot load {path}: {_first_line(error)}") from error
     raise _does_not_start(provider, _first_line(error)) from error
@@ -624,22 +629,22 @@ def _check_listed(provider: str) -> None:
 def _check_libraries(provider: str) -> None:
   """Raises ProviderError if a library that the provider loads is missing.
 
-  ONNX Runtime says which one in its log alone, amid much else.
+  ONNX Runtime names the missing library only in its log, among much else.
   """
-  # CUDA from onnxruntime-gpu[cuda,cudnn] lies where the loader does not look. It prints.
+  # Finds CUDA from onnxruntime-gpu[cuda,cudnn], which the loader does not; it also prints.
   with contextlib.redirect_stdout(io.StringIO()):
     getattr(ort, "preload_dlls", lambda: None)()
   own = os.path.join(os.path.dirname(ort.__file__), "capi", "libonnxruntime_providers_")
   missing = []
   for library, mode in (
     ("libcuda.so.1", ctypes.DEFAULT_MODE),  # the NVIDIA driver's
-    (f"{own}shared.so", ctypes.RTLD_GLOBAL),  # the next one takes its symbols
+    (f"{own}shared.so", ctypes.RTLD_GLOBAL),  # the next library needs its symbols
     (f"{own}{provider}.so", ctypes.DEFAULT_MODE),
   ):
     try:
       ctypes.CDLL(library, mode)
     except OSError as error:
-      # Other builds have no file of their own by this name, and are left to try.
+      # Other builds may not have these files; the provider then shows whether it starts.
       if "cannot open shared object" in str(error) and not str(error).startswith(own):
         missing.append(str(error))
   if missing:
@@ -662,14 +667,14 @@ def _does_not_start(provider: str, reason: str) -> ProviderError:
   )
 
 
-# ---- The command line, which alone needs Pillow.
+# ---- The command line, the only part that needs Pillow.
 
 _STILLS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm")
 _VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm")
-# The first Pillow with a font of any size, and the first ONNX Runtime that can be forbidden
-# to fall back to the CPU.
+# The first Pillow with a font of any size, and the first ONNX Runtime with an option
+# against falling back to the CPU.
 _OLDEST = {"numpy": (1, 24), "onnxruntime": (1, 16), "pillow": (10, 1)}
-# Named, because Pillow knows formats whose decoders start other programs.
+# A closed list, because Pillow has decoders that start other programs.
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
 _CONVERTED = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX")
 
@@ -678,9 +683,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   """Labels pictures; returns the exit status."""
   options = _parse(argv)
   logging.basicConfig(level=logging.INFO, format="%(message)s")
-  warnings.filterwarnings("ignore", module="PIL")  # what cannot be decoded is an error
+  warnings.filterwarnings("ignore", module="PIL")  # a file that cannot be read is an error
   for stream in (sys.stdout, sys.stderr):
-    if isinstance(stream, io.TextIOWrapper):  # of ASCII, perhaps, which not all names are
+    if isinstance(stream, io.TextIOWrapper):  # it may be ASCII, and names may not
       stream.reconfigure(errors="backslashreplace")
   try:
     _label(options)
@@ -689,13 +694,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"Error: {_printable(str(error))}", file=sys.stderr)
     return 2
   except KeyboardInterrupt:
-    return 130  # as shells have it: 128 and SIGINT's number
-  except OSError as error:  # of standard output
-    # Python would try once more at its end.
+    return 130  # the shells' convention: 128 plus the number of SIGINT
+  except OSError as error:  # from standard output
+    # Otherwise Python would write to it again as it ends.
     with contextlib.suppress(OSError), open(os.devnull, "w") as nowhere:
       os.dup2(nowhere.fileno(), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
-      return 141  # its reader has gone: 128 and SIGPIPE's number
+      return 141  # the reader has gone: 128 plus the number of SIGPIPE
     print(f"Error: {_printable(str(error))}", file=sys.stderr)
     return 2
   return 0
@@ -725,7 +730,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     help="resize images of another size; their labels get the image's size again",
   )  # fmt: skip
   flag("--alpha", type=_share, default=0.5, help="weight of colours over the image, 0 to 1")
-  flag("--threads", type=_threads, default=0, help="on the CPU; 0: one for each core")
+  flag("--threads", type=_threads, default=0, help="CPU threads; 0: one for each core")
   return parser.parse_args(argv)
 
 
@@ -744,7 +749,7 @@ def _threads(text: str) -> int:
 
 
 def _check_packages() -> None:
-  """Raises ModelError if a package is missing or older than what this was written for."""
+  """Raises ModelError if a package is missing or too old."""
   found = {"numpy": np.__version__, "onnxruntime": ort.__version__}
   if importlib.util.find_spec("PIL"):
     import PIL
@@ -808,10 +813,10 @@ def _label(options: argparse.Namespace) -> None:
 
 
 def _printable(text: str) -> str:
-  """Any text as one line: bytes that are no UTF-8, and control characters, escaped."""
+  """Returns text on one line, with control characters and invalid UTF-8 escaped."""
   return "".join(
     character if character.isprintable()
-    # A byte of a name, in Python's form; or what printing would obey.
+    # First a byte of a name that is no UTF-8, as Python keeps it; then a control character.
     else f"\\x{ord(character) - 0xDC00:02x}" if "\udc80" <= character <= "\udcff"
     else character.encode("unicode_escape", "surrogatepass").decode()
     for character in text
@@ -819,7 +824,7 @@ def _printable(text: str) -> str:
 
 
 class _Progress:
-  """A line on the terminal that counts, once the work has taken five seconds."""
+  """A line on the terminal that counts images, once the work has taken five seconds."""
 
   def __init__(self):
     self._start = self._last = time.monotonic()
@@ -848,12 +853,12 @@ def _resolve(path: str) -> str:
 
 
 def _files(path: str) -> list[str]:
-  """The image and video files that a path names, sorted by name."""
+  """Returns the image and video files that a path names, sorted by name."""
   try:
     if not os.path.isdir(path):
       _check_regular(path)
       return [path]
-    # Hidden ones, such as macOS' "._a.png", are no images.
+    # Hidden files, such as macOS' "._a.png", are no images.
     names = sorted(name for name in os.listdir(path) if not name.startswith("."))
     names = [name for name in names if name.lower().endswith((*_STILLS, *_VIDEOS))]
     files = [os.path.join(path, name) for name in names]
@@ -881,7 +886,7 @@ def _pictures(files: Sequence[str]) -> Iterator[tuple[str, Image.Image]]:
     frames = _video(file) if file.lower().endswith(_VIDEOS) else _stills(file)
     for number, picture in frames:
       ending = f"-{number:06d}" if number else ""
-      # A frame of clip.gif may be named as clip-000001.png is.
+      # A frame of clip.gif may have the same name as clip-000001.png.
       is_own = stems.count(stem) == 1 and f"{stem}{ending}" not in given
       unique = f"{stem if is_own else name}{ending}"
       given.add(unique)
@@ -901,7 +906,7 @@ def _stills(path: str) -> Iterator[tuple[int, Image.Image]]:
         yield (i + 1 if count > 1 else 0), _eight_bits(opened, exif, path)
   except ModelError:
     raise
-  # Pillow raises OSError, SyntaxError, ValueError, struct.error and others, by format.
+  # Pillow raises OSError, SyntaxError, ValueError, struct.error and others.
   except Exception as error:
     is_none = isinstance(error, UnidentifiedImageError)
     reason = "it begins as none does" if is_none else error
@@ -912,7 +917,7 @@ def _stills(path: str) -> Iterator[tuple[int, Image.Image]]:
 
 
 def _opened(file: IO[bytes]) -> tuple[ImageFile.ImageFile, bytes]:
-  """An image and its Exif data; its still, where a PNG's animation makes no sense."""
+  """Opens an image and returns its Exif data; a PNG with a broken animation as a still."""
   from PIL import Image
 
   kept, exif = without_metadata(file, ANIMATED)
@@ -925,10 +930,10 @@ def _opened(file: IO[bytes]) -> tuple[ImageFile.ImageFile, bytes]:
 
 
 def _eight_bits(frame: ImageFile.ImageFile, exif: bytes, path: str) -> Image.Image:
-  """A frame as training reads images: upright, the upper 8 of 16 bits, no alpha."""
+  """Converts a frame as training does: upright, the upper 8 of 16 bits, no alpha."""
   from PIL import Image
 
-  turned = upright(frame, exif).copy()  # the next frame may need what is changed here
+  turned = upright(frame, exif).copy()  # the next frame may need the original
   # PNGs of 16-bit grey are "I" to Pillow before 10.4.
   if turned.mode.startswith("I;16") or (turned.mode, frame.format) == ("I", "PNG"):
     return Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
@@ -936,44 +941,47 @@ def _eight_bits(frame: ImageFile.ImageFile, exif: bytes, path: str) -> Image.Ima
     raise ModelError(
       f"{path} holds '{turned.mode}' pixels; expected grey or RGB of 8 or 16 bits."
     )
-  turned.info.pop("transparency", None)  # else convert() warns of it
+  turned.info.pop("transparency", None)  # otherwise convert() warns about it
   return turned.convert("L" if turned.mode in ("1", "L") else "RGB")
 
 
-# ---- Image files without their metadata, as training reads them: the functions of
-# tfdam/data/metadata.py, which tests hold to the same source.
+# ---- Image files without their metadata, as training reads them. These are copies of the
+# functions in tfdam/data/metadata.py; tests check that the source is the same.
 
-# Of what PNG and JPEG files say beside their pixels, and of the pixels themselves: 8192 x
-# 8192 with four channels of 16 bits take half of it. Larger files are broken or hostile.
+# The largest content of a PNG or JPEG, twice what 8192 x 8192 pixels with four channels of
+# 16 bits take. Larger files are broken or hostile.
 _MAX_BYTES = 1 << 30
-# Exif of a JPEG is never longer, and the orientation stands near its start.
+# A JPEG's Exif data is never longer, and the orientation lies near its start.
 _MAX_EXIF = 1 << 16
 _ORIENTATION = 0x0112  # its tag
-# What brings upright what is stored in each orientation: names of Pillow's.
+# {orientation: the transposition, by Pillow's names, that turns the stored image upright}.
 _TURNS = {
   2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
   6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
 }  # fmt: skip
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Chunks that make the pixels; tRNS and the last three are of animations alone.
+# The chunks that decide the pixels; tRNS and the last three are for animations only.
 STILL = (b"IHDR", b"PLTE", b"IDAT")
 ANIMATED = (*STILL, b"tRNS", b"acTL", b"fcTL", b"fdAT")
-# JPEG segments that libjpeg takes to know the colours: what they begin with, their size.
+# {JPEG segment from which libjpeg learns the colours: its first bytes, its size}.
 _COLOURS = {0xE0: (b"JFIF\0", 14), 0xEE: (b"Adobe", 12)}
 
 
 def without_metadata(
   file: IO[bytes], chunks: tuple[bytes, ...] = STILL, header: bool = False
 ) -> tuple[IO[bytes], bytes]:
-  """A file that has the same pixels and nothing else, and the Exif data that it had.
+  """Removes everything but the pixels from an image file.
 
   Args:
-    file: at its start. A PNG or JPEG; others are returned as they are.
-    chunks: of a PNG, which are kept.
-    header: whether what stands before the pixels is enough.
+    file: a PNG or JPEG, at its start; other files are returned as they are.
+    chunks: the chunks of a PNG to keep.
+    header: whether the part before the pixels is enough.
+
+  Returns:
+    A file with the same pixels and no metadata, and the Exif data that the file had.
 
   Raises:
-    SyntaxError, OSError: it is damaged in a place where that can be told.
+    SyntaxError, OSError: the file is visibly damaged.
   """
   start = file.read(len(_PNG))
   if start == _PNG:
@@ -1031,7 +1039,7 @@ def _jpeg(file: IO[bytes], header: bool) -> tuple[IO[bytes], bytes]:
     while head[:2] == b"\xff\xff":  # fill bytes
       head = head[1:] + file.read(1)
     code, length = (head[1], int.from_bytes(head[2:], "big")) if len(head) == 4 else (0, 0)
-    # The pixels begin, or what comes is no segment, which libjpeg may know to skip.
+    # The pixels begin here, or something that is no segment, which libjpeg may skip.
     if head[:1] != b"\xff" or code < 0xC0 or 0xD0 <= code <= 0xDA or length < 2:
       break
     body = file.read(length - 2)
@@ -1052,15 +1060,16 @@ def _jpeg(file: IO[bytes], header: bool) -> tuple[IO[bytes], bytes]:
 
 
 def upright(image: ImageFile.ImageFile, exif: bytes) -> Image.Image:
-  """An opened image, turned by its orientation.
+  """Returns an opened image, turned upright by its orientation.
 
   Args:
-    image: of a file that `without_metadata` returned.
-    exif: what came with the file.
+    image: opened from the file that `without_metadata` returned.
+    exif: the Exif data that it returned with the file.
   """
   from PIL import Image
 
-  # Pillow turns TIFF files itself, and would by XMP.
+  # Pillow turns TIFF files itself, and would obey XMP's orientation, which is not used
+  # here.
   for key in ("xmp", "XML:com.adobe.xmp"):
     image.info.pop(key, None)
   turn = _TURNS.get(orientation(image, exif))
@@ -1070,7 +1079,7 @@ def upright(image: ImageFile.ImageFile, exif: bytes) -> Image.Image:
 
 
 def orientation(image: ImageFile.ImageFile, exif: bytes) -> int:
-  """The orientation of an opened image, 1 to 8; 1, as stored, where none makes sense."""
+  """Returns an image's orientation, 1 to 8; 1, as stored, if it has no valid one."""
   if image.format == "TIFF":
     found = image.tag_v2.get(_ORIENTATION, 1)  # type: ignore[attr-defined]
     return found if found in _TURNS else 1
@@ -1105,7 +1114,7 @@ def _video(path: str) -> Iterator[tuple[int, Image.Image]]:
       f"{path} is a video, and there is no ffmpeg on PATH to decode it. Install ffmpeg, or"
       " set --image to a folder of frames."
     )
-  # PPM is raw RGB behind a header with the size, which rotation may have changed.
+  # A PPM is raw RGB after a header with the size, which rotation may have changed.
   form = "-map 0:v:0 -f image2pipe -c:v ppm -pix_fmt rgb24 -".split()
   command = [ffmpeg, "-nostdin", "-v", "error", "-i", path, *form]
   number = 0
@@ -1131,7 +1140,7 @@ def _video(path: str) -> Iterator[tuple[int, Image.Image]]:
 
 
 def _read_ppm(stream: IO[bytes]) -> np.ndarray | None:
-  """The next picture of a stream, uint8 [H, W, 3], or None at its end."""
+  """Returns the next picture of a stream, uint8 [H, W, 3], or None at its end."""
   _, size, _ = (stream.readline() for _ in range(3))
   if not size:
     return None
@@ -1143,7 +1152,7 @@ def _read_ppm(stream: IO[bytes]) -> np.ndarray | None:
 
 
 def _fitted(picture: Image.Image, size: tuple[int | None, int | None]) -> Image.Image:
-  """The picture at the model's size, height and width, if that is another."""
+  """Returns the picture, resized to the model's height and width if they differ."""
   from PIL import Image
 
   height, width = size
@@ -1165,7 +1174,7 @@ def _write(
   from PIL import Image
 
   ids = Image.fromarray(labels.astype(np.uint8))
-  # Nearest neighbour: between two ids there is no third.
+  # Nearest neighbour: ids cannot be interpolated.
   ids = ids.resize(picture.size, Image.Resampling.NEAREST)
   overlay = _overlay(picture.convert("RGB"), np.asarray(ids), segmenter, alpha)
   try:
@@ -1182,7 +1191,7 @@ def _write(
 def _overlay(
   picture: Image.Image, ids: np.ndarray, segmenter: Segmenter, alpha: float
 ) -> Image.Image:
-  """The colours of classes over the image, above a legend of those that occur in it."""
+  """Draws the classes' colours over the image, with a legend of its classes below."""
   from PIL import Image
 
   palette = np.zeros((256, 3), np.uint8)  # ids without a class are black
@@ -1199,7 +1208,7 @@ def _overlay(
 
 
 def _legend(entries: Sequence[tuple[str, np.ndarray]], width: int) -> Image.Image:
-  """A strip with a square and a name for each class, in as many rows as that takes."""
+  """Draws a strip with a square and a name for each class, in as many rows as needed."""
   from PIL import Image, ImageDraw, ImageFont
 
   side = min(20, max(10, width // 40))

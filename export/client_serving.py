@@ -1,4 +1,4 @@
-"""Asks a TF Serving for labels, over REST or gRPC.
+"""Requests labels from TF Serving over REST or gRPC.
 
   client = client_serving.RestClient("http://localhost:8501", "streets-gam")
   labels = client.predict(open("street.png", "rb").read())["labels"]
@@ -6,12 +6,11 @@
 tfdam client-serving --url=http://localhost:8501 --name=streets-gam --image=street.png
 tfdam client-serving --grpc=localhost:8500 --name=streets-gam --image=frames
 
-A copy of this one file does as well: python client_serving.py --url=...
+A copy of this file works alone too: python client_serving.py --url=...
 
-REST needs numpy alone; gRPC also tensorflow-serving-api (pip install 'tfdam[serving]'),
-which
-brings TensorFlow; the command line Pillow. Tested against doubles: no TF Serving was run
-where this was written.
+REST needs only numpy. gRPC also needs tensorflow-serving-api (pip install
+'tfdam[serving]'), which brings TensorFlow, and the command line needs Pillow. It was tested
+with stand-ins for a server, never with a real TF Serving.
 """
 
 from __future__ import annotations
@@ -41,42 +40,42 @@ import numpy as np
 if TYPE_CHECKING:
   from PIL import ImageFile
 
-# What `predict` takes: images, uint8 [H, W, C] or [B, H, W, C]; or encoded JPEG or PNG
-# files, one or several.
+# What `predict` takes: images, uint8 [H, W, C] or [B, H, W, C]; or one or several encoded
+# JPEG or PNG files.
 Images = Union[np.ndarray, bytes, Sequence[bytes]]
 
 _IMAGE, _BYTES, _LABELS = "image", "image_bytes", "labels"
 _SIGNATURES = {_IMAGE: "serving_default", _BYTES: "predict_bytes"}
 _ENDINGS = (".png", ".jpg", ".jpeg")
 _MAX_TIMEOUT_S = 86_400
-# Before Python 3.10 these are two.
+# Two different errors before Python 3.10.
 _TIMEOUTS = (TimeoutError, socket.timeout)
 
 
 class ServingError(Exception):
-  """What was asked, what came back, and what mends it."""
+  """A request failed; the message says what was asked, what came back, and the remedy."""
 
 
 class RestClient:
-  """Talks to a server's REST port (8501 by custom).
+  """A client of a server's REST port (8501 by default).
 
-  Encoded files travel as base64, arrays as decimal numbers: four times as long as the
-  pixels and slow to parse. Prefer files here, or gRPC.
+  Encoded files are sent as base64. Arrays are sent as decimal numbers, which take four
+  times as many bytes as the pixels and are slow to parse. Prefer files here, or gRPC.
   """
 
   def __init__(
     self, url: str, name: str, version: int | None = None, timeout_s: float = 10.0
   ):
-    """Names a server's REST port and its model.
+    """Makes a client; nothing is sent yet.
 
     Args:
       url: http://host:port.
       name: of the model.
-      version: of it; None: the newest that the server has.
-      timeout_s: how long an answer may take.
+      version: of the model; None for the server's newest.
+      timeout_s: how long an answer may take, in seconds.
 
     Raises:
-      ServingError: that is no URL, or no time.
+      ServingError: an argument is not valid.
     """
     _check_asked(timeout_s, version, name)
     try:
@@ -92,7 +91,7 @@ class RestClient:
     if version is not None:
       self._asked += f"/versions/{version}"
     self._timeout_s = timeout_s
-    # None: those of the environment (http_proxy, no_proxy).
+    # None means the environment's proxies (http_proxy, no_proxy).
     proxies = urllib.request.ProxyHandler({} if _is_here(host) else None)
     self._opener = urllib.request.build_opener(proxies)
 
@@ -103,12 +102,12 @@ class RestClient:
       images: see Images.
 
     Returns:
-      {output: array}: "labels", int32 [H, W] (segmentation) or [] (classification), and
-      what else was exported, float32. H and W are the model's: the server resizes files.
-      Of several images, each has a batch axis first.
+      {output: array}: "labels", int32 [H, W] (segmentation) or [] (classification), and the
+      other exported outputs, float32. H and W are the model's, as the server resizes files.
+      For several images, each array has a batch axis first.
 
     Raises:
-      ServingError: the server cannot be reached, or refuses.
+      ServingError: the server cannot be reached, or refuses the request.
     """
     name, batch, is_single = _prepare(images)
     values = (
@@ -124,7 +123,7 @@ class RestClient:
         f"{self._asked} answers without 'outputs', which TF Serving's REST port sends. Is"
         " --url another server's?"
       )
-    # A signature with one output comes without the output's name.
+    # If a signature has a single output, the answer does not name it.
     named = outputs if isinstance(outputs, dict) else {_LABELS: outputs}
     try:
       arrays = {name: np.asarray(value) for name, value in named.items()}
@@ -133,7 +132,7 @@ class RestClient:
       raise _no_labels(self._asked, json.dumps(outputs), error) from error
 
   def status(self) -> dict[int, str]:
-    """{version: state}, such as {1: "AVAILABLE"}.
+    """Returns {version: state}, such as {1: "AVAILABLE"}.
 
     Raises:
       ServingError: the server cannot be reached, or has no such model.
@@ -153,13 +152,13 @@ class RestClient:
     except urllib.error.HTTPError as error:
       try:
         body = error.read()
-      except (OSError, http.client.HTTPException):  # cut off: the status says enough
+      except (OSError, http.client.HTTPException):  # cut off; the status says enough
         body = b""
       raise _refused(url, f"HTTP status {error.code}", _said(body)) from error
     except _TIMEOUTS as error:
       raise _too_slow(url, self._timeout_s) from error
-    # ValueError: of a host name with an empty part, or of where a redirection leads;
-    # MemoryError: of a part that claims more bytes than there can be.
+    # ValueError: a host name has an empty part, here or after a redirection. MemoryError: a
+    # part of the answer claims more bytes than fit into memory.
     except (OSError, http.client.HTTPException, ValueError, MemoryError) as error:
       reason = getattr(error, "reason", error)
       if isinstance(reason, _TIMEOUTS):
@@ -173,12 +172,12 @@ class RestClient:
       pass
     raise ServingError(
       f"{url} answers {answer[:60]!r}, which is no JSON object of TF Serving. Is --url the"
-      " REST port (8501 by custom, 8500 is gRPC's)?"
+      " REST port (8501 by default, 8500 is gRPC's)?"
     )
 
 
 class GrpcClient:
-  """Talks to a server's gRPC port (8500 by custom); arrays travel as they are."""
+  """A client of a server's gRPC port (8500 by default); arrays are sent as raw bytes."""
 
   def __init__(
     self, address: str, name: str, version: int | None = None, timeout_s: float = 10.0
@@ -188,11 +187,11 @@ class GrpcClient:
     Args:
       address: host:port.
       name: of the model.
-      version: of it; None: the newest that the server has.
-      timeout_s: how long an answer may take.
+      version: of the model; None for the server's newest.
+      timeout_s: how long an answer may take, in seconds.
 
     Raises:
-      ServingError: tensorflow-serving-api is missing, or that is no address or no time.
+      ServingError: tensorflow-serving-api is missing, or an argument is not valid.
     """
     _check_asked(timeout_s, version, name, address)
     if "://" in address or ":" not in address:
@@ -210,7 +209,7 @@ class GrpcClient:
         f"gRPC needs tensorflow-serving-api, which cannot be imported ({error}). Do `pip"
         " install 'tfdam[serving]'`, or use REST: --url=http://localhost:8501."
       ) from error
-    # Label maps of large batches pass gRPC's limit of 4 MiB.
+    # Label maps of large batches exceed gRPC's limit of 4 MiB.
     options = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
     if _is_here(address.rpartition(":")[0].strip("[]")):
       options.append(("grpc.enable_http_proxy", 0))
@@ -239,7 +238,7 @@ class GrpcClient:
       raise _no_labels(self._address, " ".join(str(answer).split()), error) from error
 
   def status(self) -> dict[int, str]:
-    """{version: state}; see RestClient.status."""
+    """Returns {version: state}; see RestClient.status."""
     from tensorflow_serving.apis import get_model_status_pb2
 
     request = get_model_status_pb2.GetModelStatusRequest()
@@ -272,7 +271,7 @@ class GrpcClient:
 
 
 def _is_here(host: str) -> bool:
-  """Whether a host is this machine, of whose servers a proxy of the network knows none."""
+  """Whether a host is this machine, whose servers are not reached through a proxy."""
   try:
     return ipaddress.ip_address(host).is_loopback
   except ValueError:
@@ -296,10 +295,10 @@ def _check_asked(timeout_s: float, version: int | None, *texts: str) -> None:
 
 
 def _prepare(images: Images) -> tuple[str, Any, bool]:
-  """Checks images before they travel.
+  """Checks images before they are sent.
 
   Returns:
-    (name of the input, batch, whether it was a single image without a batch axis).
+    The input's name, the batch, and whether it was a single image without a batch axis.
   """
   if isinstance(images, bytes):
     return _BYTES, [images], True
@@ -324,15 +323,16 @@ def _prepare(images: Images) -> tuple[str, Any, bool]:
 def _checked(
   arrays: dict[str, np.ndarray], count: int, is_single: bool
 ) -> dict[str, np.ndarray]:
-  """A server's outputs in the types that were exported, int32 and float32.
+  """Converts a server's outputs to the exported types, int32 and float32.
 
   Args:
-    arrays: by their names, with the batch's axis.
-    count: of the images that were sent.
-    is_single: whether the batch's axis goes.
+    arrays: {output: array with a batch axis}.
+    count: the number of images that were sent.
+    is_single: whether to drop the batch axis.
 
   Raises:
-    TypeError, ValueError: they are no outputs for so many images, or labels no integers.
+    TypeError, ValueError: these are no outputs for `count` images, or the labels are no
+      integers.
   """
   found = {}
   for name, array in arrays.items():
@@ -348,7 +348,7 @@ def _checked(
 
 
 def _said(body: bytes) -> str:
-  """The message in a server's answer to what it refuses."""
+  """Returns the message in a server's refusal."""
   try:
     return str(json.loads(body)["error"])
   except (KeyError, TypeError, ValueError, RecursionError):
@@ -380,7 +380,7 @@ def _unreachable(asked: str, reason: str, kind: str, port: int) -> ServingError:
   flag = "--url" if kind == "REST" else "--grpc"
   return ServingError(
     f"No server can be reached at {asked}: {reason}. Does tensorflow_model_server run"
-    f" there, with its {kind} port ({port} by custom) open? Set {flag}."
+    f" there, with its {kind} port ({port} by default) open? Set {flag}."
   )
 
 
@@ -391,7 +391,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   """Labels pictures; returns the exit status."""
   options = _parse(argv)
   for stream in (sys.stdout, sys.stderr):
-    if isinstance(stream, io.TextIOWrapper):  # of ASCII, perhaps, which not all names are
+    if isinstance(stream, io.TextIOWrapper):  # it may be ASCII, and names may not
       stream.reconfigure(errors="backslashreplace")
   try:
     _label(options)
@@ -400,23 +400,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"Error: {_printable(str(error))}", file=sys.stderr)
     return 2
   except KeyboardInterrupt:
-    return 130  # as shells have it: 128 and SIGINT's number
-  except OSError as error:  # of standard output
-    # Python would try once more at its end.
+    return 130  # the shells' convention: 128 plus the number of SIGINT
+  except OSError as error:  # from standard output
+    # Otherwise Python would write to it again as it ends.
     with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
       os.dup2(nowhere.fileno(), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
-      return 141  # its reader has gone: 128 and SIGPIPE's number
+      return 141  # the reader has gone: 128 plus the number of SIGPIPE
     print(f"Error: {_printable(str(error))}", file=sys.stderr)
     return 2
   return 0
 
 
 def _printable(text: str) -> str:
-  """Any text as one line: bytes that are no UTF-8, and control characters, escaped."""
+  """Returns text on one line, with control characters and invalid UTF-8 escaped."""
   return "".join(
     character if character.isprintable()
-    # A byte of a name, in Python's form; or what printing would obey.
+    # First a byte of a name that is no UTF-8, as Python keeps it; then a control character.
     else f"\\x{ord(character) - 0xDC00:02x}" if "\udc80" <= character <= "\udcff"
     else character.encode("unicode_escape", "surrogatepass").decode()
     for character in text
@@ -426,19 +426,19 @@ def _printable(text: str) -> str:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   parser = argparse.ArgumentParser(
     prog="client_serving",
-    description="Has a TF Serving label images.",
+    description="Labels images with TF Serving.",
     usage="%(prog)s --url URL --name NAME --image IMAGE [FLAGS]",
     epilog="Example: --url=http://localhost:8501 --name=streets-gam --image=frames/",
   )
   flag = parser.add_argument
   server = parser.add_mutually_exclusive_group(required=True)
-  server.add_argument("--url", help="of the REST port: http://localhost:8501; or")
-  server.add_argument("--grpc", help="address of the gRPC port: localhost:8500")
-  flag("--name", required=True, help="of the model")
-  flag("--version", type=int, help="of the model (default: its newest)")
+  server.add_argument("--url", help="REST port, such as http://localhost:8501; or")
+  server.add_argument("--grpc", help="gRPC port, such as localhost:8500")
+  flag("--name", required=True, help="name of the model")
+  flag("--version", type=int, help="version of the model (default: its newest)")
   flag("--image", required=True, help="PNG or JPEG, or a folder of them")
   flag("--out", default="labels", help="folder for label pictures (default: labels)")
-  flag("--timeout_s", type=float, default=10.0, help="for an answer, seconds")
+  flag("--timeout_s", type=float, default=10.0, help="seconds to wait for an answer")
   return parser.parse_args(argv)
 
 
@@ -456,10 +456,11 @@ def _label(options: argparse.Namespace) -> None:
   if options.url is not None:
     client = RestClient(options.url, *where)
   else:
-    # Its C++ log would open with three errors about CUDA factories that mean nothing.
+    # TensorFlow's C++ log would begin with three meaningless errors about CUDA factories.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if os.path.expanduser("~") == "~":
-      # Without a home folder Keras would make one called ~ here; below a device it cannot.
+      # Without a home folder Keras would make a folder called ~ here. Below a device it
+      # cannot.
       os.environ["HOME"] = os.devnull
     client = GrpcClient(options.grpc, *where)
   num_written = 0
@@ -472,7 +473,7 @@ def _label(options: argparse.Namespace) -> None:
       )
     labels = outputs[_LABELS]
     if labels.ndim == 2:
-      # One folder may hold a.png and a.jpg.
+      # A folder may hold both a.png and a.jpg.
       _write(labels, path, out, stem if stems.count(stem) == 1 else name)
       num_written += 1
     else:
@@ -491,7 +492,7 @@ def _read(path: str) -> bytes:
 
 
 def _check_regular(path: str) -> None:
-  """To read from a pipe or a device may last for ever."""
+  """Raises ServingError for anything but a file: reading a pipe or a device may hang."""
   if not stat.S_ISREG(os.stat(path).st_mode):
     raise ServingError(
       f"{path} is a folder, a pipe, a socket or a device; expected a file. Put a file in"
@@ -500,7 +501,7 @@ def _check_regular(path: str) -> None:
 
 
 def _write(labels: np.ndarray, path: str, out: str, stem: str) -> None:
-  """Writes <stem>-labels.png, 8-bit grey, of ids, at the size of the picture at `path`."""
+  """Writes the ids to <stem>-labels.png, 8-bit grey, at the size of the image at `path`."""
   from PIL import Image
 
   ids = Image.fromarray(labels.astype(np.uint8))
@@ -508,11 +509,11 @@ def _write(labels: np.ndarray, path: str, out: str, stem: str) -> None:
     with open(path, "rb") as file:
       header, exif = without_metadata(file, header=True)
       with Image.open(header, formats=("PNG", "JPEG", "GIF", "BMP")) as picture:
-        # Labels are of the picture as it is seen.
+        # Labels belong to the picture after its orientation is applied.
         size = picture.size[::-1] if orientation(picture, exif) > 4 else picture.size
-  except Exception as error:  # Pillow's are of many kinds
+  except Exception as error:  # Pillow raises many types
     raise ServingError(f"{path} has labels, but cannot be read here: {error}.") from error
-  # Nearest neighbour: between two ids there is no third.
+  # Nearest neighbour: ids cannot be interpolated.
   ids = ids.resize(size, Image.Resampling.NEAREST)
   try:
     os.makedirs(out, exist_ok=True)
@@ -521,40 +522,43 @@ def _write(labels: np.ndarray, path: str, out: str, stem: str) -> None:
     raise ServingError(f"Cannot write to {out}: {error}. Set --out.") from error
 
 
-# ---- The size of image files as they are seen: functions of tfdam/data/metadata.py, which
-# tests hold to the same source.
+# ---- The size of images after their orientation is applied. These are copies of functions
+# in tfdam/data/metadata.py; tests check that the source is the same.
 
-# Of what PNG and JPEG files say beside their pixels, and of the pixels themselves: 8192 x
-# 8192 with four channels of 16 bits take half of it. Larger files are broken or hostile.
+# The largest content of a PNG or JPEG, twice what 8192 x 8192 pixels with four channels of
+# 16 bits take. Larger files are broken or hostile.
 _MAX_BYTES = 1 << 30
-# Exif of a JPEG is never longer, and the orientation stands near its start.
+# A JPEG's Exif data is never longer, and the orientation lies near its start.
 _MAX_EXIF = 1 << 16
 _ORIENTATION = 0x0112  # its tag
-# What brings upright what is stored in each orientation: names of Pillow's.
+# {orientation: the transposition, by Pillow's names, that turns the stored image upright}.
 _TURNS = {
   2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
   6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
 }  # fmt: skip
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Chunks that make the pixels; tRNS and the last three are of animations alone.
+# The chunks that decide the pixels; tRNS and the last three are for animations only.
 STILL = (b"IHDR", b"PLTE", b"IDAT")
 ANIMATED = (*STILL, b"tRNS", b"acTL", b"fcTL", b"fdAT")
-# JPEG segments that libjpeg takes to know the colours: what they begin with, their size.
+# {JPEG segment from which libjpeg learns the colours: its first bytes, its size}.
 _COLOURS = {0xE0: (b"JFIF\0", 14), 0xEE: (b"Adobe", 12)}
 
 
 def without_metadata(
   file: IO[bytes], chunks: tuple[bytes, ...] = STILL, header: bool = False
 ) -> tuple[IO[bytes], bytes]:
-  """A file that has the same pixels and nothing else, and the Exif data that it had.
+  """Removes everything but the pixels from an image file.
 
   Args:
-    file: at its start. A PNG or JPEG; others are returned as they are.
-    chunks: of a PNG, which are kept.
-    header: whether what stands before the pixels is enough.
+    file: a PNG or JPEG, at its start; other files are returned as they are.
+    chunks: the chunks of a PNG to keep.
+    header: whether the part before the pixels is enough.
+
+  Returns:
+    A file with the same pixels and no metadata, and the Exif data that the file had.
 
   Raises:
-    SyntaxError, OSError: it is damaged in a place where that can be told.
+    SyntaxError, OSError: the file is visibly damaged.
   """
   start = file.read(len(_PNG))
   if start == _PNG:
@@ -612,7 +616,7 @@ def _jpeg(file: IO[bytes], header: bool) -> tuple[IO[bytes], bytes]:
     while head[:2] == b"\xff\xff":  # fill bytes
       head = head[1:] + file.read(1)
     code, length = (head[1], int.from_bytes(head[2:], "big")) if len(head) == 4 else (0, 0)
-    # The pixels begin, or what comes is no segment, which libjpeg may know to skip.
+    # The pixels begin here, or something that is no segment, which libjpeg may skip.
     if head[:1] != b"\xff" or code < 0xC0 or 0xD0 <= code <= 0xDA or length < 2:
       break
     body = file.read(length - 2)
@@ -633,7 +637,7 @@ def _jpeg(file: IO[bytes], header: bool) -> tuple[IO[bytes], bytes]:
 
 
 def orientation(image: ImageFile.ImageFile, exif: bytes) -> int:
-  """The orientation of an opened image, 1 to 8; 1, as stored, where none makes sense."""
+  """Returns an image's orientation, 1 to 8; 1, as stored, if it has no valid one."""
   if image.format == "TIFF":
     found = image.tag_v2.get(_ORIENTATION, 1)  # type: ignore[attr-defined]
     return found if found in _TURNS else 1
@@ -659,16 +663,16 @@ def _of_exif(exif: bytes) -> int:
 
 
 def _files(path: str) -> list[str]:
-  """The image files that a path names, sorted by name."""
+  """Returns the image files that a path names, sorted by name."""
   try:
     if not os.path.isdir(path):
       _check_regular(path)
       return [path]
-    # Hidden ones, such as macOS' "._a.png", are no images.
+    # Hidden files, such as macOS' "._a.png", are no images.
     names = sorted(name for name in os.listdir(path) if not name.startswith("."))
   except FileNotFoundError as error:
     raise ServingError(f"There is no image or folder {path}. Set --image.") from error
-  except (OSError, ValueError) as error:  # ValueError: of a NUL
+  except (OSError, ValueError) as error:  # ValueError: the path holds a NUL
     reason = getattr(error, "strerror", None) or error
     raise ServingError(f"{path} cannot be read: {reason}. Set --image.") from error
   files = [os.path.join(path, name) for name in names if name.lower().endswith(_ENDINGS)]

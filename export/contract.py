@@ -1,6 +1,6 @@
-"""What an exported network takes and gives, and which run it came from.
+"""An exported network's inputs and outputs, and the run that it came from.
 
-Imports no TensorFlow: what does not fit is said before it starts.
+TensorFlow is not imported, so that wrong flags are reported before it starts.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tfdam.runs import run_folder
 from tfdam.vocabulary import Stage, Task
 
 INPUT, LABELS = "image", "labels"
-# Signatures of a SavedModel: images; encoded files, whose input REST takes as base64 by its
-# name; labels with logits, which parity compares.
+# The signatures of a SavedModel: for images; for encoded files, which REST takes as base64
+# because the input's name ends with "_bytes"; and labels with logits, to compare.
 SERVING_DEFAULT, PREDICT_BYTES, SCORES = "serving_default", "predict_bytes", "scores"
 BYTES = "image_bytes"
-# What the graph can give beside the labels.
+# The outputs that the graph can have besides the labels.
 EXTRA_OUTPUTS = ("logits", "probabilities")
 LAYOUTS = ("nhwc", "nchw")
 LABEL_DTYPES = ("int32", "uint8")
@@ -40,32 +40,33 @@ WRITERS = {
   ),
 }  # fmt: skip
 STAGES = tuple(Stage)
-# Value of a pixel without a class, for readers of the manifest; a network never gives it.
+# The label of pixels without a class, for readers of the manifest; never a network's
+# output.
 _IGNORED = 255
 
 
 @dataclasses.dataclass(frozen=True)
 class Contract:
-  """The promise of an export.
+  """An exported network's inputs, outputs and origin.
 
   Attributes:
     name: of the served model.
-    task: of Task.
+    task: a Task.
     network: name in tfdam.models.MODELS, or "keras".
-    stage: whose network it is.
+    stage: the stage whose network it is.
     step: of that stage.
     config_sha256: of the run's config.json.
     classes: names, in the order of the labels.
-    height: of the images that it takes, pixels. They are resized inside if the network
-      wants another size; labels have the images' size.
+    height: of the images, in pixels. The graph resizes them if the network needs another
+      size; labels have the images' size.
     width: the same.
     channels: 1 (grey) or 3 (RGB).
     layout: of images and of extra outputs in ONNX, "nhwc" or "nchw". SavedModels: "nhwc".
-    label_dtype: "int32" or "uint8", of the ONNX file. SavedModels: "int32".
+    label_dtype: "int32" or "uint8", in the ONNX file. SavedModels: "int32".
     extra_outputs: some of EXTRA_OUTPUTS.
-    dynamic_batch: whether ONNX takes any number of images; SavedModels do.
+    dynamic_batch: whether ONNX takes any number of images, as SavedModels do.
     dynamic_size: whether it takes images of any size.
-    weights_sha256: of the network's weights, as pipeline.weights_digest gives it.
+    weights_sha256: of the network's weights, from pipeline.weights_digest.
   """
 
   name: str
@@ -91,15 +92,15 @@ class Contract:
 
   @property
   def size(self) -> tuple[int | None, int | None]:
-    """Height and width of images, None where any will do."""
+    """Height and width of images, in pixels; None for any."""
     return (None, None) if self.dynamic_size else (self.height, self.width)
 
   def image_shape(self, batch: int | None, layout: str = "nhwc") -> list[int | None]:
-    """[B, H, W, C] or [B, C, H, W], None for what may vary."""
+    """Returns [B, H, W, C] or [B, C, H, W], None for axes that may vary."""
     return _arranged(batch, self.size, self.channels, layout)
 
   def output_shapes(self, batch: int | None, layout: str = "nhwc") -> dict[str, list]:
-    """{output: shape}, None for what may vary."""
+    """Returns {output: shape}, None for axes that may vary."""
     size = self.size if self.is_segmentation else ()
     shapes: dict[str, list] = {LABELS: [batch, *size]}
     for name in self.extra_outputs:
@@ -111,7 +112,7 @@ class Contract:
     return shapes
 
   def describe(self) -> dict[str, Any]:
-    """The manifest's "model", and "input" and "outputs" of the ONNX files."""
+    """Returns the manifest's "model", and the "input" and "outputs" of its ONNX files."""
     batch = None if self.dynamic_batch else 1
     return {
       "model": {
@@ -124,7 +125,7 @@ class Contract:
     }  # fmt: skip
 
   def describe_saved_model(self) -> dict[str, Any]:
-    """The same "input" and "outputs", of SavedModels."""
+    """Returns the same "input" and "outputs" for SavedModels."""
     return self._ends(None, "nhwc", "int32")
 
   def _ends(self, batch: int | None, layout: str, label_dtype: str) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def _arranged(batch, size: Sequence[int | None], channels: int, layout: str) -> 
 
 
 def check_writer(name: str) -> None:
-  """Raises config.UserError if what writes a format is not installed.
+  """Raises config.UserError if the package that writes a format is not installed.
 
   Args:
     name: in WRITERS.
@@ -163,21 +164,21 @@ def check_writer(name: str) -> None:
 
 
 def served_name(name: str) -> str:
-  """A run's name as the name of a served model, which becomes a folder and a URL."""
+  """Returns a run's name in a form that is valid as a folder and in a URL."""
   return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._")[:100] or "tfdam"
 
 
 def config_digest(folder: run_folder.RunFolder) -> str:
-  """SHA-256 of the run's config.json."""
+  """Returns the SHA-256 of the run's config.json."""
   with open(folder.join("config.json"), "rb") as file:
     return hashlib.sha256(file.read()).hexdigest()
 
 
 def parse_extra_outputs(words: Sequence[str]) -> tuple[str, ...]:
-  """The outputs beside the labels, each once, in EXTRA_OUTPUTS' order.
+  """Returns the outputs besides the labels, each once, in the order of EXTRA_OUTPUTS.
 
   Raises:
-    config.UserError: there is no such output.
+    config.UserError: a word is no output.
   """
   for word in words:
     if word not in (LABELS, *EXTRA_OUTPUTS):

@@ -1,4 +1,4 @@
-"""The function that is exported: uint8 images in, labels out, all else inside."""
+"""The function that is exported, from uint8 images to labels."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from . import shrink
 
 
 class Inference(tf.Module):
-  """A network with what stands before and after it; one call labels a batch of images.
+  """A network with its pre- and postprocessing; one call labels a batch of images.
 
-  Images are scaled to [0, 1], converted to the network's channels and resized to its size
-  if they have another one, as before training: bilinearly, and what becomes smaller is
-  averaged, but for the digit sets. A segmentation's scores are brought back to the images'
-  size before the likeliest class is taken.
+  Images are scaled to [0, 1], converted to the network's channels and resized to its size,
+  bilinearly as before training. Images that become smaller are averaged, except for the
+  digit sets. For segmentation, the scores are resized to the images' size before the
+  likeliest class is taken.
 
   Call arguments:
     image: uint8 [B, H, W, C], C 1 or 3.
 
   Returns:
-    {"labels": int32 [B, H, W], or [B] of a classification;
-     "logits": float32 [B, H, W, K] or [B, K]; "probabilities": the same, softmax of them}.
+    {"labels": int32 [B, H, W], or [B] for classification;
+     "logits": float32 [B, H, W, K] or [B, K]; "probabilities": their softmax}.
   """
 
   def __init__(
@@ -39,14 +39,13 @@ class Inference(tf.Module):
     is_segmentation: bool,
     keeps_size: bool = False,
   ):
-    """Takes a network, and what its images were trained as.
+    """Wraps a network.
 
     Args:
       network: built, with the weights to export.
-      data: `height`, `width` and `channels` of what the network was trained on, and
-        `target`.
-      is_segmentation: whether it labels pixels.
-      keeps_size: whether images enter the network at their own size instead.
+      data: `height`, `width` and `channels` of the training images, and `target`.
+      is_segmentation: whether the network labels pixels.
+      keeps_size: whether images enter the network at their own size, without a resize.
     """
     super().__init__(name="inference")
     self.network = network
@@ -78,16 +77,19 @@ def traced(module: Inference, contract: contract_lib.Contract, batch: int | None
   """Compiles the module for the contract's images.
 
   Args:
-    batch: images a call; None: any number.
+    module: what to compile.
+    contract: decides the images' shape.
+    batch: images per call; None for any number.
 
   Returns:
-    A tf.function with one signature, un-jitted: TF Serving runs no jit-compiled one.
+    A tf.function with one signature, not jit-compiled, because TF Serving does not run
+    jit-compiled functions.
   """
   shape = contract.image_shape(batch)
   spec = tf.TensorSpec(shape, tf.uint8, name=contract_lib.INPUT)
 
-  # Networks branch on nothing but Python's values: AutoGraph would rewrite their source
-  # for nothing, which takes longer than tracing them.
+  # Networks branch on Python values alone. AutoGraph would rewrite their source for
+  # nothing, which takes longer than tracing them.
   @tf.function(input_signature=[spec], autograph=False)
   def infer(image):
     with _inlined():
@@ -98,9 +100,9 @@ def traced(module: Inference, contract: contract_lib.Contract, batch: int | None
 
 @contextlib.contextmanager
 def _inlined() -> Iterator[None]:
-  """Traces calls of other compiled functions as what they compute.
+  """Traces calls of other compiled functions inline.
 
-  Keras has XLA compile grouped convolutions, which neither TF Serving nor ONNX takes.
+  Keras compiles grouped convolutions with XLA, which neither TF Serving nor ONNX takes.
   """
   before = tf.config.functions_run_eagerly()
   tf.config.run_functions_eagerly(True)
@@ -111,15 +113,15 @@ def _inlined() -> Iterator[None]:
 
 
 def frozen(function) -> tf.types.experimental.ConcreteFunction:
-  """The same computation with its weights as constants, for whoever loads it to fold.
+  """Returns the same computation with its weights as constants, which runtimes can fold.
 
   Args:
     function: what `traced` returned.
 
   Returns:
-    image -> [tensors in the sorted order of their names].
+    A function from an image to its output tensors, sorted by name.
   """
-  # Public by its documentation, though not by its path; TensorFlow Lite and tf2onnx use it.
+  # Documented as public despite its path; TensorFlow Lite and tf2onnx use it.
   return convert_to_constants.convert_variables_to_constants_v2(
     function.get_concrete_function(), lower_control_flow=False
   )

@@ -1,7 +1,8 @@
-"""The orientation of PNG and JPEG files as TensorFlow operations, for a SavedModel.
+"""Finds the orientation of PNG and JPEG files with TensorFlow operations, for SavedModels.
 
-The rule of tfdam/data/metadata.py: of a PNG, its eXIf chunk before the pixels; of a JPEG,
-its Exif segment before the scan; never XMP. A test holds the two to the same results.
+The rule is that of tfdam/data/metadata.py: a PNG's eXIf chunk before the pixels, or a
+JPEG's Exif segment before the scan, never XMP. A test checks that both give the same
+results.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _NOWHERE = -1
 
 
 def upright(image: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
-  """An image turned by its file's orientation.
+  """Returns an image, turned upright by its file's orientation.
 
   Args:
     image: [H, W, C], as stored.
@@ -29,7 +30,7 @@ def upright(image: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
 
 
 def of(encoded: tf.Tensor) -> tf.Tensor:
-  """The orientation of a PNG or JPEG file, 1 to 8; 1, as stored, where none makes sense.
+  """Returns a PNG's or JPEG's orientation, 1 to 8; 1, as stored, if it has no valid one.
 
   Args:
     encoded: the file, a string.
@@ -48,13 +49,13 @@ def of(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _in_png(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-  """Where Exif data begin, or _NOWHERE, and how long they are."""
+  """Returns the position of the Exif data, or _NOWHERE, and their length in bytes."""
   end = _length(encoded)
 
   def is_before_pixels(position, start, length):
     del length
     there = (start == _NOWHERE) & (position + 8 <= end)
-    # Of other files nothing is looked at.
+    # Only PNGs are searched.
     return there & (_cut(encoded, 0, 8) == b"\x89PNG\r\n\x1a\n")
 
   def chunk(position, start, length):
@@ -96,7 +97,7 @@ def _walk(condition, step, first: int) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _of_exif(exif: tf.Tensor) -> tf.Tensor:
-  """metadata._of_exif."""
+  """Does what metadata._of_exif does."""
   begins = _cut(exif, 0, 6) == b"Exif\0\0"
   data = _bytes(exif)[tf.where(begins, 6, 0) :]
   end = tf.size(data, tf.int64)
@@ -117,7 +118,7 @@ def _of_exif(exif: tf.Tensor) -> tf.Tensor:
 
 
 def _cut(text: tf.Tensor, start: int | tf.Tensor, length: int | tf.Tensor) -> tf.Tensor:
-  """A part of a string; a shorter one where the string ends."""
+  """Returns a part of a string, which is shorter if the string ends."""
   return tf.strings.substr(text, tf.cast(start, tf.int64), tf.cast(length, tf.int64))
 
 
@@ -130,6 +131,6 @@ def _bytes(text: tf.Tensor) -> tf.Tensor:
 
 
 def _number(digits: tf.Tensor, size: int, is_big: bool | tf.Tensor = True) -> tf.Tensor:
-  """Numbers of `size` bytes along the last axis, big- or little-endian."""
+  """Converts the `size` bytes along the last axis to numbers, big- or little-endian."""
   weights = tf.constant([256**i for i in range(size)], tf.int64)
   return tf.reduce_sum(digits * tf.where(is_big, weights[::-1], weights), axis=-1)

@@ -1,6 +1,6 @@
-"""Whether an exported file computes what the Keras network computes, and by how much not.
+"""Compares exported files with the Keras network.
 
-Every export passes here; a failed gate leaves no file under its final name.
+Every export is checked here. If a gate fails, no file gets its final name.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from . import backends
 from . import contract as contract_lib
 from . import samples as samples_lib
 
-# ONNX's own evaluator is NumPy: for images of at most so many pixels.
+# ONNX's reference evaluator uses NumPy and is slow: only for images of so many pixels.
 _REFERENCE_PIXELS = 4_096
-# Of each task, random and real ones; a classification's label is one number.
+# {task: number of random images, of real ones}. Classification gives one label per image,
+# so it compares more images.
 _NUM_PROBES: dict[str, tuple[int, int]] = {
   Task.SEGMENTATION: (2, 4),
   Task.CLASSIFICATION: (16, 32),
 }
-# A share of moments above which images without contrast are no test: rounding alone is what
-# norms then make large.
+# If norms take a larger share of an image's own moments, images without contrast are no
+# test: such norms amplify mere rounding errors.
 _MAX_FLAT_SHARE = 0.9
 
 
@@ -40,15 +41,16 @@ class GateFailed(config_lib.UserError):
 
 @dataclasses.dataclass(frozen=True)
 class Gates:
-  """What an export must reach.
+  """The limits that an export must keep.
 
   Attributes:
-    logit_difference: largest difference of a logit, as a share of the largest logit.
-    label_agreement: share of labels that must be the same.
-    extra_difference: by how much other outputs may differ from what they are of the file's
-      own logits, as a share of the largest value, or absolutely below 1.
-    metric_drop: by how much the task's metric may be worse, a fraction. None: it is not
-      asked for.
+    logit_difference: the largest difference of a logit, as a share of the largest logit.
+    label_agreement: the share of labels that must be equal.
+    extra_difference: the largest difference between other outputs and the same values
+      computed from the file's own logits, as a share of the largest value; an absolute
+      difference if that value is below 1.
+    metric_drop: by how much the task's metric may fall, a fraction; None if it is not
+      checked.
   """
 
   logit_difference: float
@@ -57,23 +59,24 @@ class Gates:
   metric_drop: float | None
 
 
-# Sums in another order: about 1e-6. The metric may differ by 0.01 points either way.
+# Sums in another order differ by about 1e-6. The metric may differ by 0.01 points either
+# way.
 FLOAT32 = Gates(1e-4, 0.9999, 1e-5, 1e-4)
-# Where rounding is enlarged: images that are resized inside, whose samples runtimes place
-# in float32, which between the pixels of noise makes up to 1e-4; and batch norms that look
-# at each image, which divide the rounding of one without contrast by its deviation: up to
-# 4e-4 with a share of 0.7 (DRN, an all-white image).
+# For networks that amplify rounding errors. If the graph resizes images, runtimes compute
+# the sample positions in float32, which changes noise images by up to 1e-4. And batch norms
+# that use each image's own moments divide the rounding errors of an image without contrast
+# by its small deviation: up to 4e-4 with a share of 0.7 (DRN, an all-white image).
 ENLARGED = Gates(1e-3, 0.9999, 1e-5, 1e-4)
 
 
 def reduced(max_metric_drop: float, has_metric: bool) -> Gates:
-  """Gates of a file with fewer bits: the metric decides where it can be measured.
+  """Returns the gates of a file with fewer bits.
 
   Args:
-    max_metric_drop: a fraction.
-    has_metric: else nine labels of ten must be the same.
+    max_metric_drop: by how much the metric may fall, a fraction.
+    has_metric: whether it can be measured; if not, nine labels of ten must be equal.
   """
-  # float16 resolves 1e-3, and a softmax in it ten times as much.
+  # float16 resolves 1e-3, and a softmax in float16 errs by ten times as much.
   return Gates(np.inf, 0.0 if has_metric else 0.9, 1e-2, max_metric_drop)
 
 
@@ -82,10 +85,12 @@ def probes(
   real: samples_lib.Samples | None,
   image_share: float = 0.0,
 ) -> dict[str, np.ndarray]:
-  """Images to compare on: uint8 [H, W, C] each, by name.
+  """Returns the images for comparisons, {name: uint8 [H, W, C]}.
 
   Args:
-    image_share: of an image's own moments in the network's norms.
+    contract: decides the images' shape.
+    real: images of the target, if there are any.
+    image_share: the share of an image's own moments in the network's norms, 0 to 1.
   """
   random = np.random.RandomState(0)
   num_random, num_real = _NUM_PROBES[contract.task]
@@ -100,7 +105,7 @@ def probes(
     for i in real.spread(num_real):
       found[f"real {i}"] = real.read_image(i)
   if contract.dynamic_size:
-    # Sides that no stride divides, one of them half as long.
+    # Sides that no stride divides; one is about half as long.
     other = (contract.height // 2 + 5, contract.width + 3, contract.channels)
     found["another size"] = random.randint(0, 256, other, dtype=np.uint8)
   return found
@@ -109,7 +114,7 @@ def probes(
 def golden(
   contract: contract_lib.Contract, probes: Mapping[str, np.ndarray]
 ) -> list[np.ndarray]:
-  """Those of the probes that the client labels again: real ones, where there are any."""
+  """Returns the probes that the client labels again: real ones, if there are any."""
   for kind in ("real", "random"):
     found = [image for name, image in probes.items() if name.startswith(kind)]
     if found:
@@ -120,13 +125,15 @@ def golden(
 def check_golden(
   what: str, precision: str, labels: np.ndarray, expected: np.ndarray
 ) -> None:
-  """Raises GateFailed if the file as it was written answers otherwise than its graph did.
+  """Raises GateFailed if the written file gives other labels than the graph in memory.
 
   Args:
-    labels: [N, ...], of the file.
-    expected: the same, of the graph.
+    what: the file, for the message.
+    precision: in contract.PRECISIONS.
+    labels: [N, ...], from the file.
+    expected: the same, from the graph.
   """
-  from . import client_onnx  # late: it imports ONNX Runtime
+  from . import client_onnx  # imported here because it imports ONNX Runtime
 
   differing = np.mean(labels != expected)
   allowed = client_onnx.allowed_to_differ("cpu", precision, labels.size)
@@ -144,11 +151,12 @@ def check_golden(
 
 
 def has_reference(contract: contract_lib.Contract, operators: Mapping[str, int]) -> bool:
-  """Whether ONNX's own evaluator can check a file in reasonable time.
+  """Whether ONNX's reference evaluator can check a file in reasonable time.
 
   Args:
-    operators: of the file; onnx 1.18's Resize fails on the empty region of interest that
-      converters write.
+    contract: decides the images' size.
+    operators: {operator: count} of the file. A Resize excludes it: that of onnx 1.18 fails
+      on the empty region of interest that converters write.
   """
   pixels = contract.height * contract.width
   return pixels <= _REFERENCE_PIXELS and not operators.get("Resize")
@@ -157,13 +165,17 @@ def has_reference(contract: contract_lib.Contract, operators: Mapping[str, int])
 def compare(
   reference: Mapping[str, backends.Answer], answers: Mapping[str, backends.Answer]
 ) -> dict[str, Any]:
-  """How far two backends are apart, over all images and on the worst one.
+  """Compares two backends over all images.
+
+  Args:
+    reference: {image: the Keras network's answer}.
+    answers: {image: the backend's answer}.
 
   Returns:
-    "logit_difference": largest absolute difference; "relative_logit_difference": as a share
-    of the largest logit of the same image; "label_agreement": share of equal labels;
-    "worst_image": the one with the largest share; "num_images"; "extra_difference": largest
-    of other outputs, if there are any.
+    "logit_difference": the largest absolute difference; "relative_logit_difference": the
+    largest one as a share of the largest logit of the same image; "label_agreement": the
+    share of equal labels; "worst_image": the one with the largest relative difference;
+    "num_images"; "extra_difference": the largest of other outputs, if there are any.
   """
   largest, worst, worst_image = 0.0, 0.0, ""
   equal = total = 0
@@ -172,7 +184,7 @@ def compare(
     difference = float(np.max(np.abs(found.scores - expected.scores)))
     scale = max(float(np.max(np.abs(expected.scores))), 1e-30)
     share = difference / scale
-    # A nan is worst of all, and stays it.
+    # A nan is worse than any number, and stays the worst.
     if not worst_image or (worst == worst and not share <= worst):
       worst, worst_image = share, name
     largest = float(np.maximum(largest, difference))  # keeps a nan
@@ -187,7 +199,7 @@ def compare(
 
 
 def _extra_difference(answer: backends.Answer) -> float:
-  """How far outputs are from what they are of the logits; infinite in another shape."""
+  """Compares other outputs with the logits' own; infinite if shapes differ."""
   shifted = np.exp(answer.scores - answer.scores.max(axis=-1, keepdims=True))
   expected = {
     "logits": answer.scores,
@@ -209,7 +221,7 @@ def metric(
   contract: contract_lib.Contract,
   title: str,
 ) -> dict[str, Any]:
-  """The task's metric of a backend on labelled images of the contract's size.
+  """Measures the task's metric of a backend on labelled images of the contract's size.
 
   Returns:
     {"accuracy" or "miou": a fraction, "num_images"}.
@@ -242,6 +254,7 @@ def check(
 
   Args:
     what: the file, for the message.
+    gates: the limits.
     found: what `compare` returned, with `metric`'s result under "metric", if measured.
     reference: the Keras network's metric, if measured.
   """
@@ -271,7 +284,7 @@ def check(
     return
   name = next(iter(reference))
   drop = reference[name] - found["metric"][name]
-  if not (abs(drop) if is_exact else drop) <= gates.metric_drop:  # nor a nan
+  if not (abs(drop) if is_exact else drop) <= gates.metric_drop:  # also true for a nan
     raise GateFailed(
       f"{what}: {name} is {100 * found['metric'][name]:.2f} %, {100 * drop:.2f} points"
       f" below the Keras network's {100 * reference[name]:.2f} %; expected at most"

@@ -1,4 +1,4 @@
-"""The story of an export: write to staging, compare, and only then publish."""
+"""The steps of an export: write to a staging folder, compare, and only then publish."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from . import module as module_lib
 from . import samples as samples_lib
 
 _PACKAGES = ("tensorflow", "tf2onnx", "onnx", "onnxruntime-gpu", "onnxruntime", "numpy")
-# What TensorFlow raises of a full disk, of one that may not be written, and of a file that
-# grows beyond what the system or `ulimit -f` allows.
+# TensorFlow's errors for a full disk, for one that may not be written, and for a file that
+# exceeds the limit of the system or of `ulimit -f`.
 _UNWRITABLE = (
   tf.errors.ResourceExhaustedError,
   tf.errors.PermissionDeniedError,
@@ -46,11 +46,11 @@ _STEMS = {
 
 
 class Exported(NamedTuple):
-  """What an export leaves.
+  """The results of an export.
 
   Attributes:
-    manifest: what export.json holds, of earlier exports as well.
-    parity: {file: comparison}, of this one.
+    manifest: the content of export.json, which includes earlier exports.
+    parity: {file: comparison}, of this export.
   """
 
   manifest: dict[str, Any]
@@ -61,11 +61,11 @@ class Options(NamedTuple):
   """What an export writes and how much it checks.
 
   Attributes:
-    formats: of run.FORMATS.
-    precision: of contract.PRECISIONS, for ONNX; float32 is always there as well.
-    max_metric_drop: a fraction, for the others.
-    metric_images: to score on; 0: all.
-    calibration_images: for int8; as many again choose how the ranges are cut.
+    formats: some of run.FORMATS.
+    precision: one of contract.PRECISIONS, for ONNX; float32 is always written too.
+    max_metric_drop: by how much the metric may fall in other precisions, a fraction.
+    metric_images: number of images to score on; 0: all.
+    calibration_images: number of images for int8; as many again choose how to clip.
   """
 
   formats: tuple[str, ...]
@@ -78,13 +78,16 @@ class Options(NamedTuple):
 def restore(
   config: config_lib.Config, folder: run_folder.RunFolder, stage: str, target: str = ""
 ) -> tuple[tf.keras.Model, int]:
-  """The stage's network (its moving average, where the run kept one), and its step.
+  """Returns a stage's network (its moving average, if the run kept one) and its step.
 
   Args:
-    target: whose norms it has, where the run has some for each target.
+    config: of the run.
+    folder: of the run.
+    stage: of contract.STAGES.
+    target: the target whose norms it has, if the run has norms for each target.
 
   Raises:
-    config.UserError: there is no whole checkpoint, or one of another network.
+    config.UserError: the checkpoint is missing, incomplete or of another network.
   """
   loaded = loading.load_network(config, folder, stage, target)
   if loaded is None or loaded.unfinished:
@@ -96,7 +99,7 @@ def restore(
 
 
 def weights_digest(network: tf.keras.Model) -> str:
-  """SHA-256 of all weights, in network order: which network a file was made of."""
+  """Returns the SHA-256 of all weights in network order, which identifies the network."""
   digest = hashlib.sha256()
   for variable in network.variables:
     digest.update(variable.numpy().tobytes())
@@ -113,10 +116,15 @@ def export(
   """Writes, compares and publishes.
 
   Args:
-    folder: of the export; what is there stays until all gates are passed.
+    network: built, with the weights to export.
+    contract: its inputs and outputs.
+    config: of the run.
+    options: what to write and check.
+    folder: of the export; its content does not change until all gates are passed.
 
   Raises:
-    config.UserError: a format cannot be written; parity.GateFailed: one is wrong.
+    config.UserError: a format cannot be written.
+    parity.GateFailed: a file does not compute what the network computes.
   """
   try:
     with publish.alone(folder), publish.staging(folder) as staged:
@@ -129,31 +137,31 @@ def export(
       publish.drop_gone(folder, before)
       manifest = work.manifest(publish.digests(staged), before)
       _warn_of_another(before, manifest, folder)
-      # Nothing but renames from here: a kill between them is a matter of microseconds, and
-      # the client would tell by the digests.
+      # Only renames from here on. A kill between them is very unlikely, and the client
+      # would notice by the digests.
       publish.move(staged, folder)
       publish.write_manifest(folder, manifest)
       names = [name for stem in _STEMS.values() for name in _onnx_names(stem)]
       names += publish.FOR_THE_CAR
       batching = os.path.join("saved_model", serving_files.BATCHING)
       publish.remove_unlisted(folder, [*names, batching], manifest)
-  # A full disk, or a folder where a file must be.
+  # The disk is full, or a folder lies where a file must be.
   except (OSError, *_UNWRITABLE) as error:
     raise config_lib.UserError(publish.unwritable(folder, error)) from error
   return Exported(manifest, work.parity)
 
 
 def _onnx_names(stem: str) -> tuple[str, str]:
-  """The file of one precision and its golden pair, relative to the export's folder."""
+  """Returns a precision's file and its golden pair, relative to the export's folder."""
   golden = stem.replace("model", "golden")
   return os.path.join("onnx", f"{stem}.onnx"), os.path.join("onnx", f"{golden}.npz")
 
 
 def _warn_of_another(before: dict[str, Any], manifest: dict[str, Any], folder: str) -> None:
-  """Says which ONNX files the new ones replace, or leave no place in the manifest."""
+  """Warns of earlier ONNX files that the new ones replace or that no longer fit them."""
   old, new = (found.get("model", {}) for found in (before, manifest))
   gone = sorted({*before.get("onnx", {})} - {*manifest.get("onnx", {})})
-  # An older version may have written less.
+  # An older version of tfdam may have written fewer entries.
   if "onnx" in before and old.get("weights_sha256") != new["weights_sha256"]:
     logging.warning(
       "%s held another network: %s, stage %s at step %s. Its ONNX files are gone.",
@@ -185,7 +193,7 @@ class _Work:
     )
     share = max((getattr(m, "image_share", 0.0) for m in network.submodules), default=0.0)
     self.exact = parity.ENLARGED if is_resized or share else parity.FLOAT32
-    logging.info("export: the Keras network, what all else is compared with.")
+    logging.info("export: the Keras network, with which the files are compared.")
     self.test = samples_lib.load(config, self.root, contract, "test")
     scored = self.test if self.test and self.test.read_label else None
     self.scored = scored
@@ -198,7 +206,7 @@ class _Work:
     self.entries: dict[str, Any] = {}
 
   def saved_model(self, folder: str) -> None:
-    """Writes and checks a version, and what starts a server beside it."""
+    """Writes and checks a version, and the files that start a server."""
     logging.info("export: SavedModel.")
     base = os.path.join(self.staged, "saved_model")
     versions = os.path.join("saved_model", self.contract.name)
@@ -229,9 +237,9 @@ class _Work:
     }  # fmt: skip
 
   def _compare_files(self, place: str) -> None:
-    """Has the SavedModel decode what Pillow encodes, and decodes before training."""
+    """Checks that the SavedModel decodes files as Pillow does before training."""
     by_file = backends.of_files(place)
-    # JPEG shows other pixels than were encoded; few, since Keras is asked anew.
+    # A JPEG changes the pixels, so Keras labels each again; hence only a few.
     few = dict.fromkeys([next(iter(self.probes)), list(self.probes)[-1]])
     for kind, names in (("PNG", self.probes), ("JPEG", few)):
       files = {name: serving_files.encode(self.probes[name], kind) for name in names}
@@ -246,7 +254,7 @@ class _Work:
       self._passed(f"SavedModel from {kind}", found, self.exact)
 
   def onnx(self, folder: str) -> None:
-    """Writes and checks the float32 file, and one of fewer bits if asked for."""
+    """Writes and checks the float32 file, and one with fewer bits if asked for."""
     del folder
     logging.info("export: ONNX.")
     batch = None if self.contract.dynamic_batch else 1
@@ -315,7 +323,7 @@ class _Work:
     gates: parity.Gates,
     has_metric: bool = True,
   ) -> None:
-    """Runs a backend on the probes and the test images, and through its gates."""
+    """Runs a backend on the probes and the test images, and checks its gates."""
     answers = {name: backend(image) for name, image in self.probes.items()}
     found = parity.compare(self.reference, answers)
     if has_metric:
@@ -336,7 +344,7 @@ class _Work:
     return {"metric": found}
 
   def _properties(self, found: dict[str, Any], precision: str) -> dict[str, str]:
-    """What the file says of itself: no paths, no names of people or machines."""
+    """Returns the file's metadata, without paths or names of people or machines."""
     described = self.contract.describe()
     model = described["model"]
     return {
@@ -352,7 +360,7 @@ class _Work:
     }  # fmt: skip
 
   def manifest(self, files: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """What export.json holds.
+    """Returns the content of export.json.
 
     Args:
       files: digests of the new files.
@@ -361,10 +369,10 @@ class _Work:
     described = self.contract.describe()
     stays = "onnx" in before and "onnx" not in self.options.formats
     if stays and _is_same_network(before, described):
-      # Of the files that stay.
+      # The input and outputs of the ONNX files that stay.
       described = {key: before[key] for key in described} | {"model": described["model"]}
     kept = _kept(before, described)
-    # Of a format that has several files, such as ONNX' precisions, others stay.
+    # A format may have several files, such as ONNX' precisions; the others stay.
     formats = {
       name: {**kept.get(name, {}), **self.entries.get(name, {})} for name in _WRITE
     }
@@ -379,30 +387,30 @@ class _Work:
     }
 
   def _staying(self, files: dict[str, Any]) -> dict[str, Any]:
-    """Of the files before, those that this export has not replaced.
+    """Returns the earlier files that this export does not replace.
 
-    Whichever models are served, one set of configs starts the server.
+    The files that start a server serve all models, and each SavedModel replaces them.
     """
     if "saved_model" not in self.entries:
       return files
     return {n: f for n, f in files.items() if os.path.dirname(n) != "saved_model"}
 
 
-# What writes and checks each of contract.WRITERS, given the export's folder; in this order.
+# {format of contract.WRITERS: what writes and checks it}, in this order.
 _WRITE = {"saved_model": _Work.saved_model, "onnx": _Work.onnx}
 
 
 def _is_same_network(before: dict[str, Any], described: dict[str, Any]) -> bool:
-  """Whether two manifests speak of one network, whatever name it is served by."""
+  """Whether two manifests describe the same network, regardless of its served name."""
   old, new = ({**found.get("model", {}), "name": ""} for found in (before, described))
   return old == new
 
 
 def _kept(before: dict[str, Any], described: dict[str, Any]) -> dict[str, Any]:
-  """What a manifest says of files that a new export leaves alone and that still belong.
+  """Returns a manifest's entries for the files that stay valid beside a new export.
 
-  They are of the same network; ONNX files take and give the same as well, since they share
-  the manifest's input and outputs. SavedModels of all networks are served, and stay.
+  These are files of the same network, and ONNX files only if their input and outputs are
+  the same too, since the manifest has these once. SavedModels of all networks are kept.
   """
   if not _is_same_network(before, described):
     files = before.get("files", {}).items()

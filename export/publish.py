@@ -1,4 +1,4 @@
-"""Files appear under their final names whole, after every gate, or not at all."""
+"""Publishes files: they get their final names complete and after every gate, or never."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tfdam import config as config_lib
 from tfdam import files, stored
 
 MANIFEST = "export.json"
-# Raised when readers of an older manifest could not make sense of a new one.
+# Increased when readers of the older format could not read a new manifest.
 FORMAT = 1
 LOCK = ".lock"
-# What labels pictures where there is no tfdam: copied beside the manifest.
+# Files that label images without tfdam; they are copied beside the manifest.
 FOR_THE_CAR = ("client_onnx.py", "requirements-car.txt")
 _STAGING = ".staging-"
 
@@ -31,7 +31,7 @@ class _Format(TypedDict):
 
 
 class Manifest(_Format, total=False):
-  """What export.json holds, as far as a later export reads it."""
+  """The entries of export.json that a later export reads."""
 
   model: dict[str, Any]
   onnx: dict[str, Any]
@@ -43,10 +43,10 @@ class Manifest(_Format, total=False):
 
 @contextlib.contextmanager
 def staging(folder: str) -> Iterator[str]:
-  """A folder beside the final places, on the same disk; removed at the end.
+  """Makes a temporary folder on the same disk as the final files; removed at the end.
 
   Args:
-    folder: the export's, made if need be.
+    folder: of the export; made if it is missing.
 
   Raises:
     config.UserError: nothing can be written there.
@@ -64,7 +64,7 @@ def staging(folder: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def alone(folder: str) -> Iterator[None]:
-  """Keeps a second export out, which would sweep away what the first has in staging.
+  """Locks the folder: a second export would delete the first one's staging folder.
 
   Raises:
     config.UserError: another export runs there, or nothing can be written.
@@ -89,13 +89,13 @@ def alone(folder: str) -> Iterator[None]:
 
 
 def unwritable(folder: str, error: Exception) -> str:
-  """What to say of a folder that cannot be written.
+  """Returns the message for a folder that cannot be written.
 
   Args:
-    folder: the export's.
+    folder: of the export.
     error: an OSError, or TensorFlow's.
   """
-  # Of a rename the place that it was meant for, not the staged file.
+  # For a rename, its destination and not the staged file.
   names = (getattr(error, name, None) for name in ("filename2", "filename"))
   place = next(filter(None, names), folder)
   reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
@@ -110,34 +110,34 @@ def unwritable(folder: str, error: Exception) -> str:
 
 
 def add_client(staged: str) -> None:
-  """Puts what a car runs into an export, which is then all that it needs."""
+  """Copies the client into an export, which is then all that a car needs."""
   here = os.path.dirname(os.path.abspath(__file__))
   for name in FOR_THE_CAR:
     shutil.copyfile(os.path.join(here, name), os.path.join(staged, name))
 
 
 def sweep(folder: str, staged: str) -> None:
-  """Removes what exports that were killed left beside `staged`."""
+  """Removes the staging folders of killed exports."""
   for name in os.listdir(folder):
     if name.startswith(_STAGING) and name != os.path.basename(staged):
       shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def move(staged: str, folder: str) -> None:
-  """Renames staged files and version folders into place; never over a version.
+  """Renames staged files and version folders into place; a version is never replaced.
 
   Args:
-    staged: what `staging` gave.
-    folder: the export's.
+    staged: the folder from `staging`.
+    folder: of the export.
   """
   for source, _, names in list(os.walk(staged)):
     relative = os.path.relpath(source, staged)
     parts = relative.split(os.sep)  # saved_model/<name>/<version>
-    if len(parts) == 3 and parts[0] == "saved_model":  # appears in one move
+    if len(parts) == 3 and parts[0] == "saved_model":  # a version appears in one move
       os.makedirs(os.path.dirname(os.path.join(folder, relative)), exist_ok=True)
       os.rename(source, os.path.join(folder, relative))
       continue
-    if not os.path.isdir(source):  # below a version that has gone
+    if not os.path.isdir(source):  # part of a version that was moved
       continue
     os.makedirs(os.path.join(folder, relative), exist_ok=True)
     for name in names:
@@ -145,11 +145,11 @@ def move(staged: str, folder: str) -> None:
 
 
 def remove_unlisted(folder: str, names: Iterable[str], manifest: Mapping[str, Any]) -> None:
-  """Removes files of a network that the manifest no longer speaks of.
+  """Removes files of earlier exports that the manifest no longer lists.
 
   Args:
-    folder: the export's.
-    names: of files that exports write there; others are the user's.
+    folder: of the export.
+    names: the files that exports write there; others belong to the user.
     manifest: the new one.
   """
   for name in names:
@@ -159,7 +159,7 @@ def remove_unlisted(folder: str, names: Iterable[str], manifest: Mapping[str, An
 
 
 def drop_gone(folder: str, manifest: dict[str, Any]) -> None:
-  """Takes what has been removed since, by hand, out of an earlier manifest."""
+  """Deletes from an earlier manifest the files that were removed by hand."""
 
   def is_gone(name: Any) -> bool:
     return not os.path.exists(os.path.join(folder, str(name)))
@@ -178,7 +178,7 @@ def drop_gone(folder: str, manifest: dict[str, Any]) -> None:
 
 
 def digests(folder: str) -> dict[str, dict[str, Any]]:
-  """{file: {"sha256", "bytes"}} of all files below a folder, relative to it, sorted."""
+  """Returns {file, relative to `folder`: {"sha256", "bytes"}} for all files, sorted."""
   paths = [
     os.path.relpath(os.path.join(place, name), folder)
     for place, _, names in os.walk(folder)
@@ -202,7 +202,7 @@ def write_manifest(folder: str, manifest: Mapping[str, Any]) -> None:
 
 
 def earlier(folder: str) -> dict[str, Any]:
-  """The manifest that is there; empty if there is none that can be read."""
+  """Returns the existing manifest; empty if there is none that can be read."""
   try:
     found = stored.read(os.path.join(folder, MANIFEST), Manifest, "It is replaced.")
     return cast(dict[str, Any], found or {})

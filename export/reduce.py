@@ -1,4 +1,4 @@
-"""Smaller numbers for the car: float16, and int8 calibrated on target images."""
+"""Reduces the precision of an ONNX file to float16, or to int8 from target images."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from . import samples as samples_lib
 if TYPE_CHECKING:
   import onnx
 
-# What computes in int8; the rest, such as the resize of scores, stays float32.
+# Operators that compute in int8; others, such as the resize of scores, stay float32.
 _QUANTIZED = ("Conv", "MatMul", "Gemm", "Add", "Concat", "MaxPool", "Relu", "Mul")
-# What leaves numbers as they are: for CPUs it moves bytes.
+# Operators that only move numbers; in files for CPUs they move int8.
 _MOVING = ("Transpose", "Reshape", "Slice")
-# What an image's own moments are made of, and what is made of them.
+# Operators that compute an image's own means, and those that compute with them.
 _MEANS = ("GlobalAveragePool", "ReduceMean")
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "Reciprocal", "Reshape")
-# What may stand between an image's bytes and numbers in [0, 1].
+# Operators that may scale an image's bytes to [0, 1].
 _SCALING = ("Cast", "Mul", "Transpose", "Reshape")
 
 
 class Form(NamedTuple):
-  """How int8 is written.
+  """A way to write int8.
 
   Attributes:
-    is_unsigned: activations are uint8 with a zero point of their own, as the kernels of
-      CPUs want them, which add an int32 bias; else int8 around 0 with a float32 bias, as
-      TensorRT wants them, of which ONNX Runtime fuses few on a CPU.
+    is_unsigned: whether activations are uint8 with a zero point and biases are int32, as
+      the kernels of CPUs need them. If not, activations are int8 around 0 and biases are
+      float32, as TensorRT needs them; ONNX Runtime can fuse few of these on a CPU.
   """
 
   is_unsigned: bool
 
   @property
   def operators(self) -> tuple[str, ...]:
-    """What computes in int8."""
+    """The operators that take and give int8."""
     return (*_QUANTIZED, *_MOVING) if self.is_unsigned else _QUANTIZED
 
 
@@ -48,11 +48,12 @@ FORMS = {"int8": Form(is_unsigned=True), "int8_tensorrt": Form(is_unsigned=False
 
 
 class Calibration(NamedTuple):
-  """Unlabelled images of the target: the domain that the network will see.
+  """Unlabelled images of the target, the domain in which the network will be used.
 
   Attributes:
-    indices: which of the samples show the ranges of activations.
-    held_out: which of them choose between ways to cut the ranges.
+    samples: the images.
+    indices: the samples from which the ranges of activations are measured.
+    held_out: the samples that choose between ways to clip the ranges.
   """
 
   samples: samples_lib.Samples
@@ -61,16 +62,16 @@ class Calibration(NamedTuple):
 
 
 def calibration(samples: samples_lib.Samples, count: int) -> Calibration:
-  """At most `count` images for either purpose, in turn, evenly spread."""
+  """Chooses at most `count` images for each purpose, in turn and evenly spread."""
   indices = samples.spread(2 * count)
   return Calibration(samples, indices[::2], indices[1::2] or indices)
 
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
-  """The same graph in half precision; inputs and outputs keep their types."""
+  """Returns the same graph in half precision; inputs and outputs keep their types."""
   from onnxruntime.transformers import float16
 
-  # Max and Min compute sizes here, in integers: casts to float32 around them are no ONNX.
+  # Max and Min compute sizes here, in integers; float32 casts around them are not valid.
   blocked = [name for name in float16.DEFAULT_OP_BLOCK_LIST if name not in ("Max", "Min")]
   return float16.convert_float_to_float16(
     model, keep_io_types=True, disable_shape_infer=False, op_block_list=blocked
@@ -83,17 +84,20 @@ def to_int8(
   images: Calibration,
   precision: str = "int8",
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
-  """Static quantisation (QDQ), with weights symmetric for each channel.
+  """Quantises a graph statically (QDQ), with symmetric weights per channel.
 
-  Weights take 7 of their 8 bits: without VNNI, x86 adds two products in 16 bits, which
-  saturate with 8; with VNNI, 7 are as fast.
+  Weights use 7 of their 8 bits. Without VNNI, x86 adds two products in 16 bits, which
+  overflow with 8-bit weights; with VNNI, 7 bits are as fast.
 
   Args:
+    model: the float32 graph.
+    contract: its inputs and outputs.
+    images: for the ranges of activations.
     precision: in FORMS.
 
   Returns:
-    The file; and {"method": in calibrate.METHODS, "images", "held_out": their numbers,
-    "label_agreement": {method: share of the held-out labels that are float32's}}.
+    The file; and {"method": one of calibrate.METHODS, "images" and "held_out": the numbers
+    of images, "label_agreement": {method: share of held-out labels equal to float32's}}.
   """
   form = FORMS[precision]
   prepared = _prepared(model)
@@ -125,7 +129,7 @@ def to_int8(
 
 
 def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
-  """The model simplified, with the types and shapes of what lies inside."""
+  """Returns the model simplified, with the types and shapes of inner tensors."""
   import onnx
   from onnxruntime.quantization import shape_inference
 
@@ -139,7 +143,7 @@ def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _pool_after_relu(model: onnx.ModelProto) -> None:
-  """Swaps ReLUs with the poolings before them, so that convolutions take them in."""
+  """Moves ReLUs before the poolings that precede them, so that convolutions fuse them."""
   graph = model.graph
   for pool in [node for node in graph.node if node.op_type == "MaxPool"]:
     takers = [node for node in graph.node if pool.output[0] in node.input]
@@ -150,11 +154,11 @@ def _pool_after_relu(model: onnx.ModelProto) -> None:
     relu.input[0], pool.input[0] = pool.input[0], relu.input[0]
     relu.output[0], pool.output[0] = pool.output[0], relu.output[0]
     graph.node.insert([*graph.node].index(pool), relu)
-  graph.ClearField("value_info")  # what lies between is larger now
+  graph.ClearField("value_info")  # the tensors in between are larger now
 
 
 def _preparation(model: onnx.ModelProto) -> list[str]:
-  """Names of the nodes that scale and resize images: what a camera sees has 256 steps."""
+  """Returns the names of the nodes that scale and resize images, which stay float32."""
   nodes = list(model.graph.node)  # in the order of computation
   first = next((i for i, node in enumerate(nodes) if node.op_type == "Conv"), 0)
   wanted, found = {*nodes[first].input}, []
@@ -166,10 +170,10 @@ def _preparation(model: onnx.ModelProto) -> list[str]:
 
 
 def _statistics(model: onnx.ModelProto) -> list[str]:
-  """Names of the nodes in which norms look at each image, from its means on.
+  """Returns the names of the nodes in which norms use each image's own moments.
 
-  A variance has twice the range of what it is the variance of, and a norm divides by it:
-  255 steps are too few for either.
+  They stay float32: variances span the square of the activations' range, and norms divide
+  by them, so that 255 steps are too few.
   """
   found: list[str] = []
   reached: set[str] = set()
@@ -181,7 +185,7 @@ def _statistics(model: onnx.ModelProto) -> list[str]:
 
 
 def _activations(model: onnx.ModelProto, excluded: Sequence[str], form: Form) -> list[str]:
-  """The float32 tensors that nodes which compute in int8 take and give."""
+  """Returns the float32 inputs and outputs of the nodes that compute in int8."""
   import onnx
 
   graph = model.graph
@@ -205,14 +209,14 @@ def _quantized(
   excluded: Sequence[str],
   form: Form,
 ) -> onnx.ModelProto:
-  """A copy whose activations are rounded to the steps of their ranges."""
+  """Returns a copy whose weights and activations are rounded to int8."""
   import onnx
   from onnxruntime import quantization
 
   copy = onnx.ModelProto()
   copy.CopyFrom(model)
   kinds, method = quantization.QuantType, quantization.CalibrationMethod.MinMax
-  # What `quantize_static` makes as well, once it has calibrated by its own means.
+  # `quantize_static` uses this class too, but after its own calibration.
   quantizer = quantization.QDQQuantizer(
     copy,
     per_channel=True,
@@ -226,7 +230,7 @@ def _quantized(
     extra_options={
       "ActivationSymmetric": not form.is_unsigned,
       "WeightSymmetric": True,
-      "QuantizeBias": form.is_unsigned,  # TensorRT 8 refuses int32 to dequantise
+      "QuantizeBias": form.is_unsigned,  # TensorRT 8 cannot dequantise int32
     },
   )
   quantizer.quantize_model()
@@ -237,14 +241,16 @@ def _quantized(
 def _correct_biases(
   quantized: onnx.ModelProto, model: onnx.ModelProto, seen: Mapping[str, calibrate.Seen]
 ) -> None:
-  """Takes out of convolutions what rounding their weights adds to a channel's mean.
+  """Corrects the biases of convolutions for the rounding of their weights.
 
-  Behind a ReLU no mean is 0, so errors of weights add up; Nagel et al., "Data-Free
-  Quantization Through Weight Equalization and Bias Correction" (ICCV 2019), Sec. 4.2.
+  After a ReLU no channel's mean is 0, so errors of weights shift the output's mean; Nagel
+  et al., "Data-Free Quantization Through Weight Equalization and Bias Correction" (ICCV
+  2019), Sec. 4.2.
 
   Args:
-    model: what was quantised.
-    seen: the means of what convolutions take.
+    quantized: the int8 graph, which is changed.
+    model: the float32 graph from which it was made.
+    seen: the channel means of the convolutions' inputs.
   """
   import onnx
 
@@ -274,7 +280,10 @@ def _correct_biases(
 
 
 def _entry(model: onnx.ModelProto) -> str:
-  """The image as it enters the network, as far as it is only scaled to [0, 1] and moved."""
+  """Returns the image's tensor after its scaling to [0, 1]; empty if there is none.
+
+  The image may be transposed and reshaped on the way, but not resized.
+  """
   import onnx
 
   graph = model.graph
@@ -294,13 +303,16 @@ def _entry(model: onnx.ModelProto) -> str:
 
 
 def _take_bytes(model: onnx.ModelProto, entry: str) -> None:
-  """Has the network take the image's bytes: with steps of 1/255, rounding gives them back.
+  """Makes the network take the image's bytes, without scaling and rounding them.
+
+  With steps of 1/255, rounding the scaled image gives its bytes again.
 
   Args:
+    model: the int8 graph, which is changed.
     entry: what `_entry` found, with a range from 0 to 1.
   """
   graph = model.graph
-  graph.ClearField("value_info")  # says that they are floats
+  graph.ClearField("value_info")  # it says that the bytes are floats
   makers = {name: node for node in graph.node for name in node.output}
   rounding = next(
     node for node in graph.node if node.op_type == "QuantizeLinear" and entry in node.input
@@ -328,7 +340,7 @@ def _agreement(
   contract: contract_lib.Contract,
   images: Calibration,
 ) -> dict[str, float]:
-  """The share of labels, of held-out images, that each file shares with the model."""
+  """Returns {method: the share of held-out labels on which file and model agree}."""
   expected = backends.of_onnx(model, contract)
   runs = {method: backends.of_onnx(file, contract) for method, file in files.items()}
   equal: dict[str, list[float]] = {method: [] for method in files}
@@ -341,7 +353,7 @@ def _agreement(
 
 
 class _Feeds(Sequence):
-  """The calibration images, as the file takes them, read when they are asked for."""
+  """The calibration images as the file takes them, read when needed."""
 
   def __init__(self, images: Calibration, layout: str):
     self._images = images

@@ -1,4 +1,4 @@
-"""Exports a run's network to SavedModel and ONNX, and proves that they compute the same.
+"""Exports a run's network to SavedModel and ONNX, and checks that they compute the same.
 
 ./bazelw run //export -- --workdir=runs/streets-gam
 ./bazelw run //export -- --workdir=runs/streets-gam --precision=int8 --label_dtype=uint8
@@ -27,41 +27,41 @@ FORMATS = tuple(contract_lib.WRITERS)
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
 _STAGE = flags.DEFINE_string(
-  "stage", "last", f"Whose network: {', '.join(contract_lib.STAGES)}, or the last one."
+  "stage", "last", f"Stage to export: {', '.join(contract_lib.STAGES)}, or last."
 )
 _TARGET = flags.DEFINE_string(
   "target",
   "",
-  "Of a run with batch norms for each target, the one whose network is wanted.",
+  "Target whose network to export, if the run has batch norms for each target.",
 )
-_FORMATS = flags.DEFINE_list("formats", list(FORMATS), "What to write.")
+_FORMATS = flags.DEFINE_list("formats", list(FORMATS), "Formats to write.")
 _OUTPUTS = flags.DEFINE_list(
-  "outputs", ["labels"], "labels; logits and probabilities on request."
+  "outputs", ["labels"], "Outputs: labels, to which logits and probabilities can be added."
 )
-_NAME = flags.DEFINE_string("name", "", "Of the served model. Default: the run's.")
+_NAME = flags.DEFINE_string("name", "", "Name of the served model. Default: the run's.")
 _HEIGHT = flags.DEFINE_integer(
-  "height", 0, "Of the images, pixels; they are resized inside. Default: the network's.",
+  "height", 0, "Height of the images, pixels. 0: the network's, else they are resized.",
   lower_bound=0, upper_bound=8192,
 )  # fmt: skip
 _WIDTH = flags.DEFINE_integer(
-  "width", 0, "Of the images, pixels. Default: the network's.", lower_bound=0,
+  "width", 0, "Width of the images, pixels. 0: the network's.", lower_bound=0,
   upper_bound=8192,
 )  # fmt: skip
 _DYNAMIC_BATCH = flags.DEFINE_bool(
-  "dynamic_batch", False, "ONNX: any number of images a call. (SavedModels take any.)"
+  "dynamic_batch", False, "ONNX: take any number of images per call, as SavedModels do."
 )
 _DYNAMIC_SIZE = flags.DEFINE_bool(
-  "dynamic_size", False, "Images of any size, which the network labels at that size."
+  "dynamic_size", False, "Take images of any size, and label them at that size."
 )
-_LAYOUT = flags.DEFINE_enum("layout", "nhwc", contract_lib.LAYOUTS, "ONNX: of images.")
+_LAYOUT = flags.DEFINE_enum("layout", "nhwc", contract_lib.LAYOUTS, "ONNX: image layout.")
 _LABEL_DTYPE = flags.DEFINE_enum(
-  "label_dtype", "int32", contract_lib.LABEL_DTYPES, "ONNX: of labels."
+  "label_dtype", "int32", contract_lib.LABEL_DTYPES, "ONNX: type of the labels."
 )
 _PRECISION = flags.DEFINE_enum(
   "precision",
   "float32",
   contract_lib.PRECISIONS,
-  "ONNX, beside float32: float16, int8 (for CPUs) or int8_tensorrt.",
+  "ONNX: a precision to write besides float32: float16, int8 (for CPUs) or int8_tensorrt.",
 )
 _MAX_METRIC_DROP = flags.DEFINE_float(
   "max_metric_drop", 1.0, "Points of accuracy or mIoU that float16 and int8 may cost.",
@@ -101,7 +101,8 @@ def main(argv: list[str]) -> None:
   of_run, place = config, folder.join("export")
   if config.adapt.per_target and stage != Stage.SOURCE_ONLY:
     data.check_is_target(_TARGET.value, config.data)
-    # What it is compared on; and networks of two targets do not replace one another.
+    # The export is compared on this target, and has a folder of its own, so that networks
+    # of two targets do not replace each other.
     aimed = dataclasses.replace(config.data, target=_TARGET.value)
     config = dataclasses.replace(config, data=aimed)
     place = os.path.join(place, _slug(_TARGET.value))
@@ -111,7 +112,7 @@ def main(argv: list[str]) -> None:
       " Leave --target out."
     )
 
-  # Late, as in train.py: TensorFlow takes seconds to start.
+  # Imported here, as in train.py, because TensorFlow takes seconds to start.
   from . import pipeline
 
   runtime.set_for_export()
@@ -127,21 +128,21 @@ def main(argv: list[str]) -> None:
     max_metric_drop=_MAX_METRIC_DROP.value / 100, metric_images=_METRIC_IMAGES.value,
     calibration_images=_CALIBRATION_IMAGES.value,
   )  # fmt: skip
-  with signals.exit_at_once():  # the way out removes what is in staging
+  with signals.exit_at_once():  # an orderly exit removes the staging folder
     exported = pipeline.export(network, contract, config, options, place)
   _print(exported.manifest, exported.parity, place)
 
 
 def _slug(target: str) -> str:
-  """A target's name as a folder's and as part of a served model's."""
+  """Returns a target's name in a form that is valid as a folder and in a model's name."""
   return re.sub("[^A-Za-z0-9_.-]+", "-", target)
 
 
 def _formats() -> tuple[str, ...]:
-  """--formats; of the default ones, those whose packages pip brings with tfdam.
+  """Returns --formats, or by default the formats that can be written here.
 
   Raises:
-    config.UserError: what writes a format is not installed.
+    config.UserError: the package that writes a format is not installed.
   """
   chosen = tuple(_FORMATS.value)
   if flags.FLAGS["formats"].using_default_value:
@@ -156,7 +157,7 @@ def _formats() -> tuple[str, ...]:
 
 
 def _check_flags() -> None:
-  """Raises config.UserError for what needs no run folder to be wrong."""
+  """Raises config.UserError for flags that are wrong for any run."""
   for word in _FORMATS.value:
     if word not in FORMATS:
       raise config_lib.UserError(
@@ -192,7 +193,7 @@ def _check_flags() -> None:
 
 
 def _check_any_size(network) -> None:
-  """Raises config.UserError for a network from a file that takes one size alone."""
+  """Raises config.UserError for a network from a file that takes only one size."""
   height, width, _ = network.input_shape
   if height is not None or width is not None:
     raise config_lib.UserError(
@@ -203,10 +204,10 @@ def _check_any_size(network) -> None:
 
 
 def _stage(results: dict, folder: run_folder.RunFolder) -> str:
-  """The stage to export: the last finished one, or the one asked for.
+  """Returns the stage to export: the one asked for, or the last finished one.
 
   Raises:
-    config.UserError: it is not finished.
+    config.UserError: the stage is not finished.
   """
   finished = [stage for stage in contract_lib.STAGES if stage in results.get("stages", {})]
   if _STAGE.value in finished:
@@ -225,7 +226,7 @@ def _stage(results: dict, folder: run_folder.RunFolder) -> str:
 def _contract(
   config, folder, results, stage: str, step: int, weights_sha256: str
 ) -> contract_lib.Contract:
-  """What the flags ask for, checked against what the network can do."""
+  """Makes the contract from the flags, checked against what the network can do."""
   data = config.data
   is_segmentation = results["task"] == Task.SEGMENTATION
   if _DYNAMIC_SIZE.value and not is_segmentation:

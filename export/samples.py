@@ -1,4 +1,4 @@
-"""Real images for an export: what it is compared, calibrated and scored on."""
+"""Real images for an export, on which it is compared, calibrated and scored."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Samples:
   """Images of one split of the target, as the exported network takes them.
 
   Attributes:
+    count: number of images.
     read_image: index -> uint8 [H, W, C], of the contract's size and channels.
     read_label: index -> integers [H, W], or a number; None without labels.
   """
@@ -32,15 +33,16 @@ class Samples:
   read_label: Callable[[int], np.ndarray] | None
 
   def spread(self, limit: int) -> list[int]:
-    """Indices of at most `limit` images, evenly spread; 0: of all."""
+    """Returns the indices of at most `limit` images, evenly spread; of all if it is 0."""
     count = min(limit, self.count) if limit else self.count
     return np.unique(np.linspace(0, self.count - 1, count).astype(int)).tolist()
 
 
 def averages(target: str, is_segmentation: bool) -> bool:
-  """Whether images were averaged where training made them smaller.
+  """Whether training averaged pixels when it shrank images.
 
-  `transforms.to_network` samples the digit sets, as the release does.
+  It did, except for the digit sets, which `transforms.to_network` samples as the release
+  does.
   """
   names = unions.names(target, data.DATASETS)
   kinds = [data.DATASETS[name.partition(":")[0]] for name in names]
@@ -50,16 +52,17 @@ def averages(target: str, is_segmentation: bool) -> bool:
 def load(
   config: config_lib.Config, root: str, contract: contract_lib.Contract, split: str
 ) -> Samples | None:
-  """The target's split, or None where it is not to be had, which the log says.
+  """Reads a split of the target; None, with a warning, if it is not there.
 
   Args:
     config: of the run.
     root: folder of data sets.
-    split: "test" with its labels, if there are any (else "train" of your own sets); or
-      "train", without.
+    contract: decides the images' size and channels.
+    split: "test", with its labels if there are any; a user's own set without test labels
+      gives its training images. Or "train", without labels.
 
   Raises:
-    config.UserError: a file is there and damaged.
+    config.UserError: a file is damaged.
   """
   options = dataclasses.replace(config.data, height=contract.height, width=contract.width)
   try:
@@ -87,7 +90,7 @@ def load(
 
 
 def _by_flags_of_export(message: str) -> str:
-  """A message about the images' size, which is set by flags of other names here."""
+  """Replaces the config's names of the images' size in a message by export's flags."""
   for side in ("height", "width"):
     for name in (f"--config.data.{side}", f"data.{side}"):
       message = message.replace(name, f"--{side}")
@@ -102,8 +105,9 @@ def _read(
   places = [data.locate(name, root) for name in data.targets(options)]
   has_labels = all(module.has_labels(folder, "test") for module, folder in places)
   if not has_labels and any(module.INFO.own for module, _ in places):
-    # Your own target may have no test split: nothing is scored, but real images are seen.
-    logging.info("%s has no labelled test split: its training images are.", options.target)
+    # A user's own target may have no test split. Then nothing is scored, but comparisons
+    # still use real images.
+    logging.info("%s has no test labels: training images are used.", options.target)
     return data.load_training("target", False, options, root, config.seed)
   return data.load_targets("test", has_labels, options, root)
 
@@ -111,7 +115,7 @@ def _read(
 def _of_examples(
   found: examples_lib.Examples, contract: contract_lib.Contract, is_averaged: bool
 ) -> Samples:
-  from tfdam.data import transforms  # late: it imports TensorFlow
+  from tfdam.data import transforms  # imported here because it imports TensorFlow
 
   mode = "L" if contract.channels == 1 else "RGB"
   labels = found.labels
@@ -132,6 +136,6 @@ def _of_examples(
 
 
 def _in_mode(picture: Image.Image, mode: str) -> np.ndarray:
-  """Uint8 [H, W, C] in grey ("L") or RGB."""
+  """Returns uint8 [H, W, C] in grey ("L") or RGB."""
   array = np.asarray(picture.convert(mode))
   return array[..., np.newaxis] if mode == "L" else array

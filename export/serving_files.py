@@ -1,7 +1,7 @@
-"""What TF Serving reads beside a SavedModel: warm-up requests, models.config, batching.
+"""Files for TF Serving beside a SavedModel: warm-up requests, models.config, batching.
 
-The files are written as the protos' own text format or records, and read back in tests with
-the real protos. TF Serving itself was not run here.
+They are in the protos' text format or are records, and tests read them with the real
+protos. They were never tried with a real TF Serving.
 """
 
 from __future__ import annotations
@@ -66,15 +66,16 @@ def write_configs(
   beside: Iterable[str] = (),
   any_size_beside: bool = False,
 ) -> list[str]:
-  """Writes what starts a server, beside the model's folder.
+  """Writes the files that start a server, beside the model's folder.
 
-  A server that batches puts requests together, whose images must have one size: for a
-  model of any size it is told not to.
+  A batching server joins requests, whose images must then have one size. If a model takes
+  images of any size, batching is off.
 
   Args:
-    folder: of models.
-    beside: names of other models there, which are served as well.
-    any_size_beside: whether one of them takes images of any size.
+    contract: of the model.
+    folder: of all models.
+    beside: names of other models there, which are served too.
+    any_size_beside: whether one of those takes images of any size.
 
   Returns:
     The files' names.
@@ -101,9 +102,10 @@ def write_configs(
 
 
 def write_warm_up(contract: contract_lib.Contract, path: str) -> None:
-  """Writes a request of each signature and allowed batch size, as TF Serving replays them.
+  """Writes warm-up requests, one for each signature and allowed batch size.
 
   Args:
+    contract: of the model.
     path: of the TFRecord file; its folder is made.
   """
   contract_lib.check_writer("saved_model")
@@ -130,19 +132,19 @@ def write_warm_up(contract: contract_lib.Contract, path: str) -> None:
 
 
 def probe(contract: contract_lib.Contract, batch: int, seed: int = 0) -> np.ndarray:
-  """Random images as the contract wants them: uint8 [B, H, W, C]."""
+  """Returns random images of the contract's size, uint8 [B, H, W, C]."""
   shape = (batch, contract.height, contract.width, contract.channels)
   return np.random.RandomState(seed).randint(0, 256, shape, dtype=np.uint8)
 
 
 def encode(image: np.ndarray, kind: str = "PNG") -> bytes:
-  """An image, uint8 [H, W, C], as a PNG or JPEG file."""
+  """Encodes an image, uint8 [H, W, C], as a PNG or JPEG file."""
   buffer = io.BytesIO()
   Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, kind)
   return buffer.getvalue()
 
 
 def decode(file: bytes) -> np.ndarray:
-  """What an encoded file shows, as training reads it: uint8 [H, W, 1 or 3]."""
+  """Decodes a file as training does, to uint8 [H, W, 1 or 3]."""
   image = np.asarray(Image.open(io.BytesIO(file)))
   return image[..., np.newaxis] if image.ndim == 2 else image

@@ -1,7 +1,7 @@
-"""A resize that averages over what it makes smaller, of operations that every runtime has.
+"""Shrinks images by averaging, with operations that every runtime has.
 
-Scenes are made smaller so before training. ONNX' own Resize averages only from opset 18 on,
-and tf2onnx writes none for TensorFlow's.
+Scenes are shrunk in this way before training. ONNX' own Resize averages only from opset 18
+on, and tf2onnx cannot convert TensorFlow's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-# Pixels that one product makes. More of them are fewer products with more zeros each.
+# Pixels of the result per matrix product. More pixels mean fewer products with more zeros.
 _BLOCK = 32
 
 
@@ -17,8 +17,8 @@ def shrink(images: tf.Tensor, height: int, width: int) -> tf.Tensor:
   """Resizes as Pillow's `BILINEAR` and `tf.image.resize(antialias=True)` do.
 
   Args:
-    images: float32 [B, H, W, C], all but B known.
-    height: of the result, pixels.
+    images: float32 [B, H, W, C], all sizes but B known.
+    height: of the result, in pixels.
     width: the same.
 
   Returns:
@@ -29,7 +29,7 @@ def shrink(images: tf.Tensor, height: int, width: int) -> tf.Tensor:
   x = tf.concat(
     [tf.matmul(w, x[:, first:last]) for first, last, w in _blocks(rows, height)], axis=1
   )
-  # A pixel's channels lie side by side: the same weights for each.
+  # A pixel's channels lie side by side and have the same weights.
   wide = [
     (channels * first, channels * last, np.kron(w.T, np.eye(channels, dtype=w.dtype)))
     for first, last, w in _blocks(columns, width)
@@ -39,10 +39,11 @@ def shrink(images: tf.Tensor, height: int, width: int) -> tf.Tensor:
 
 
 def weights(size: int, result: int) -> np.ndarray:
-  """What each pixel gives to each pixel of the result: float32 [result, size].
+  """Returns the weight of each pixel in each pixel of the result, float32 [result, size].
 
-  A triangle around the place that a pixel comes from: as wide as two pixels, or, where
-  there are fewer than before, as two of the result. Rows sum to one, at the edges as well.
+  The weights are a triangle around the position that a result's pixel comes from. It is two
+  pixels wide, or two pixels of the result if there are fewer of these. Rows sum to one, at
+  the edges too.
   """
   scale = size / result
   centers = (np.arange(result)[:, np.newaxis] + 0.5) * scale
@@ -52,7 +53,7 @@ def weights(size: int, result: int) -> np.ndarray:
 
 
 def _blocks(size: int, result: int) -> list[tuple[int, int, np.ndarray]]:
-  """[(first, last + 1, weights of these pixels)], one for each block of the result."""
+  """Returns [(first, last + 1, weights of these pixels)] for each block of the result."""
   whole = weights(size, result)
   blocks = []
   for start in range(0, result, _BLOCK):

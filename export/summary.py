@@ -1,4 +1,4 @@
-"""What an export prints at its end."""
+"""Prints the summary of an export."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfdam.reporting import tables
 
 
 def print_parity(manifest: Mapping[str, Any], parity: Mapping[str, Any]) -> None:
-  """Prints a row for each file: its size, and how far it is from the Keras network.
+  """Prints a row for each file: its size, and its difference from the Keras network.
 
   Args:
     manifest: what export.json holds.
@@ -44,7 +44,7 @@ def print_parity(manifest: Mapping[str, Any], parity: Mapping[str, Any]) -> None
 
 
 def shown_calibration(calibration: Mapping[str, Any]) -> str:
-  """How the ranges of activations were cut, and what the choice was made by."""
+  """Says how the ranges of activations were clipped, and how that was chosen."""
   shares = ", ".join(
     f"{method} {100 * share:.2f}"
     for method, share in calibration["label_agreement"].items()

@@ -1,4 +1,4 @@
-"""From the exported function to an ONNX file that runtimes and TensorRT take."""
+"""Converts the exported function to an ONNX file that ONNX Runtime and TensorRT take."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
   import onnx
 
 OPSET = 17
-# What a network of static size may consist of. A new operator is a decision: is there a
-# kernel for it in ONNX Runtime, in TensorRT, and in int8?
+# Operators of a network with a static size. Before a new one is added: is there a kernel
+# for it in ONNX Runtime, in TensorRT, and in int8?
 _ALLOWED = frozenset({
   "Add", "ArgMax", "Cast", "Concat", "Conv", "ConvTranspose", "Div", "Flatten", "Gemm",
   "GlobalAveragePool", "MatMul", "MaxPool", "Mul", "Pad", "Reciprocal", "Relu", "Reshape",
   "Resize", "Slice", "Softmax", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze",
 })  # fmt: skip
-# What images of any size, or any number of them, take besides.
+# Further operators for images of any size, or any number of images.
 _ALLOWED_DYNAMIC = _ALLOWED | {
   "BatchToSpaceND", "ConstantOfShape", "Equal", "Expand", "Gather", "Max", "Min", "Mod",
   "Neg", "Range", "ReduceProd", "Shape", "Tile", "Where", "Ceil", "Floor", "Identity",
   "And", "Less", "Split",
 }  # fmt: skip
-# What users' own networks consist of besides: ONNX Runtime and TensorRT have kernels.
+# Further operators of users' own networks; ONNX Runtime and TensorRT have kernels for them.
 _ALLOWED_FILES = _ALLOWED_DYNAMIC | {
   "AveragePool", "BatchNormalization", "Clip", "DepthToSpace", "Elu", "Erf", "Exp",
   "HardSigmoid", "HardSwish", "InstanceNormalization", "LeakyRelu", "Log", "PRelu", "Pow",
@@ -41,19 +41,20 @@ _ALLOWED_FILES = _ALLOWED_DYNAMIC | {
   "Softsign", "SpaceToDepth", "Sum", "Tanh",
 }  # fmt: skip
 _ALLOWED_QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear"})
-# One at each end, and one for each extra output: between them, ONNX's own channel order.
+# One at each end (plus one for each extra output), with ONNX's channel order in between.
 MAX_TRANSPOSES = 2
 
 
 def convert(function, contract: contract_lib.Contract) -> onnx.ModelProto:
-  """Converts the function and checks what came out.
+  """Converts the function and checks the result.
 
   Args:
-    function: what `module.traced` returned, un-jitted, for the contract's batch.
+    function: what `module.traced` returned for the contract's batch, not jit-compiled.
+    contract: its inputs and outputs.
 
   Raises:
-    config.UserError: this Python has no tf2onnx, or the file would hold what runtimes do
-      not take.
+    config.UserError: tf2onnx is not installed, or the file would hold operators that
+      runtimes do not have.
   """
   tf2onnx = _tf2onnx()
   run = _without_captures(function)
@@ -84,9 +85,9 @@ def convert(function, contract: contract_lib.Contract) -> onnx.ModelProto:
 
 
 def _without_captures(function):
-  """The function, whose tensors from outside, if it takes any, are constants within.
+  """Returns the function with captured tensors as constants.
 
-  Keras' Normalization keeps such ones, which tf2onnx takes for inputs.
+  Keras' Normalization captures tensors, which tf2onnx would take for inputs.
   """
   traced = function.get_concrete_function()
   if all(tensor.dtype == tf.resource for tensor, _ in traced.graph.captures):
@@ -101,14 +102,14 @@ def _tf2onnx():
   import tf2onnx
 
   tf2onnx.logging.set_level(tf2onnx.logging.WARNING)
-  # Else it copies graph and weights before each of its optimisers (VGG16's take more than
-  # 20 GB then), and goes on where one of them fails.
+  # Otherwise tf2onnx copies graph and weights before each of its optimisers (more than 20
+  # GB for VGG16), and continues if one of them fails.
   os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
   return tf2onnx
 
 
 def _name_axes(model: onnx.ModelProto, contract: contract_lib.Contract) -> None:
-  """Gives inputs and outputs the contract's shapes, with names for what may vary."""
+  """Gives inputs and outputs the contract's shapes, with names for axes that may vary."""
   batch = None if contract.dynamic_batch else 1
   shapes = {
     contract_lib.INPUT: contract.image_shape(batch, contract.layout),
@@ -126,10 +127,10 @@ def _name_axes(model: onnx.ModelProto, contract: contract_lib.Contract) -> None:
 
 
 def _write_pads_out(model: onnx.ModelProto) -> None:
-  """Gives convolutions without strides their pads as numbers.
+  """Writes the padding of convolutions without strides as numbers.
 
-  Where the size is dynamic tf2onnx writes SAME_UPPER, which ONNX Runtime refuses to dilated
-  ones; without strides the pads do not depend on the size.
+  For dynamic sizes tf2onnx writes SAME_UPPER, which ONNX Runtime refuses for dilated
+  convolutions. Without strides the padding does not depend on the size.
   """
   import onnx
 
@@ -149,14 +150,17 @@ def _write_pads_out(model: onnx.ModelProto) -> None:
 
 
 def _mend_resizes(model: onnx.ModelProto) -> None:
-  """Rounds factors up where they miss the size, and leaves empty inputs out.
+  """Corrects the inputs and the mode of Resize operators.
 
-  Says PyTorch's name of the same places where the size is known: on a CPU ONNX Runtime
-  enlarges "half_pixel" in blocks of channels, and to reorder all those scores afterwards
-  took 5 % of a full ERFNet's time. The two differ in results of one pixel alone.
+  Factors are rounded up if their product misses the size: in float32, 376 rows times
+  512 / 376 are 511.99997, and runtimes make 511 rows of them.
 
-  In float32, 376 rows times 512 / 376 are 511.99997, and runtimes make 511 of them. An
-  empty region of interest is what float16's converter and ONNX's evaluator stumble on.
+  Empty inputs are removed, because the converter to float16 and ONNX's evaluator fail on an
+  empty region of interest.
+
+  If the size is known, the mode is "pytorch_half_pixel" instead of "half_pixel"; these
+  differ only in results of one pixel. For "half_pixel", ONNX Runtime on a CPU works in
+  blocks of channels, and reordering all scores afterwards took 5 % of a full ERFNet's time.
   """
   import onnx
 
@@ -170,7 +174,7 @@ def _mend_resizes(model: onnx.ModelProto) -> None:
     ]
     if inputs[2] in constants:
       _say_as_pytorch(node)
-      # Again for each: the shapes behind a resize are wrong until it is mended.
+      # Again for each resize: the shapes after one are wrong until it is corrected.
       inferred = onnx.shape_inference.infer_shapes(model).graph
       sizes = next(
         [d.dim_value for d in value.type.tensor_type.shape.dim]
@@ -197,9 +201,9 @@ def _say_as_pytorch(resize: onnx.NodeProto) -> None:
 
 
 def _cast_by_way_of_float(model: onnx.ModelProto) -> None:
-  """Has labels become uint8 by way of float32: TensorRT makes uint8 of floats alone.
+  """Casts labels to uint8 by way of float32, because TensorRT casts only floats to uint8.
 
-  Here, because in the TensorFlow function conversion takes the detour out.
+  In the TensorFlow function, tf2onnx would optimise this cast away.
   """
   import onnx
 
@@ -217,10 +221,11 @@ def _cast_by_way_of_float(model: onnx.ModelProto) -> None:
 
 
 def _reaching(size: int, factor: np.float32) -> np.float32:
-  """The factor, or the next one whose product is not below the whole number it is for.
+  """Returns the factor, increased until `size` times it reaches the intended whole number.
 
   Args:
-    size: pixels; 0 where it may vary.
+    size: in pixels; 0 if it may vary.
+    factor: of the Resize.
   """
   while size * float(factor) < round(size * float(factor)):
     factor = np.nextafter(factor, np.float32(np.inf))
@@ -228,7 +233,7 @@ def _reaching(size: int, factor: np.float32) -> np.float32:
 
 
 def describe(model: onnx.ModelProto, properties: Mapping[str, object]) -> None:
-  """Writes properties into the file, where `custom_metadata_map` of a session has them."""
+  """Writes properties into the file; a session reads them as `custom_metadata_map`."""
   import onnx
 
   onnx.helper.set_model_props(
@@ -237,9 +242,9 @@ def describe(model: onnx.ModelProto, properties: Mapping[str, object]) -> None:
 
 
 def check(model: onnx.ModelProto, contract: contract_lib.Contract) -> None:
-  """Raises config.UserError if the file holds what ONNX or its runtimes do not take.
+  """Raises config.UserError if the file is no valid ONNX or has unknown operators.
 
-  tf2onnx itself writes what it does not know into the file as if it were an operator.
+  tf2onnx writes operations that it cannot convert into the file as if they were operators.
   """
   import onnx
 
@@ -283,17 +288,17 @@ def check(model: onnx.ModelProto, contract: contract_lib.Contract) -> None:
 
 
 def operators(model: onnx.ModelProto) -> collections.Counter[str]:
-  """How often the graph has each operator."""
+  """Counts the graph's operators."""
   return collections.Counter(node.op_type for node in model.graph.node)
 
 
 def with_scores(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str, int]:
-  """A copy that also gives what its labels are the largest of, for comparisons.
+  """Returns a copy that also outputs the scores of which labels are the argmax.
 
-  The nodes stay the exported ones.
+  The nodes do not change.
 
   Returns:
-    (model, name of the new output, its class axis).
+    The model, the name of the new output, and its class axis.
   """
   import onnx
 
@@ -306,6 +311,6 @@ def with_scores(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str, int]:
   axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
   scores = node.input[0]
   if scores not in {output.name for output in copy.graph.output}:
-    # Its type is what the file says it is, float16 in one.
+    # No type is given: the graph decides it, such as float16.
     copy.graph.output.append(onnx.ValueInfoProto(name=scores))
   return copy, scores, axis

@@ -1,4 +1,4 @@
-"""From the exported function to a SavedModel in TF Serving's layout.
+"""Writes the exported function as a SavedModel in TF Serving's layout.
 
 saved_model/<name>/<version>/   saved_model.pb, variables/, assets.extra/ (warm-up)
 saved_model/models.config       see serving_files.py
@@ -26,10 +26,12 @@ def write(
   """Writes one version: the SavedModel and its warm-up requests.
 
   Args:
-    folder: the version's, not there yet.
+    module: the network.
+    contract: its inputs and outputs.
+    folder: of the version; must not exist.
   """
   served = _Served(module, contract)
-  # Nobody trains what is served; the gradient of a swish could not be saved.
+  # A served network is not trained, and the gradient of a swish could not be saved.
   options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
   tf.saved_model.save(served, folder, signatures=served.signatures(), options=options)
   warm_up = os.path.join(folder, "assets.extra", serving_files.WARM_UP)
@@ -37,21 +39,21 @@ def write(
 
 
 def next_version(folder: str) -> int:
-  """The version after the newest in a model's folder; 1 is the first."""
+  """Returns the version after the newest in a model's folder, 1 for the first."""
   names = os.listdir(folder) if os.path.isdir(folder) else []
   return max((int(name) for name in names if name.isdecimal()), default=0) + 1
 
 
 def served_names(folder: str) -> list[str]:
-  """Names of the models that have a version below `folder`."""
+  """Returns the names of the models that have a version below `folder`."""
   names = os.listdir(folder) if os.path.isdir(folder) else []
   return [name for name in sorted(names) if next_version(os.path.join(folder, name)) > 1]
 
 
 def takes_any_size(folder: str) -> bool:
-  """Whether a model's newest version leaves its images' height or width open.
+  """Whether a model's newest version takes images of any height or width.
 
-  So does, as far as can be told, one that cannot be read.
+  True also for a model that cannot be read.
   """
   saved = saved_model_pb2.SavedModel()
   try:
@@ -59,7 +61,7 @@ def takes_any_size(folder: str) -> bool:
       saved.ParseFromString(file.read())
   except (OSError, message.DecodeError):
     return True
-  if not saved.meta_graphs:  # an empty file is a message as well
+  if not saved.meta_graphs:  # an empty file is a valid message
     return True
   signatures = saved.meta_graphs[0].signature_def
   image = signatures[contract_lib.SERVING_DEFAULT].inputs[contract_lib.INPUT]
@@ -75,11 +77,11 @@ class _Served(tf.Module):
     self._averages = module.averages
     traced = module_lib.traced(module, contract, None)
     self._names = sorted(traced.get_concrete_function().structured_outputs)
-    # One function that all signatures call: its constants are in the file once.
+    # All signatures call this function, so that the file holds its constants once.
     self._infer = module_lib.frozen(traced)
 
   def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
-    """{name: function} of what is served."""
+    """Returns {signature: function}."""
     image = tf.TensorSpec(
       self.contract.image_shape(None), tf.uint8, name=contract_lib.INPUT
     )
@@ -113,10 +115,10 @@ class _Served(tf.Module):
     return {name: outputs[name] for name in chosen}
 
   def _decode(self, image_bytes: tf.Tensor) -> tf.Tensor:
-    """PNG or JPEG files of any size to images of the served one.
+    """Decodes PNG or JPEG files of any size to images of the served size.
 
     Returns:
-      uint8 [B, H, W, C]. A model of any size takes files of one size a request.
+      uint8 [B, H, W, C]. For a model of any size, the files of a request have one size.
     """
     contract = self.contract
     size = None if contract.dynamic_size else (contract.height, contract.width)
@@ -125,7 +127,7 @@ class _Served(tf.Module):
       image = _pixels(encoded, contract.channels)
       if size is None:
         return image
-      # As before training: averages over what it makes smaller, but for digit sets.
+      # As before training: shrinking averages pixels, except for the digit sets.
       resized = tf.image.resize(image, size, antialias=self._averages)
       return tf.saturate_cast(tf.round(resized), tf.uint8)
 
@@ -136,19 +138,19 @@ class _Served(tf.Module):
 
 
 def _pixels(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-  """What a PNG or JPEG file shows, to the bit as Pillow decodes it before training.
+  """Decodes a PNG or JPEG file bit for bit as Pillow does before training.
 
   Returns:
     uint8 [H, W, channels], upright.
   """
-  # Newer TensorFlow would decode it, but not turn it.
+  # Newer TensorFlow would decode a WebP, but its orientation would be ignored.
   begins = tf.strings.substr(encoded, 0, 12)
   is_webp = tf.strings.regex_full_match(begins, r"RIFF\C{4}WEBP")
   with tf.control_dependencies([tf.debugging.Assert(~is_webp, [_NO_WEBP])]):
     encoded = tf.identity(encoded)
   image = tf.cond(
     tf.io.is_jpeg(encoded),
-    # By default libjpeg's fast transform, whose pixels differ by up to several steps.
+    # The default is libjpeg's fast transform, whose pixels differ by several steps.
     lambda: tf.io.decode_jpeg(encoded, 3, dct_method="INTEGER_ACCURATE"),
     lambda: tf.io.decode_image(encoded, 3, expand_animations=False),
   )

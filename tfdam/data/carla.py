@@ -34,8 +34,8 @@ _FIRST = {
   6: "road line", 7: "road", 8: "sidewalk", 9: "vegetation", 10: "vehicle", 11: "wall",
   12: "sign",
 }  # fmt: skip
-# {the first version with a numbering: its ids}, from LibCarla's ObjectLabel.h, with one name
-# for each meaning. carla-simulator/carla#3251 added ids, #6041 replaced them.
+# {the first version with a numbering: its ids}, from LibCarla's ObjectLabel.h, with one
+# name for each meaning. carla-simulator/carla#3251 added ids, #6041 replaced them.
 CLASSES = {
   "0.8": _FIRST,
   "0.9.10": {
@@ -58,8 +58,8 @@ _VEHICLE = 10
 _BONNET_TOP = 480 / 600
 # A numbering is recognised from so many labels, evenly spread.
 _LOOKED_AT = 32
-# The lowest quarter of an image is mostly road. A numbering is sure if its id for road has so
-# many times as many pixels there as the other numbering's.
+# The lowest quarter of an image is mostly road. A numbering is sure if its id for road has
+# this many times as many pixels there as the other numbering's.
 _SURE = 4
 _SETTING = f"data.carla_version={'|'.join(CLASSES)}"
 

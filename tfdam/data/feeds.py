@@ -19,8 +19,9 @@ Split = scenes_lib.Split
 # or uint8 [B, height, width]}
 Feed = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
-# {mark: what a reader raised}. TensorFlow passes on only an error's text. A mark in the text
-# tells this error from those of other feeds and of prefetched batches that nobody read.
+# {mark: what a reader raised}. TensorFlow passes on only an error's text. A mark in the
+# text tells this error from those of other feeds and of prefetched batches that nobody
+# read.
 _failures: dict[str, Exception] = {}
 _numbers = itertools.count()
 

@@ -1,12 +1,13 @@
-"""Takes what is no pixel out of image files, before a decoder sees it.
+"""Removes metadata from image files before they are decoded.
 
-Texts, colour profiles and previews say nothing of the pixels; but some that are malformed
-or huge stop Pillow, and some change what it returns. So PNG and JPEG files are read chunk
-by chunk, and only what makes the pixels is passed on. The orientation alone is used: of a
-PNG, its eXIf before the pixels; of a JPEG, its Exif; never XMP.
+Texts, colour profiles and previews do not matter for the pixels. But malformed or huge ones
+make Pillow fail, and some change what it returns. So PNG and JPEG files are read chunk by
+chunk, and only the chunks that decide the pixels are passed on. Of the metadata only the
+orientation is used: a PNG's eXIf chunk before the pixels, or a JPEG's Exif, never XMP.
 
-export/client_onnx.py is copied alone to the car, so it has these functions again; a test
-holds both to the same source, and export/orientation.py to the same results.
+export/client_onnx.py and client_serving.py run without this package, so they hold copies of
+these functions. Tests check that the copies have the same source, and that
+export/orientation.py gives the same results.
 """
 
 from __future__ import annotations
@@ -20,37 +21,40 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
   from PIL import Image, ImageFile
 
-# Of what PNG and JPEG files say beside their pixels, and of the pixels themselves: 8192 x
-# 8192 with four channels of 16 bits take half of it. Larger files are broken or hostile.
+# The largest content of a PNG or JPEG, twice what 8192 x 8192 pixels with four channels of
+# 16 bits take. Larger files are broken or hostile.
 _MAX_BYTES = 1 << 30
-# Exif of a JPEG is never longer, and the orientation stands near its start.
+# A JPEG's Exif data is never longer, and the orientation lies near its start.
 _MAX_EXIF = 1 << 16
 _ORIENTATION = 0x0112  # its tag
-# What brings upright what is stored in each orientation: names of Pillow's.
+# {orientation: the transposition, by Pillow's names, that turns the stored image upright}.
 _TURNS = {
   2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
   6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
 }  # fmt: skip
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Chunks that make the pixels; tRNS and the last three are of animations alone.
+# The chunks that decide the pixels; tRNS and the last three are for animations only.
 STILL = (b"IHDR", b"PLTE", b"IDAT")
 ANIMATED = (*STILL, b"tRNS", b"acTL", b"fcTL", b"fdAT")
-# JPEG segments that libjpeg takes to know the colours: what they begin with, their size.
+# {JPEG segment from which libjpeg learns the colours: its first bytes, its size}.
 _COLOURS = {0xE0: (b"JFIF\0", 14), 0xEE: (b"Adobe", 12)}
 
 
 def without_metadata(
   file: IO[bytes], chunks: tuple[bytes, ...] = STILL, header: bool = False
 ) -> tuple[IO[bytes], bytes]:
-  """A file that has the same pixels and nothing else, and the Exif data that it had.
+  """Removes everything but the pixels from an image file.
 
   Args:
-    file: at its start. A PNG or JPEG; others are returned as they are.
-    chunks: of a PNG, which are kept.
-    header: whether what stands before the pixels is enough.
+    file: a PNG or JPEG, at its start; other files are returned as they are.
+    chunks: the chunks of a PNG to keep.
+    header: whether the part before the pixels is enough.
+
+  Returns:
+    A file with the same pixels and no metadata, and the Exif data that the file had.
 
   Raises:
-    SyntaxError, OSError: it is damaged in a place where that can be told.
+    SyntaxError, OSError: the file is visibly damaged.
   """
   start = file.read(len(_PNG))
   if start == _PNG:
@@ -108,7 +112,7 @@ def _jpeg(file: IO[bytes], header: bool) -> tuple[IO[bytes], bytes]:
     while head[:2] == b"\xff\xff":  # fill bytes
       head = head[1:] + file.read(1)
     code, length = (head[1], int.from_bytes(head[2:], "big")) if len(head) == 4 else (0, 0)
-    # The pixels begin, or what comes is no segment, which libjpeg may know to skip.
+    # The pixels begin here, or something that is no segment, which libjpeg may skip.
     if head[:1] != b"\xff" or code < 0xC0 or 0xD0 <= code <= 0xDA or length < 2:
       break
     body = file.read(length - 2)
@@ -129,15 +133,16 @@ def _jpeg(file: IO[bytes], header: bool) -> tuple[IO[bytes], bytes]:
 
 
 def upright(image: ImageFile.ImageFile, exif: bytes) -> Image.Image:
-  """An opened image, turned by its orientation.
+  """Returns an opened image, turned upright by its orientation.
 
   Args:
-    image: of a file that `without_metadata` returned.
-    exif: what came with the file.
+    image: opened from the file that `without_metadata` returned.
+    exif: the Exif data that it returned with the file.
   """
   from PIL import Image
 
-  # Pillow turns TIFF files itself, and would by XMP.
+  # Pillow turns TIFF files itself, and would obey XMP's orientation, which is not used
+  # here.
   for key in ("xmp", "XML:com.adobe.xmp"):
     image.info.pop(key, None)
   turn = _TURNS.get(orientation(image, exif))
@@ -147,7 +152,7 @@ def upright(image: ImageFile.ImageFile, exif: bytes) -> Image.Image:
 
 
 def orientation(image: ImageFile.ImageFile, exif: bytes) -> int:
-  """The orientation of an opened image, 1 to 8; 1, as stored, where none makes sense."""
+  """Returns an image's orientation, 1 to 8; 1, as stored, if it has no valid one."""
   if image.format == "TIFF":
     found = image.tag_v2.get(_ORIENTATION, 1)  # type: ignore[attr-defined]
     return found if found in _TURNS else 1

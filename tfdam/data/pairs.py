@@ -223,7 +223,7 @@ def subset(examples: feeds.Split, limit: int, seed: int) -> feeds.Split:
 
 
 def choice(size: int, limit: int, seed: int) -> np.ndarray:
-  """Returns a seeded random choice of `limit` indices of 0 .. size - 1, each once, int64."""
+  """Returns a seeded random choice of `limit` distinct indices below `size`, int64."""
   positions = tf.range(limit, dtype=tf.int64)
   return _shuffled(positions, size, seed, "subset").numpy()
 
@@ -252,7 +252,7 @@ plain = tf.autograph.experimental.do_not_convert
 
 
 def _changed(found, step, stream: str, augment: bool, config, share: Share):
-  """Returns a batch as the network sees it: randomly moved, cropped and mirrored, if set."""
+  """Returns a batch as the network sees it: moved, cropped and mirrored, as configured."""
   data, images = config.data, found["image"]
   stream_seed = config_lib.derive_seed(config.seed, f"augment {stream}")
   seed = tf.stack([tf.constant(stream_seed, tf.int64), step])

@@ -11,8 +11,8 @@ from tfdam.data import examples as examples_lib
 from tfdam.data import scenes as scenes_lib
 
 # Paper, Table 2: "odd removes half of the odd digits, even removes half of the even
-# digits" [13]. So the name says what becomes rare, not what is kept. The paper's numbers fit
-# better if all of these digits were removed.
+# digits" [13]. So the name says what becomes rare, not what is kept. The paper's numbers
+# fit better if all of these digits were removed.
 _REMAINDER = {"odd": 1, "even": 0}
 _ALL = "no_"
 

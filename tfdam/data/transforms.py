@@ -148,7 +148,7 @@ def view_images(images: tf.Tensor, views: tf.Tensor, crop: tuple[int, int]) -> t
 
 
 def view_labels(labels: tf.Tensor, views: tf.Tensor, crop: tuple[int, int]) -> tf.Tensor:
-  """Applies views to label maps, uint8 [B, H, W], with nearest pixels and mirrored edges."""
+  """Applies views to label maps, uint8 [B, H, W]: nearest pixels, mirrored edges."""
   seen = tf.raw_ops.ImageProjectiveTransformV3(
     images=labels[..., tf.newaxis], transforms=views, output_shape=list(crop),
     fill_value=0.0, interpolation="NEAREST", fill_mode="REFLECT",
