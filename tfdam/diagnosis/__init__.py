@@ -1,4 +1,5 @@
-"""What works on this machine: probes in processes of their own -> facts -> rows of a table.
+"""Finds out what works on this machine, for the doctor's table.
 
-Before TensorFlow or ONNX Runtime is trusted to work nothing here imports them at its top.
+Probes run in separate processes and give facts, from which rows of the table are made. No
+module here imports TensorFlow or ONNX Runtime at its top, as they may not work.
 """

@@ -1,4 +1,4 @@
-"""What is found on this machine, without a judgement."""
+"""Gathers facts about this machine, without judging them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfdam.diagnosis import looks, probes
 
 PROVIDERS = (probes.CPU_PROVIDER, "CUDAExecutionProvider", "TensorrtExecutionProvider")
 DRIVER_LIBRARY = "libcuda.so.1"
-# Seconds are the rule; a cold disk, or TensorRT building its first engine, takes longer.
+# Probes usually take seconds, but longer on a cold disk or for TensorRT's first engine.
 _PROBE_TIMEOUT_S = 120.0
 
 
@@ -25,27 +25,27 @@ class Facts:
 
   Attributes:
     python: its version, such as (3, 11, 7).
-    stack: the one that is installed, else the one that this Python would get.
-    machine: the processor's architecture, as platform.machine() names it.
-    cores: that this process may use.
-    memory: bytes; 0 where the system does not say.
-    instructions: the processor's, as Linux names them; empty where it does not say.
+    stack: the installed one, or else the one that this Python would get.
+    machine: the processor's architecture, from platform.machine().
+    cores: the number that this process may use.
+    memory: in bytes; 0 if unknown.
+    instructions: the processor's, by Linux' names; empty if unknown.
     installed: {distribution: version}.
-    pins: {distribution: what tfdam asks for}, such as {"onnx": "==1.18.0"}; empty where
-      neither the lock nor metadata is there.
+    pins: {distribution: the version that tfdam asks for}, such as {"onnx": "==1.18.0"};
+      empty without a lock file or metadata.
     probes: {step: what probes.run found}; a provider's step has the provider's name.
-    libraries: {name: "system", "wheel" or "", where it cannot be loaded}.
+    libraries: {name: "system" or "wheel", or "" if it cannot be loaded}.
     gpus: what nvidia-smi lists, "name, driver, memory" each.
-    gpu_error: why it lists nothing; "" where there is no nvidia-smi.
-    bazel: "program" that ./bazelw takes, its "version", the "error" it ends in instead,
-      "named" by TFDAM_BAZEL (each "" where there is none), and whether bazelw
-      "can_install" one.
-    data_root: the folder of data sets, there or not.
-    data_sets: {name: (what is missing or "", where to get it)} of those whose folder is
-      there; None without a root.
-    data_error: why they could not be looked at.
+    gpu_error: the error of nvidia-smi; "" without one, and without nvidia-smi.
+    bazel: the "program" that ./bazelw takes, its "version", its "error" if it does not
+      start, the program "named" by TFDAM_BAZEL (each "" if there is none), and whether
+      bazelw "can_install" one.
+    data_root: the folder of data sets, which may not exist.
+    data_sets: {name: (what is missing or "", where to get it)} for the sets whose folders
+      exist; None without a root.
+    data_error: why the sets could not be checked.
     folders: {"runs" or "cache": {"path", "writable", "size" and "free" in bytes}}.
-    cluster: TF_CONFIG in words; "" where it is not set.
+    cluster: a description of TF_CONFIG; "" if it is not set.
     cluster_error: what is wrong with it.
   """
 
@@ -71,7 +71,7 @@ class Facts:
 
 
 def gather() -> Facts:
-  """Looks at everything. Changes nothing and reads no data set."""
+  """Gathers all facts, without changing anything and without reading data sets."""
   found = _probe()
   libraries = (DRIVER_LIBRARY, *tensorflow_libraries(found), *onnxruntime_libraries(found))
   loaded = probes.run("libraries", *libraries, timeout_s=_PROBE_TIMEOUT_S)["libraries"]
@@ -106,9 +106,10 @@ def gather() -> Facts:
 
 
 def tensorflow_libraries(found: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-  """The shared libraries without which this build of TensorFlow takes no GPU.
+  """Returns the shared libraries that this build of TensorFlow needs for a GPU.
 
-  As its dso_loader.cc opens them; CUDA 12 numbers cuFFT and cuSOLVER by themselves.
+  The names are those in TensorFlow's dso_loader.cc; in CUDA 12, cuFFT and cuSOLVER have
+  version numbers of their own.
 
   Args:
     found: {step: what probes.run found}.
@@ -122,7 +123,7 @@ def tensorflow_libraries(found: Mapping[str, Mapping[str, Any]]) -> tuple[str, .
 
 
 def onnxruntime_libraries(found: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-  """The same for ONNX Runtime's CUDA provider: what it is linked with, and cuDNN."""
+  """Returns the shared libraries that ONNX Runtime's CUDA provider needs."""
   cuda = found["onnxruntime"].get("cuda", "").partition(".")[0]
   if not cuda:
     return ()
@@ -131,7 +132,7 @@ def onnxruntime_libraries(found: Mapping[str, Mapping[str, Any]]) -> tuple[str, 
 
 
 def _probe() -> dict[str, Mapping[str, Any]]:
-  """Every probe but the libraries', two at a time: TensorFlow takes longest."""
+  """Runs all probes but the libraries', two at a time; TensorFlow's takes longest."""
   with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
     tensorflow = pool.submit(probes.run, "tensorflow", timeout_s=_PROBE_TIMEOUT_S)
     started = {

@@ -1,4 +1,4 @@
-"""TensorFlow, ONNX Runtime and what they need of a GPU: facts -> rows."""
+"""Makes rows about TensorFlow, ONNX Runtime and their GPU libraries from facts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tfdam.diagnosis import facts as facts_lib
 from tfdam.diagnosis import rows as rows_lib
 
-_REINSTALL = "Install what tfdam was tried with: pip install -r requirements/{}.lock."
+_REINSTALL = "Install the tested versions: pip install -r requirements/{}.lock."
 _CPU, _CUDA, _TENSORRT = facts_lib.PROVIDERS
 
 
@@ -42,14 +42,14 @@ def _tensorflow(facts: facts_lib.Facts) -> list[rows_lib.Row]:
 def _failed(
   row: rows_lib.Row, facts: facts_lib.Facts, step: str, remedy: str = ""
 ) -> rows_lib.Row:
-  """The row of a step that must not fail."""
+  """Returns the row of a step that failed but must not."""
   found = rows_lib.why(facts.probes[step])
   remedy = remedy or _REINSTALL.format(facts.stack)
   return dataclasses.replace(row, state=rows_lib.BROKEN, found=found, remedy=remedy)
 
 
 def _spectral_norm(facts: facts_lib.Facts) -> rows_lib.Row:
-  """An option of training, by tensorflow-addons on one stack and tf-keras on the other."""
+  """An option of training, from tensorflow-addons on one stack, tf-keras on the other."""
   row = rows_lib.Row(
     "TensorFlow", "spectral norm", rows_lib.OK, "computes", "", (rows_lib.TRAINING,)
   )
@@ -90,8 +90,8 @@ def _onednn(is_on: bool | None) -> rows_lib.Row:
       "oneDNN",
       rows_lib.OFF,
       "off",
-      "Set TF_ENABLE_ONEDNN_OPTS=1, or unset it: on a CPU, training is slower without, and"
-      " dilated convolutions have no gradients.",
+      "Set TF_ENABLE_ONEDNN_OPTS=1, or unset it: on a CPU, training is slower without"
+      " oneDNN, and dilated convolutions have no gradients.",
     )
   found = "on" if is_on else "TensorFlow does not say"
   return rows_lib.Row("TensorFlow", "oneDNN", rows_lib.OK, found)
@@ -102,7 +102,7 @@ def _conversion(facts: facts_lib.Facts) -> rows_lib.Row:
     "ONNX",
     "conversion",
     rows_lib.OK,
-    "of a convolution: checked, and the same numbers",
+    "works: a converted convolution gives the same numbers",
     needed_for=(rows_lib.EXPORT,),
   )
   if "error" not in facts.probes["conversion"]:
@@ -143,7 +143,7 @@ def _tensorrt_provider(facts: facts_lib.Facts) -> rows_lib.Row:
   found = f"does not start: {rows_lib.why(result)}"
   remedy = "No GPU: use the CPU's."
   if _has_gpu(facts):
-    remedy = "Not needed; it wants TensorRT's libraries on LD_LIBRARY_PATH."
+    remedy = "Not needed. To use it, put TensorRT's libraries on LD_LIBRARY_PATH."
   return rows_lib.Row("ONNX", "TensorRT provider", state, found, remedy)
 
 
@@ -153,8 +153,8 @@ def _onnxruntime_libraries(facts: facts_lib.Facts) -> rows_lib.Row:
     facts,
     facts_lib.onnxruntime_libraries(facts.probes),
     f"CUDA {facts.probes['onnxruntime'].get('cuda')} and cuDNN 9",
-    "pip install onnxruntime-gpu[cuda,cudnn] brings them, in an environment of their own:"
-    " training wants other versions.",
+    "pip install onnxruntime-gpu[cuda,cudnn] brings them; use a separate environment, as"
+    " training needs other versions.",
   )
 
 
@@ -165,10 +165,13 @@ def _libraries(
   wanted: str,
   remedy: str,
 ) -> rows_lib.Row:
-  """Whether the shared libraries of a build for GPUs can be loaded.
+  """Returns the row on whether a build's shared libraries for GPUs can be loaded.
 
   Args:
-    wanted: the versions that it was built for.
+    section: of the row.
+    facts: of this machine.
+    names: of the libraries.
+    wanted: the versions that the build needs, for the row.
     remedy: for a machine with a GPU.
   """
   row = rows_lib.Row(section, "CUDA libraries", rows_lib.OFF, "this build takes no GPU")

@@ -1,4 +1,4 @@
-"""Short looks at the machine, each of which leaves it as it is."""
+"""Quick checks of the machine, none of which changes it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGES = (
   "tensorflow", "keras", "tf-keras", "tensorflow-addons", "tf2onnx", "onnx",
   "onnxruntime-gpu", "onnxruntime", "numpy", "protobuf", "absl-py",
 )  # fmt: skip
-_TIMEOUT_S = 10.0  # for a program to say its version
+_TIMEOUT_S = 10.0  # for a program to print its version
 
 
 def cores() -> int:
@@ -57,15 +57,15 @@ def installed() -> dict[str, str]:
 
 
 def stack_here() -> str:
-  """The stack that is installed, else the one that this Python would get."""
+  """Returns the installed stack, or else the one that this Python would get."""
   found = stack.installed()
   return found if found in stack.STACKS else stack.default(sys.version_info[:2])
 
 
 def pins(stack_name: str) -> dict[str, str]:
-  """{package: what tfdam asks for here}: the lock's versions, else its metadata's ranges.
+  """Returns {package: the version that tfdam asks for}, from the lock or from metadata.
 
-  The lock first: metadata of an editable install is as old as the last pip install.
+  The lock comes first, as the metadata of an editable install may be out of date.
   """
   wanted = [requirements.Requirement(line) for line in _lock_lines(stack_name)]
   if not wanted:
@@ -82,12 +82,12 @@ def pins(stack_name: str) -> dict[str, str]:
 
 
 def _counts(one: requirements.Requirement, stack_name: str) -> bool:
-  """Whether a requirement is for this machine, and for a stack: metadata's extra."""
+  """Whether a requirement is for this machine and stack, which is an extra in metadata."""
   return not one.marker or any(one.marker.evaluate({"extra": e}) for e in ("", stack_name))
 
 
 def _lock_lines(stack_name: str) -> Iterator[str]:
-  """A lock file's requirements, without their hashes."""
+  """Returns a lock file's requirements, without their hashes."""
   path = os.path.join(runtime.PROJECT, "requirements", f"{stack_name}.lock")
   try:
     with open(path) as file:
@@ -100,7 +100,7 @@ def _lock_lines(stack_name: str) -> Iterator[str]:
 
 
 def gpus() -> tuple[tuple[str, ...], str]:
-  """What nvidia-smi lists, and why it does not."""
+  """Returns what nvidia-smi lists, and its error."""
   program = shutil.which("nvidia-smi")
   if not program:
     return (), ""
@@ -110,9 +110,9 @@ def gpus() -> tuple[tuple[str, ...], str]:
 
 
 def bazel() -> dict[str, Any]:
-  """What ./bazelw would do, which looks in the same order."""
+  """Finds the Bazel that ./bazelw would take; the order of search is the same."""
   named = os.environ.get("TFDAM_BAZEL", "")
-  # With a folder it is looked for from where the user stands, as by a shell.
+  # A name with a folder is relative to the user's current folder, as in a shell.
   place = runtime.resolve_path(named) if os.sep in named else named
   names = [place] if named else ["bazelisk", "bazel", "bazel-bootstrap"]
   program = next(filter(None, map(shutil.which, names)), "")
@@ -129,19 +129,19 @@ def bazel() -> dict[str, Any]:
 
 
 def _bazel_version(program: str) -> tuple[str, str]:
-  """What a Bazel says its version is, and why it does not start."""
+  """Returns a Bazel's version and its error; one of them is empty."""
   if os.path.basename(program).startswith("bazelisk"):
-    # Asked for it, it might download it.
+    # Not asked: bazelisk might download a Bazel to answer.
     return os.environ.get("USE_BAZEL_VERSION") or "that of .bazeliskrc", ""
   output, error = _ask([program, "--version"])
   version = output.partition(" ")[2]
-  if version == "no_version":  # Debian's build does not know its own
+  if version == "no_version":  # Debian's build does not know its own version
     version, _ = _ask(["dpkg-query", "-W", "-f", "${Version}", "bazel-bootstrap"])
   return version, error
 
 
 def _ask(command: Sequence[str]) -> tuple[str, str]:
-  """What a program prints, and what went wrong; one of them is empty."""
+  """Returns what a program prints, and its error; one of them is empty."""
   workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY", runtime.PROJECT)
   try:
     done = subprocess.run(
@@ -156,18 +156,18 @@ def _ask(command: Sequence[str]) -> tuple[str, str]:
 
 
 def data_sets(root: str) -> tuple[dict[str, tuple[str, str]] | None, str]:
-  """See Facts.data_sets and Facts.data_error."""
+  """Returns Facts.data_sets and Facts.data_error."""
   if not os.path.isdir(root):
     return None, ""
   try:
-    # Here, because it needs NumPy and more, any of which may be what is broken.
+    # Imported here because it needs NumPy and other packages, which may be broken.
     from tfdam import data
   except Exception as error:
     return {}, f"{type(error).__name__}: {error}"
   found = {}
   for name, module in data.DATASETS.items():
-    # One's own can have any name, what is drawn has no files, and part of a set has the
-    # whole one's.
+    # Skipped: a user's own sets, which can have any name; drawn sets, which have no files;
+    # and parts of a set, which have the whole set's folder.
     if module.INFO.own or not module.INFO.files or module.INFO.folder:
       continue
     _, place = data.locate(name, root)
@@ -177,7 +177,7 @@ def data_sets(root: str) -> tuple[dict[str, tuple[str, str]] | None, str]:
 
 
 def _data_set(data: Any, name: str, root: str) -> tuple[str, str]:
-  """(what is missing or "", where to get it) of one data set, by its files' names."""
+  """Returns what is missing or "", and where to get it, judged by files' names alone."""
   module, place = data.locate(name, root)
   info = module.INFO
   unlabelled = [split for split in info.files if not module.has_labels(place, split)]
@@ -196,7 +196,7 @@ def _data_set(data: Any, name: str, root: str) -> tuple[str, str]:
 
 
 def folder(path: str) -> dict[str, Any]:
-  """A folder that is there, or that is made when it is needed."""
+  """Checks a folder that exists, or that is made when it is needed."""
   there = path
   while not os.path.isdir(there) and os.path.dirname(there) != there:
     there = os.path.dirname(there)
@@ -208,7 +208,7 @@ def folder(path: str) -> dict[str, Any]:
 
 
 def cache() -> dict[str, Any]:
-  """The folder of what runs share, and its size."""
+  """Checks the cache that runs share, and measures its size."""
   try:
     path = runtime.cache_root()
   except config_lib.UserError:  # there is no home folder
@@ -217,17 +217,17 @@ def cache() -> dict[str, Any]:
 
 
 def size(path: str) -> int:
-  """Bytes of all files below a folder."""
+  """Returns the size of all files below a folder, in bytes."""
   total = 0
   for at, _, names in os.walk(path):
     for name in names:
-      with contextlib.suppress(OSError):  # a run that goes on may have taken it away
+      with contextlib.suppress(OSError):  # a run may have removed it just now
         total += os.lstat(os.path.join(at, name)).st_size
   return total
 
 
 def cluster() -> tuple[str, str]:
-  """TF_CONFIG in words, and what is wrong with it; one of them is empty, or both."""
+  """Returns a description of TF_CONFIG, and what is wrong with it; both may be empty."""
   try:
     workers = cluster_lib.from_environment()
   except config_lib.UserError as error:

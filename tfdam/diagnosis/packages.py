@@ -1,4 +1,4 @@
-"""Python, processor and packages: facts -> rows."""
+"""Makes rows about Python, the processor and packages from facts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tfdam.diagnosis import facts as facts_lib
 from tfdam.diagnosis import looks
 from tfdam.diagnosis import rows as rows_lib
 
-# {stack: {package: (versions that work, why no others, what needs it)}}. Any other
-# departure from the pins is told, and not held against the machine.
+# {stack: {package: (versions that work, why no others do, what needs it)}}. Other
+# differences from the pins are mentioned but are no fault.
 LIMITS: Mapping[str, Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
   "tf215": {
-    "tensorflow": ("==2.15.*", "tensorflow-addons goes no further", rows_lib.PROMISES),
-    "keras": ("==2.15.*", "TensorFlow 2.15 takes this Keras alone", rows_lib.PROMISES),
-    "tf2onnx": (">=1.17", "those before want protobuf 3", (rows_lib.EXPORT,)),
+    "tensorflow": ("==2.15.*", "tensorflow-addons supports no later", rows_lib.PROMISES),
+    "keras": ("==2.15.*", "TensorFlow 2.15 needs this Keras", rows_lib.PROMISES),
+    "tf2onnx": (">=1.17", "earlier ones need protobuf 3", (rows_lib.EXPORT,)),
     "onnx": (
       ">=1.17,<1.19",
       "1.19 breaks on TensorFlow 2.15's ml-dtypes, and pip check does not notice",
@@ -28,12 +28,12 @@ LIMITS: Mapping[str, Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "protobuf": ("<5", "TensorFlow 2.15 was made for protobuf 4", rows_lib.PROMISES),
   },
   "tf221": {
-    "tensorflow": ("==2.21.*", "tf-keras has the same number", rows_lib.PROMISES),
-    "tf-keras": ("==2.21.*", "TensorFlow 2.21 takes it for Keras 2", rows_lib.PROMISES),
-    "tf2onnx": (">=1.17", "those before want protobuf 3", (rows_lib.EXPORT,)),
+    "tensorflow": ("==2.21.*", "it must match tf-keras", rows_lib.PROMISES),
+    "tf-keras": ("==2.21.*", "it must match TensorFlow", rows_lib.PROMISES),
+    "tf2onnx": (">=1.17", "earlier ones need protobuf 3", (rows_lib.EXPORT,)),
   },
 }
-# What a stack has on every machine, known to break or not.
+# Further packages that a stack has on every machine.
 _ALWAYS: Mapping[str, tuple[str, ...]] = {
   "tf215": ("tensorflow-addons", "absl-py"),
   "tf221": ("keras", "onnx", "numpy", "protobuf", "absl-py"),
@@ -47,10 +47,10 @@ _NEEDED_FOR = {
   "onnxruntime": (rows_lib.EXPORT,),
   "onnxruntime-gpu": (rows_lib.EXPORT,),
 }
-# Two builds of one module.
+# Two builds of the same module.
 _RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
 _ARCHITECTURES = ("x86_64", "AMD64", "aarch64", "arm64")
-# Those that decide how fast networks are, of x86-64 and of Arm.
+# Instructions that decide how fast networks are, on x86-64 and on Arm.
 _INSTRUCTIONS = (
   "avx", "avx2", "fma", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_tile",
   "asimd", "asimddp", "sve", "i8mm", "bf16",
@@ -74,19 +74,19 @@ def _python(facts: facts_lib.Facts) -> rows_lib.Row:
       f" 3.{last[1]}: take one (TFDAM_PYTHON)."
     )
   elif facts.machine not in _ARCHITECTURES:
-    remedy = "TensorFlow has wheels for x86-64 and 64-bit Arm alone."
+    remedy = "TensorFlow has wheels only for x86-64 and 64-bit Arm."
   state = rows_lib.BROKEN if remedy else rows_lib.OK
   found = f"{'.'.join(map(str, facts.python))} on {facts.machine}"
   return rows_lib.Row("Python", "version", state, found, remedy, rows_lib.PROMISES)
 
 
 def _stack(facts: facts_lib.Facts) -> rows_lib.Row:
-  """The stack that packages are measured against."""
+  """Returns the row on the stack, with whose versions packages are compared."""
   remedy = ""
   for other, (first, last) in stack.PYTHONS.items():
     if other != facts.stack and first <= facts.python[:2] <= last:
       how = f"TFDAM_STACK={other} ./bazelw takes"
-      if commands.IS_INSTALLED:  # whose own requirements leave no choice
+      if commands.IS_INSTALLED:  # the wheel's requirements leave no choice
         how = f"An environment of requirements/{other}.lock, in a checkout, has"
       remedy = f"{how} TensorFlow {stack.STACKS[other]}."
   found = f"{facts.stack} (TensorFlow {stack.STACKS[facts.stack]})"
@@ -105,7 +105,7 @@ def _processor(facts: facts_lib.Facts) -> rows_lib.Row:
 
 
 def _counts(name: str, facts: facts_lib.Facts) -> bool:
-  """Whether a package is there, or should be on this Python and machine."""
+  """Whether a package is installed, or should be on this Python and machine."""
   if name in facts.installed or name in facts.pins:
     return True
   expected = (*LIMITS[facts.stack], *_ALWAYS[facts.stack])
@@ -123,10 +123,10 @@ def _package(name: str, facts: facts_lib.Facts) -> rows_lib.Row:
   if version is None:
     return dataclasses.replace(row, state=rows_lib.MISSING, remedy=f"{install}.")
   if not within(version, allowed):
-    remedy = f"It has to be {allowed}: {reason}. {install}."
+    remedy = f"Expected {allowed}: {reason}. {install}."
     return dataclasses.replace(row, state=rows_lib.BROKEN, remedy=remedy)
   if not within(version, pin):
-    told = f"tfdam was tried with {pin}; nothing is known against this one."
+    told = f"tfdam was tried with {pin}; this version should work too."
     return dataclasses.replace(row, remedy=told)
   return row
 
@@ -142,7 +142,7 @@ def _both_runtimes(facts: facts_lib.Facts) -> rows_lib.Row:
     "onnxruntime, twice",
     rows_lib.BROKEN,
     "onnxruntime and onnxruntime-gpu, which overwrite each other's files",
-    # Taking one away would take files of the other.
+    # Uninstalling only one would remove files of the other.
     f"pip uninstall -y {' '.join(_RUNTIMES)} && pip install"
     f" '{wanted}{facts.pins.get(wanted, '')}'.",
   )

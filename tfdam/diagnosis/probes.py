@@ -1,11 +1,11 @@
-"""Small programs that try a library, each in a process of its own.
+"""Probes, small programs that each try a library in a separate process.
 
-What dies in native code, or never answers, is then a finding and not the end of the doctor.
+If a library crashes in native code or hangs, the doctor reports it and goes on.
 
   python -m tfdam.diagnosis.probes PROBE [ARGUMENT ...]
 
-does the steps of a probe and prints a line of JSON for each: {step: what was found}, or
-{step: {"error": why not}}.
+runs a probe's steps and prints a line of JSON for each: {step: what was found}, or
+{step: {"error": what failed}}.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ from typing import Any
 from tfdam import runtime
 
 CPU_PROVIDER = "CPUExecutionProvider"
-# A convolution by 2 of one pixel, float32 [1, 1, 1, 1] `x` -> `y`, opset 17. It is written
-# out because the onnx package may be what is broken, and is a convolution because that is
-# the first thing for which a GPU needs cuDNN.
+# A convolution by 2 of one pixel, float32 [1, 1, 1, 1] `x` -> `y`, opset 17. Its bytes are
+# here because the onnx package may be broken. It is a convolution because a GPU needs cuDNN
+# for that.
 CONVOLUTION = base64.b64decode(
   "CAg6YwoPCgF4CgF3EgF5IgRDb252EgFnKhMIAQgBCAEIARABIgQAAABAQgF3WhsKAXgSFgoUCAESEAoCCAEK"
   "AggBCgIIAQoCCAFiGwoBeRIWChQIARIQCgIIAQoCCAEKAggBCgIIAUIECgAQEQ=="
 )
-_LONGEST_ERROR = 300  # characters; ONNX Runtime's go on for lines
+_LONGEST_ERROR = 300  # characters; ONNX Runtime's errors have many lines
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
-# ONNX Runtime's exception says that it fell back; what it fell back from is in its log.
+# ONNX Runtime's exception only says that it fell back; the cause is in its log.
 _LOADER_ERROR = re.compile(r"with error: (.+)")
 
 
 def run(probe: str, *arguments: str, timeout_s: float) -> dict[str, dict[str, Any]]:
-  """Runs a probe in a process of its own.
+  """Runs a probe in a separate process.
 
   Args:
     probe: a key of PROBES.
-    arguments: what each of its steps gets.
-    timeout_s: for all of them together.
+    arguments: of each of its steps.
+    timeout_s: for all steps together.
 
   Returns:
-    {step: what was found, JSON values}, for every step. One that failed has "error", with
-    "crashed" set if the process ended in it or did not answer, and "cause" if the library's
-    log named it.
+    {step: what was found, JSON values}, for every step. A failed step has "error", with
+    "crashed" set if the process ended or hung in it, and "cause" if the library's log has
+    one.
   """
   command = [sys.executable, "-m", "tfdam.diagnosis.probes", probe, *arguments]
   paths = [runtime.LIBRARY, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -75,14 +75,14 @@ def run(probe: str, *arguments: str, timeout_s: float) -> dict[str, dict[str, An
 
 
 def _ending(status: int) -> str:
-  """How a process ended that owes an answer."""
+  """Says how a process ended."""
   if status >= 0:
     return f"ended with exit status {status}"
   return f"was ended by {signal.Signals(-status).name}"
 
 
 def _parse(output: str) -> dict[str, dict[str, Any]]:
-  """The probe's lines; libraries may print others between them."""
+  """Parses the probe's lines; libraries may print others between them."""
   found: dict[str, dict[str, Any]] = {}
   for line in output.splitlines():
     try:
@@ -101,7 +101,7 @@ def _start_tensorflow() -> dict[str, Any]:
 
   gpus = tf.config.list_physical_devices("GPU")
   for gpu in gpus:
-    # A run may be training on it: without this all its memory is taken.
+    # Without this TensorFlow takes all memory, and a run may be training on this GPU.
     tf.config.experimental.set_memory_growth(gpu, True)
   kernel = tf.Variable(tf.ones([1, 1, 1, 1]))
   with tf.GradientTape() as tape:
@@ -122,7 +122,7 @@ def _start_tensorflow() -> dict[str, Any]:
 
 
 def _has_onednn() -> bool | None:
-  """Whether TensorFlow computes with oneDNN; None where it does not say."""
+  """Whether TensorFlow computes with oneDNN; None if unknown."""
   try:
     from tensorflow.python.util import _pywrap_util_port
   except ImportError:
@@ -146,7 +146,7 @@ def _normalise() -> dict[str, Any]:
 
 
 def _convert() -> dict[str, Any]:
-  """Converts a convolution to ONNX, and compares what ONNX Runtime makes of it."""
+  """Converts a convolution to ONNX, and compares ONNX Runtime's result."""
   import numpy as np
   import onnx
   import onnxruntime
@@ -171,13 +171,13 @@ def _import_onnxruntime(*_: str) -> dict[str, Any]:
   import onnxruntime
   from onnxruntime.capi import build_and_package_info as build
 
-  # The CPU's package leaves the CUDA version out.
+  # The package for CPUs has no CUDA version.
   cuda = getattr(build, "cuda_version", "")
   return {"version": onnxruntime.__version__, "cuda": cuda}
 
 
 def _start_provider(provider: str) -> dict[str, Any]:
-  """Computes with this provider and no other."""
+  """Computes with this provider alone."""
   import numpy as np
   import onnxruntime
 
@@ -186,9 +186,10 @@ def _start_provider(provider: str) -> dict[str, Any]:
   options = onnxruntime.SessionOptions()
   options.log_severity_level = 3  # errors: the cause of a failure is among them
   if provider != CPU_PROVIDER:
-    # As export.client_onnx does: CUDA in wheels lies where the loader does not look.
+    # As in export.client_onnx: the loader does not find CUDA that wheels brought.
     getattr(onnxruntime, "preload_dlls", lambda: None)()
-    # Else the CPU takes its place in silence. Asked for the CPU itself, it is refused.
+    # Otherwise ONNX Runtime silently falls back to the CPU. Not for the CPU provider
+    # itself, which this entry would forbid.
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
   session = onnxruntime.InferenceSession(CONVOLUTION, options, providers=[provider])
   first = session.get_providers()[0]
@@ -201,7 +202,7 @@ def _start_provider(provider: str) -> dict[str, Any]:
 
 
 def _load_libraries(*names: str) -> dict[str, Any]:
-  """{name: "system", "wheel" or ""}: where the dynamic loader gets each of them."""
+  """Returns {name: where the dynamic loader finds it: "system", "wheel" or ""}."""
   return {name: _place(name) for name in names}
 
 
@@ -212,7 +213,7 @@ def _place(name: str) -> str:
   except OSError:
     pass
   for folder in sys.path:
-    # NVIDIA's wheels, where TensorFlow looks by itself, and ONNX Runtime's preload_dlls.
+    # NVIDIA's wheels, which TensorFlow and ONNX Runtime's preload_dlls search too.
     for path in glob.glob(os.path.join(glob.escape(folder), "nvidia", "*", "lib", name)):
       try:
         ctypes.CDLL(path)
@@ -222,7 +223,7 @@ def _place(name: str) -> str:
   return ""
 
 
-# {probe: {step: what does it}}, in order.
+# {probe: {step: its function}}, in order.
 PROBES: Mapping[str, Mapping[str, Callable[..., dict[str, Any]]]] = {
   "tensorflow": {
     "tensorflow": _start_tensorflow,
@@ -238,13 +239,13 @@ def main(probe: str, *arguments: str) -> None:
   for step, do in PROBES[probe].items():
     try:
       result = do(*arguments)
-    except Exception as error:  # whatever it is, it is what was to be found
+    except Exception as error:  # any error is the probe's finding
       result = {"error": _shown(error)}
     print(json.dumps({step: result}), flush=True)
 
 
 def _shown(error: Exception) -> str:
-  """An error in a line."""
+  """Returns an error as one line."""
   text = " ".join(str(error).split())
   text = f"{type(error).__name__}: {text}" if text else type(error).__name__
   return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}..."

@@ -1,4 +1,4 @@
-"""A line of the doctor's table, and what follows from all of them."""
+"""The rows of the doctor's table, and what follows from them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ NO_GPU = "none: training and inference use the CPU"
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-  """One line.
+  """One row.
 
   Attributes:
-    section: what it stands under.
-    subject: what was looked at.
-    state: OK; MISSING or BROKEN, to be mended; OFF, neither there nor needed.
-    found: what there is.
-    remedy: what to do, in a sentence; "" where nothing need be done.
-    needed_for: which of PROMISES cannot be kept while it is missing or broken.
+    section: the heading above the row.
+    subject: what was checked.
+    state: OK; MISSING or BROKEN, to be mended; OFF, neither present nor needed.
+    found: what was found.
+    remedy: what to do, in a sentence; "" if nothing need be done.
+    needed_for: the PROMISES that need the subject.
   """
 
   section: str
@@ -34,15 +34,15 @@ class Row:
 
 
 def blockers(table: Sequence[Row], promise: str) -> list[Row]:
-  """The rows because of which one of PROMISES cannot be kept on this machine."""
+  """Returns the rows because of which one of PROMISES does not work on this machine."""
   return [r for r in table if promise in r.needed_for and r.state in (MISSING, BROKEN)]
 
 
 def why(result: Mapping[str, Any]) -> str:
-  """Why a step of a probe failed: the library's log knows best."""
+  """Returns why a step of a probe failed; the library's log is the best source."""
   return result.get("cause") or result["error"]
 
 
 def size(num_bytes: float) -> str:
-  """As people read it: "23.5 GB"."""
+  """Returns a size as text, such as "23.5 GB"."""
   return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"

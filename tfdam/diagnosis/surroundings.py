@@ -1,4 +1,4 @@
-"""Bazel, data sets, folders and workers: facts -> rows."""
+"""Makes rows about Bazel, data sets, folders and workers from facts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tfdam import commands
 from tfdam.diagnosis import facts as facts_lib
 from tfdam.diagnosis import rows as rows_lib
 
-# FCN8s with Adam's two moments is 1.6 GB a checkpoint, of which a stage keeps two.
+# A checkpoint of FCN8s with Adam's two moments has 1.6 GB, and a stage keeps two.
 _ENOUGH_DISK = 5e9
-# Of Bazel's versions: before 4 its rules are others, from 8 on it has none for Python.
+# Bazel's versions that work: before 4 its rules differ, from 8 on it has none for Python.
 _BAZELS = range(4, 8)
 _BAZEL = "set TFDAM_BAZEL to a Bazel 4 to 7, or install bazelisk"
 
@@ -54,7 +54,7 @@ def _bazel_that_is_there(bazel: Mapping[str, Any]) -> rows_lib.Row:
     found = f"{program} does not start: {bazel['error']}"
     state, remedy = rows_lib.BROKEN, f"Mend it, or {_BAZEL}."
   elif number and int(number[0]) not in _BAZELS:
-    state, remedy = rows_lib.BROKEN, f"tfdam's rules are not for it: {_BAZEL}."
+    state, remedy = rows_lib.BROKEN, f"tfdam's rules do not work with it: {_BAZEL}."
   return rows_lib.Row("Bazel", "./bazelw takes", state, found, remedy)
 
 
@@ -86,9 +86,9 @@ def _runs(folder: Mapping[str, Any]) -> rows_lib.Row:
   state, remedy = rows_lib.OK, ""
   if not folder["writable"]:
     found = f"{folder['path']} cannot be written"
-    state, remedy = rows_lib.BROKEN, "Stand in another folder, or set --workdir."
+    state, remedy = rows_lib.BROKEN, "Start from another folder, or set --workdir."
   elif folder["free"] < _ENOUGH_DISK:
-    remedy = "The largest networks' runs take more: set --workdir to another disk."
+    remedy = "Runs of the largest networks need more: set --workdir to another disk."
   return rows_lib.Row("runs", "folder", state, found, remedy, (rows_lib.TRAINING,))
 
 

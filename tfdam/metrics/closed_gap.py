@@ -1,4 +1,4 @@
-"""What became of a gap between two domains: before and after adaptation, by layer."""
+"""How much of the gap between two domains adaptation has closed, layer by layer."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Change:
 
   Attributes:
     layer: its name.
-    before_bits: mean over channels of the Jensen-Shannon divergence; nan where there was
+    before_bits: mean over channels of the Jensen-Shannon divergence; nan if there was
       nothing to compare.
-    after_bits: the same, of the adapted network.
+    after_bits: the same for the adapted network.
   """
 
   layer: str
@@ -26,27 +26,27 @@ class Change:
 
   @property
   def share(self) -> float:
-    """How much was closed: 1 all, below 0 where it grew; nan without a gap before.
+    """The share that was closed: 1 for all, below 0 if the gap grew; nan without a gap.
 
-    Equal domains, too, have a few thousandths of a bit, see `divergence.jensen_shannon`: of
-    so small a gap the share means nothing.
+    Even equal domains have a divergence of some thousandths of a bit (see
+    `divergence.jensen_shannon`), so the share of such a small gap means nothing.
     """
     return _share(self.before_bits, self.after_bits)
 
 
 @dataclasses.dataclass(frozen=True)
 class Closed:
-  """What was closed of a gap.
+  """How much of a gap was closed.
 
   Attributes:
-    rows: in network order.
+    rows: a Change for each layer, in network order.
   """
 
   rows: tuple[Change, ...]
 
   @property
   def share(self) -> float:
-    """Of the sum over layers, those with both numbers; nan without a gap before."""
+    """The share of the sum over all layers that have both numbers; nan without a gap."""
     there = [row for row in self.rows if math.isfinite(row.before_bits + row.after_bits)]
     return _share(
       sum(row.before_bits for row in there), sum(row.after_bits for row in there)
@@ -54,7 +54,7 @@ class Closed:
 
   @property
   def table(self) -> list[dict[str, Any]]:
-    """Plain numbers, in network order; None where there is no number."""
+    """Plain numbers, in network order; None instead of nan."""
     return [
       {
         "layer": row.layer,
@@ -66,7 +66,7 @@ class Closed:
     ]
 
   def ranked(self) -> list[Change]:
-    """Largest gap before first; of equals the earlier layer, those without one last."""
+    """Returns rows by the gap before, largest first and nan last; ties keep their order."""
     return sorted(
       self.rows,
       key=lambda row: row.before_bits if math.isfinite(row.before_bits) else -1.0,
@@ -74,7 +74,7 @@ class Closed:
     )
 
   def to_text(self, most: int | None = 20) -> str:
-    """A table, the largest gap before first, of at most so many layers; None: of all."""
+    """Returns a table of at most `most` layers, largest gap before first; None for all."""
     return gap_table.draw(
       f"Gap between source and target, {gap_table.percent(self.share)} % closed",
       ("", "layer", "before, bits", "after, bits", "closed, %"),

@@ -1,4 +1,4 @@
-"""Scores from one confusion matrix, filled batch by batch."""
+"""Scores from a confusion matrix, which is filled batch by batch."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from typing import Any
 
 import numpy as np
 
-# Values counted at once: temporaries of 64-bit integers stay in the processor's cache,
-# whatever the size of a batch of label maps.
+# Values counted at once, so that temporaries of 64-bit integers stay in the processor's
+# cache for batches of any size.
 _CHUNK = 1 << 16
 
 
 class Confusion:
-  """Counts of (label, prediction) pairs: of images, or of pixels.
+  """Counts of (label, prediction) pairs, of images or of pixels.
 
   A class that occurs neither in labels nor in predictions has no score, and means leave it
-  out. One that is predicted but never a label has no recall, but an IoU of 0, which counts:
-  so has cityscapesScripts' evaluator, with nan for no score.
+  out. A class that is predicted but is never a label has no recall, and its IoU of 0 counts
+  in the mean. cityscapesScripts' evaluator does the same, with nan for no score.
 
   Attributes:
+    num_classes: number of classes.
     counts: int64 [num_classes, num_classes], labels in rows, predictions in columns.
   """
 
@@ -37,10 +38,10 @@ class Confusion:
     Args:
       labels: integers of any shape, 0 .. num_classes - 1 or `ignored`.
       predictions: integers of the same shape, 0 .. num_classes - 1 everywhere.
-      ignored: where it is the label, the pair is not counted.
+      ignored: pairs with this label are not counted.
 
     Raises:
-      ValueError: shapes differ, or a value is out of range; nothing has been counted.
+      ValueError: shapes differ, or a value is out of range; nothing is counted then.
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.shape != predictions.shape:
@@ -53,43 +54,42 @@ class Confusion:
     self.counts += counts.reshape(self.num_classes, self.num_classes)
 
   def accuracy(self) -> float:
-    """Share of samples whose prediction is their label; nan without samples."""
+    """Returns the share of right predictions; nan without samples."""
     total = self.counts.sum()
     return float(np.trace(self.counts) / total) if total else float("nan")
 
   def per_class_accuracy(self) -> list[float | None]:
-    """Recall of every class; None for one that does not occur."""
+    """Returns the recall of each class; None for a class without labels."""
     return _ratios(np.diag(self.counts), self.counts.sum(axis=1))
 
   def iou_per_class(self) -> list[float | None]:
-    """Intersection over union, tp / (tp + fp + fn); None for 0 / 0.
+    """Returns the intersection over union, tp / (tp + fp + fn), of each class.
 
-    False positives are those among the counted pixels: what is predicted where the label is
-    ignored costs nothing.
+    None stands for 0 / 0. Predictions at ignored labels are no false positives.
     """
     right = np.diag(self.counts)
     return _ratios(right, self.counts.sum(axis=0) + self.counts.sum(axis=1) - right)
 
   def miou(self) -> float:
-    """Mean IoU of the classes that have one; nan without samples."""
+    """Returns the mean IoU of the classes that have one; nan without samples."""
     return _mean(self.iou_per_class())
 
   def fwiou(self) -> float:
-    """Mean IoU weighted with each class's share of the labels; nan without samples."""
+    """Returns the mean IoU weighted by the classes' label frequencies; nan without any."""
     totals = self.counts.sum(axis=1)
     ious = np.array([iou or 0.0 for iou in self.iou_per_class()])
     return float(totals @ ious / totals.sum()) if totals.any() else float("nan")
 
   def pixel_accuracy(self) -> float:
-    """`accuracy`, as segmentation calls it."""
+    """Returns `accuracy`, by its name in segmentation."""
     return self.accuracy()
 
   def class_accuracy(self) -> float:
-    """Mean recall of the classes that occur in labels; nan without samples."""
+    """Returns the mean recall of the classes that occur in labels; nan without samples."""
     return _mean(self.per_class_accuracy())
 
   def scores(self) -> dict[str, Any]:
-    """What results.json holds of a segmentation, fractions from 0 to 1."""
+    """Returns the scores of a segmentation in results.json, fractions from 0 to 1."""
     return {
       "miou": self.miou(),
       "fwiou": self.fwiou(),
@@ -101,14 +101,14 @@ class Confusion:
   def _counted(
     self, labels: np.ndarray, predictions: np.ndarray, ignored: int | None
   ) -> np.ndarray:
-    """How often each cell occurs, int64 [num_classes ** 2]; arguments have one axis."""
-    # Ignored pixels, too: a prediction that is no class is a fault wherever it stands.
+    """Counts each cell, int64 [num_classes ** 2]; arguments have one axis."""
+    # Before ignored pixels are dropped: a prediction that is no class is always a fault.
     self._check(predictions, "predictions")
     if ignored is not None:
       counted = labels != ignored
       labels, predictions = labels[counted], predictions[counted]
     self._check(labels, "labels")
-    # 64 bits: of 8-bit labels, 20 classes times 20 would not fit.
+    # 64 bits: in the labels' 8 bits, 20 classes times 20 would overflow.
     cells = labels.astype(np.int64)
     cells *= self.num_classes
     cells += predictions.astype(np.int64)

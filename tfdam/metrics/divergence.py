@@ -1,4 +1,4 @@
-"""How far apart the activations of two domains are, a channel at a time (Sec. 5.1)."""
+"""The divergence between two domains' activations, one channel at a time (Sec. 5.1)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from scipy.spatial import distance
 
 
 class Histograms(NamedTuple):
-  """Of every channel one histogram a domain, in the same bins.
+  """One histogram per channel and domain; both domains have the same bins.
 
   Attributes:
-    edges: float64 [channels, num_bins + 1], rising; outer bins hold what lies beyond, too.
+    edges: float64 [channels, num_bins + 1], increasing; values beyond them count in the
+      outer bins.
     source: float64 [channels, num_bins], sums to 1, or is 0 without a finite sample.
     target: the same.
   """
@@ -25,17 +26,17 @@ class Histograms(NamedTuple):
 def histograms(
   source: np.ndarray, target: np.ndarray, num_bins: int = 40, tail: float = 0.005
 ) -> Histograms:
-  """Histograms of each channel's activations over all locations of two domains.
+  """Returns histograms of each channel's activations over all samples of two domains.
 
   Args:
     source: floats [samples, channels]; values that are not finite are left out.
-    target: floats [samples, channels]; another number of samples is fine.
-    num_bins: of equal width.
-    tail: the share of both domains' samples at either end that the range may leave out: one
-      far value would push all others into one bin.
+    target: floats [samples, channels]; the number of samples may differ.
+    num_bins: number of bins, of equal width.
+    tail: the share of a domain's samples at either end that the range may leave out.
+      Otherwise a single outlier would push all other values into one bin.
 
   Raises:
-    ValueError: no samples, or another number of channels.
+    ValueError: there are no samples, or the numbers of channels differ.
   """
   source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
   if (
@@ -52,7 +53,7 @@ def histograms(
   low = np.minimum(ranges[0][0], ranges[1][0])
   high = np.maximum(ranges[0][1], ranges[1][1])
   low, high = np.where(low <= high, [low, high], 0.0)
-  # A channel with one value gets a range about it.
+  # A channel with a single value gets a range around it.
   flat = ~(high - low > 1e-6 * np.maximum(np.abs(low), np.abs(high)))
   half = np.where(flat, np.maximum(1e-3, 0.05 * np.abs(low)), 0.0)
   low, high = low - half, high + half
@@ -65,27 +66,28 @@ def histograms(
 
 
 def jensen_shannon(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-  """Jensen-Shannon divergence in bits: 0 for equal distributions, 1 for disjoint ones.
+  """Returns the Jensen-Shannon divergence in bits: 0 for equal, 1 for disjoint ones.
 
-  It is what the classical GAN of Sec. 4.2 minimises, here of one channel at a time. Of
-  finite samples of one distribution it is not quite 0: about (num_bins - 1) / 8 / ln 2 *
-  (1 / n + 1 / m), such as 0.007 for 40 bins and 2,000 samples each.
+  The classical GAN of Sec. 4.2 minimises this divergence; here it is computed for one
+  channel at a time. For n and m samples of the same distribution it is not quite 0 but
+  about (num_bins - 1) / 8 / ln 2 * (1 / n + 1 / m), such as 0.007 for 40 bins and 2,000
+  samples each.
 
   Args:
     first: float [..., bins], sums to 1 over bins.
     second: the same.
 
   Returns:
-    float64 [...]; nan where either sums to 0.
+    float64 [...]; nan where either distribution sums to 0.
   """
-  with np.errstate(invalid="ignore"):  # 0 / 0 is the nan that is promised
+  with np.errstate(invalid="ignore"):  # 0 / 0 is nan, as documented
     bits = distance.jensenshannon(first, second, base=2, axis=-1) ** 2
-  # Rounding may leave the unit interval by some 1e-17.
+  # Rounding may exceed the unit interval by some 1e-17.
   return np.clip(bits, 0.0, 1.0)
 
 
 def _range(samples: np.ndarray, tail: float) -> tuple[np.ndarray, np.ndarray]:
-  """Of each channel the ends of its values but for the tails; inf, -inf without any."""
+  """Returns each channel's range without the tails; inf and -inf without finite values."""
   finite = np.isfinite(samples)
   ordered = np.sort(np.where(finite, samples, np.inf), axis=0)
   count = finite.sum(axis=0)

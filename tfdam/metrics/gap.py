@@ -1,9 +1,9 @@
-"""The gap between two domains, layer by layer: which differ, by how much, which to adapt.
+"""The gap between two domains: which layers differ, by how much, and which to adapt.
 
-Imports no TensorFlow, and knows no network: activations come in, rows go out.
+This module works on activations alone and imports no TensorFlow.
 """
 
-# No `from __future__ import annotations`: Python 3.9 evaluates what stands here.
+# No `from __future__ import annotations`: msgspec on Python 3.9 evaluates annotations.
 import dataclasses
 import json
 import math
@@ -24,14 +24,14 @@ class LayerGap:
   """How one layer's activations differ between source and target.
 
   Attributes:
-    layer: its name, as taps have it.
-    depth: its place among the network's layers, from 0.
-    shape: of its activations without the batch; None where it depends on the image.
-    channels: how many.
-    divergence_bits: mean over channels of the Jensen-Shannon divergence, 0 to 1; nan where
+    layer: its name, as in `taps`.
+    depth: its position among the network's layers, from 0.
+    shape: of its activations without the batch; None for sizes that depend on the image.
+    channels: number of channels.
+    divergence_bits: mean over channels of the Jensen-Shannon divergence, 0 to 1; nan if
       there was nothing to compare.
-    auc: of Source-or-Not, mean over units: 0.5 is guessing, 1 always told.
-    best_channel: the one that tells the domains best.
+    auc: the AUC of Source-or-Not, mean over units: 0.5 for guessing, 1 for always right.
+    best_channel: the channel that tells the domains apart best.
     best_auc: its AUC.
   """
 
@@ -54,7 +54,19 @@ class LayerGap:
     target: np.ndarray,
     seed: int = 0,
   ) -> "LayerGap":
-    """Compares activations; arguments and errors are those of `source_or_not.compare`."""
+    """Compares a layer's activations in both domains.
+
+    Args:
+      layer: see the attributes.
+      depth: the same.
+      shape: the same.
+      source: floats [images, locations, channels], two or more images, all finite.
+      target: the same.
+      seed: of the choice of units, images and locations.
+
+    Raises:
+      ValueError: see `source_or_not.compare`.
+    """
     found = source_or_not.compare(source, target, seed)
     return cls(
       layer,
@@ -73,7 +85,7 @@ _Fraction = Optional[Annotated[float, msgspec.Meta(ge=0, le=1)]]
 
 
 class Row(TypedDict):
-  """A layer in JSON; names are those of `LayerGap`."""
+  """A layer in JSON, with the names of `LayerGap`."""
 
   layer: str
   depth: stored.Count
@@ -86,24 +98,24 @@ class Row(TypedDict):
 
 
 class File(TypedDict):
-  """What gap.json holds, layers in network order."""
+  """The content of gap.json, layers in network order."""
 
   layers: list[Row]
 
 
 @dataclasses.dataclass(frozen=True)
 class Gap:
-  """What differs between two domains, by layer.
+  """The gap between two domains, layer by layer.
 
   Attributes:
-    rows: in network order, no layer twice.
+    rows: a LayerGap for each layer, in network order.
   """
 
   rows: tuple[LayerGap, ...]
 
   @property
   def table(self) -> list[Row]:
-    """A dict a layer, in network order, None where there is no number.
+    """One dict per layer, in network order, with None instead of nan.
 
     Its keys are "layer", "depth", "shape", "channels", "divergence_bits" (mean over
     channels, 0 to 1), "auc" (mean over channels, 0.5 is chance), "best_channel" and
@@ -124,18 +136,22 @@ class Gap:
     ]
 
   def ranked(self) -> list[LayerGap]:
-    """Largest divergence first; of equals the earlier layer, those without one last."""
+    """Returns rows by divergence, largest first and nan last; ties keep their order."""
     return sorted(self.rows, key=lambda row: _or(row.divergence_bits, -1.0), reverse=True)
 
   def suggest(self, n: int) -> list[str]:
-    """Names n layers to adapt, in network order: spread over depth, each of a large gap.
+    """Suggests n layers to adapt, spread over depth and each with a large gap.
 
-    The paper spreads its discriminators evenly over depth. So the layers are cut into n
-    runs of as many layers, and of each the one of the largest divergence is taken: of
-    equals the later, which sees what earlier ones left.
+    The paper spreads its discriminators evenly over depth. So the layers are split into n
+    parts of equally many successive layers. From each part, the layer with the largest
+    divergence is taken, or of equal ones the later one, which receives what earlier layers
+    have left.
+
+    Returns:
+      The layers' names, in network order.
 
     Raises:
-      config.UserError: there are not so many layers, or n is below 1.
+      config.UserError: n is below 1, or above the number of layers.
     """
     if not (isinstance(n, (int, np.integer)) and 1 <= n <= len(self.rows)):
       raise config_lib.UserError(
@@ -145,15 +161,18 @@ class Gap:
     chosen = []
     for part in np.array_split(np.arange(len(self.rows)), n):
       bits = [_or(self.rows[i].divergence_bits, 0.0) for i in part]
-      # From behind: argmax takes the first of equals.
+      # Reversed, because argmax takes the first of equal ones.
       chosen.append(self.rows[part[::-1][np.argmax(bits[::-1])]].layer)
     return chosen
 
   def closed(self, before: "Gap") -> closed_gap.Closed:
-    """What became of an earlier gap of the same layers: this one is what is left.
+    """Compares this gap, after adaptation, with the gap before.
+
+    Args:
+      before: an earlier gap of the same layers.
 
     Raises:
-      config.UserError: they are not the same layers.
+      config.UserError: the gaps are not of the same layers.
     """
     earlier = {row.layer: row for row in before.rows}
     layers = [row.layer for row in self.rows]
@@ -175,10 +194,10 @@ class Gap:
     )
 
   def to_text(self, most: Optional[int] = 20) -> str:
-    """A table, the largest gap first, of at most so many layers; None: of all."""
+    """Returns a table of at most `most` layers, the largest gap first; None for all."""
     return gap_table.draw(
       "Gap between source and target",
-      # In two lines, for 80 columns.
+      # Headings in two lines, to fit 80 columns.
       (
         "",
         "layer",
@@ -209,12 +228,12 @@ class Gap:
     return self.to_text()
 
   def to_json(self) -> File:
-    """What `save` writes."""
+    """Returns the content that `save` writes."""
     return {"layers": self.table}
 
   @classmethod
   def from_json(cls, content: Mapping[str, Any]) -> "Gap":
-    """The gap of what `to_json` gave."""
+    """Returns the gap from what `to_json` returned."""
     nan = float("nan")
     return cls(
       tuple(
@@ -233,7 +252,7 @@ class Gap:
     )
 
   def save(self, path: str) -> None:
-    """Writes JSON, whole or not at all; makes its folder."""
+    """Writes a JSON file atomically; makes its folder."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     stored.write_text(path, json.dumps(self.to_json(), indent=2) + "\n")
 
@@ -254,5 +273,5 @@ class Gap:
 
 
 def _or(number: Optional[float], otherwise: float) -> float:
-  """A number; something else where there is none."""
+  """Returns a number, or `otherwise` for None, nan and infinity."""
   return otherwise if number is None or not math.isfinite(number) else float(number)

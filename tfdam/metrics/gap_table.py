@@ -1,4 +1,4 @@
-"""What gaps print: tables without colour codes, and numbers for them and for JSON."""
+"""Tables of gaps without colour codes, and their numbers as text and for JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import rich.table
 
 from tfdam import files
 
-# A line is as long as it needs to be: a wrapped name could not be copied.
+# Lines are never wrapped, so that names can be copied.
 _WIDTH = 10_000
 
 
@@ -24,9 +24,10 @@ def draw(
   """Draws a table like those at the end of a run.
 
   Args:
-    columns: their headings; "layer" is set to the left, all others to the right.
-    rows: a text a column.
-    most: rows that are shown, with a line about the others; None: all.
+    title: above the table.
+    columns: their headings; "layer" is aligned left, the others right.
+    rows: one text per column each.
+    most: number of rows to show, with a line about the others; None for all.
   """
   table = rich.table.Table(title=title, title_justify="left")
   for name in columns:
@@ -35,7 +36,7 @@ def draw(
   for row in shown:
     table.add_row(*map(files.shown, row))
   text = io.StringIO()
-  # Said outright: a notebook or a variable of the environment would have it otherwise.
+  # Explicit, because notebooks and environment variables change the defaults.
   rich.console.Console(
     file=text,
     width=_WIDTH,
@@ -53,15 +54,15 @@ def draw(
 
 
 def number(value: float) -> str:
-  """Three digits; "-" for none."""
+  """Returns a number with three digits; "-" for nan and infinity."""
   return f"{value:.3f}" if math.isfinite(value) else "-"
 
 
 def percent(share: float) -> str:
-  """Of a fraction, without digits; "-" for none."""
+  """Returns a fraction as whole percent; "-" for nan and infinity."""
   return str(round(100 * share)) if math.isfinite(share) else "-"
 
 
 def plain(value: float) -> float | None:
-  """Python's own number, as JSON has it; None for none."""
+  """Returns a Python float for JSON; None for nan and infinity."""
   return float(value) if math.isfinite(value) else None

@@ -1,7 +1,7 @@
-"""What predictions say of a network without any label: sure or not, and spread how.
+"""Measures of predictions that need no label: how sure they are, and how spread.
 
-None of these numbers says how many predictions are right. They are to be looked at; nothing
-may be chosen by them before they have been seen to follow accuracy (`rank_correlation`).
+None of these numbers says how many predictions are right. They are information for readers.
+Nothing may be chosen by them unless they were seen to follow accuracy (`rank_correlation`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Rows at once: in float64 the scores of a batch of label maps would take gigabytes.
+# Rows at once: for a batch of label maps, float64 scores would take gigabytes.
 _CHUNK = 1 << 16
 
 
 class Predictions:
-  """Predictions of one network on images of one domain, taken in batch by batch.
+  """Statistics of a network's predictions on one domain, collected batch by batch.
 
   Attributes:
-    num_samples: images, or pixels of label maps.
+    num_samples: number of images, or of pixels of label maps.
     counts: int64 [num_classes], how often each class was the likeliest.
   """
 
@@ -30,10 +30,13 @@ class Predictions:
     self._entropy = 0.0
 
   def add(self, logits: np.ndarray) -> None:
-    """Takes a batch in: floats [..., num_classes]; every location is a sample.
+    """Adds a batch.
+
+    Args:
+      logits: floats [..., num_classes]; every location is a sample.
 
     Raises:
-      ValueError: they are of another number of classes.
+      ValueError: the number of classes differs.
     """
     logits = np.asarray(logits)
     if logits.shape[-1:] != self.counts.shape:
@@ -56,22 +59,26 @@ class Predictions:
     self._entropy -= float(products.sum())
 
   def shares(self) -> np.ndarray:
-    """How often each class was the likeliest: float64 [num_classes]; nan without any."""
+    """Returns the share of samples in which each class was the likeliest.
+
+    Returns:
+      float64 [num_classes]; nan without samples.
+    """
     with np.errstate(invalid="ignore"):
       return self.counts / np.float64(self.num_samples)
 
   def scores(self, source_shares: np.ndarray) -> dict[str, float]:
-    """Numbers that need no label; nan where logits were not finite, or without samples.
+    """Returns scores that need no label; nan if logits are not finite, or without samples.
 
     Args:
       source_shares: floats [num_classes], the source's label frequencies.
 
     Returns:
-      "entropy": mean over samples of H(p(y | x)), in nats: 0 where all are sure.
-      "marginal_entropy": H(mean over samples of p(y | x)), in nats: ln(num_classes) where
-      all classes are as frequent.
-      "information": the latter less the former, what an image tells of its label.
-      "marginal_distance": of `shares` from the source's, in total variation, 0 to 1.
+      "entropy": mean over samples of H(p(y | x)), in nats: 0 if all predictions are sure.
+      "marginal_entropy": H(mean over samples of p(y | x)), in nats: ln(num_classes) if all
+        classes are equally frequent.
+      "information": the difference of the two, how much an image tells about its label.
+      "marginal_distance": the total variation between `shares` and the source's, 0 to 1.
     """
     count = self.num_samples
     mean = self._chances / count if count else np.full(len(self.counts), math.nan)
@@ -87,24 +94,24 @@ class Predictions:
 
 
 def total_variation(first: np.ndarray, second: np.ndarray) -> float:
-  """Half of the sum of differences: 0 for equal shares, 1 for disjoint ones."""
+  """Returns half the sum of absolute differences: 0 for equal, 1 for disjoint shares."""
   return float(np.abs(np.asarray(first) - np.asarray(second)).sum() / 2)
 
 
 def rank_correlation(
   scores: Sequence[float | None], truths: Sequence[float | None]
 ) -> float | None:
-  """Spearman's: 1 where a score puts runs in the order of the truth, -1 in its reverse.
+  """Returns Spearman's rank correlation, 1 for the same order and -1 for the reverse.
 
   Args:
-    scores: one a run; a run without one (None or nan) is left out.
+    scores: one per run; runs without a score (None or nan) are left out.
     truths: of the same runs, such as their accuracies.
 
   Returns:
-    None with fewer than three runs, or if either is the same for all of them.
+    None with fewer than three runs, or if either is equal for all runs.
 
   Raises:
-    ValueError: there are not as many scores as truths.
+    ValueError: the numbers of scores and truths differ.
   """
   if len(scores) != len(truths):
     raise ValueError(f"{len(scores)} scores and {len(truths)} truths; expected pairs")
@@ -116,7 +123,7 @@ def rank_correlation(
   columns = list(zip(*pairs))
   if len(pairs) < 3 or any(len(set(column)) == 1 for column in columns):
     return None
-  # Late: it takes half a second, and runs do not need it.
+  # Imported here because it takes half a second, and runs do not need it.
   from scipy import stats
 
   return float(stats.spearmanr(*columns).statistic)

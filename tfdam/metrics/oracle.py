@@ -1,7 +1,7 @@
-"""What label frequencies alone allow: the label-distribution oracle of Sec. 5.3.
+"""The label-distribution oracle of Sec. 5.3: bounds from label frequencies alone.
 
-A network that gives out labels on the target as often as they occur on the source can,
-however good it is, get no more of a class right than the smaller of the two frequencies.
+If a network predicts each class on the target as often as it occurs on the source, then at
+most the smaller of the two frequencies can be right, however good the network is.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import numpy as np
 class Bounds:
   """Upper bounds for a network whose predictions have the source's label frequencies.
 
-  One network could reach them all at once. A class that neither domain has counts in no
-  mean; one that the source alone has counts with an IoU of 0, as in `confusion.Confusion`.
+  A single network could reach all of them at once. Means leave out a class that neither
+  domain has. A class that only the source has counts with an IoU of 0, as in
+  `confusion.Confusion`. All values are fractions from 0 to 1.
 
   Attributes:
     iou_per_class: None for a class that neither domain has.
     recall_per_class: None for a class that the target does not have.
     miou: mean IoU.
-    fwiou: IoU weighted with the target's frequencies.
+    fwiou: IoU weighted by the target's frequencies.
     pixel_accuracy: share of right labels.
     class_accuracy: mean recall.
   """
@@ -36,14 +37,14 @@ class Bounds:
 
 
 def bounds(source: np.ndarray, target: np.ndarray) -> Bounds:
-  """Upper bounds from how often each label occurs in either domain.
+  """Returns upper bounds from how often each label occurs in either domain.
 
-  The paper prints the intersection as max(n_s, n_t); no intersection is larger than either
-  set, and with max every IoU would be at least 1. The minimum is meant.
+  The paper prints the intersection as max(n_s, n_t), with which every IoU would be at least
+  1. The minimum is meant, as no intersection is larger than either set.
 
   Args:
     source: counts or frequencies [num_classes], at least 0 and not all 0.
-    target: the same; each is normalised to sum 1.
+    target: the same; each is normalised to a sum of 1.
 
   Raises:
     ValueError: shapes differ, or a vector is no distribution.
@@ -83,5 +84,5 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _capped(value: np.floating) -> float:
-  # Shares sum to 1 but for rounding.
+  # Shares sum to 1 only up to rounding.
   return min(1.0, float(value))

@@ -1,4 +1,4 @@
-"""The colour of each class in panels: the customary one, where there is such a thing."""
+"""The colours of classes in panels, which are the customary ones if there are any."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-# Of pixels without a class.
+# The colour of pixels without a class.
 IGNORED = (0, 0, 0)
 
 _Colour = tuple[int, int, int]
 
-# The colours of Cityscapes, whose names come first, and of CARLA's classes that it lacks.
+# The colours of Cityscapes, whose names come first, and those of CARLA's further classes.
 _KNOWN: tuple[tuple[_Colour, tuple[str, ...]], ...] = (
   ((128, 64, 128), ("road", "street")),
   ((244, 35, 232), ("sidewalk", "pavement")),
@@ -38,8 +38,8 @@ _KNOWN: tuple[tuple[_Colour, tuple[str, ...]], ...] = (
   ((157, 234, 50), ("road line", "lane marking", "road marking")),
 )  # fmt: skip
 _BY_NAME = {name: colour for colour, names in _KNOWN for name in names}
-# For other names. Each is, of a coarse grid, the one furthest in CIELAB from those before
-# it and from black, white and mid grey; none is closer than 26 to another.
+# Colours for other names. Each is the colour of a coarse grid that is furthest in CIELAB
+# from those before it and from black, white and mid grey; no two are closer than 26.
 _FREE: tuple[_Colour, ...] = (
   (30, 30, 230), (30, 230, 30), (230, 30, 30), (230, 180, 30), (205, 30, 155),
   (30, 230, 180), (30, 105, 205), (80, 130, 30), (130, 30, 55), (55, 205, 230),
@@ -50,7 +50,7 @@ _FREE: tuple[_Colour, ...] = (
   (155, 80, 130), (105, 55, 30), (230, 180, 180), (30, 80, 80), (230, 230, 105),
   (80, 180, 105),
 )  # fmt: skip
-# Closer in CIELAB, two colours are not told apart in a thin legend.
+# Colours that are closer in CIELAB look the same in a thin legend.
 _NEAR = 20.0
 _XYZ_FROM_RGB = np.array([
   [0.4124564, 0.3575761, 0.1804375],
@@ -61,12 +61,15 @@ _WHITE = _XYZ_FROM_RGB.sum(axis=1)
 
 
 def colours(class_names: Sequence[str]) -> np.ndarray:
-  """A colour for every class, no two of a few hundred alike.
+  """Returns a colour for every class, all different for up to a few hundred classes.
 
-  Known names ("road", "traffic_sign", "Car") have their customary colour, the first of two
-  names for one thing; the others take, in their order, the next free one that no class has
-  or resembles. So a name's colour does not depend on the classes behind it, unless one of
-  them is known and resembles it.
+  Known names ("road", "traffic_sign", "Car") get their customary colour; if two names mean
+  the same thing, only the first does. The others get the next free colour that resembles
+  none of these. So a class's colour does not depend on the classes after it, unless one of
+  them is known and has a similar colour.
+
+  Args:
+    class_names: in the order of the labels.
 
   Returns:
     uint8 [num_classes, 3], RGB.
@@ -76,7 +79,7 @@ def colours(class_names: Sequence[str]) -> np.ndarray:
     known = _BY_NAME.get(" ".join(name.lower().replace("_", " ").replace("-", " ").split()))
     if known and known not in chosen.values():
       chosen[i] = known
-  # Classifiers may have more classes than there are colours that eyes tell apart.
+  # Classifiers may have more classes than colours that people can tell apart.
   free = itertools.cycle(_free([IGNORED, *chosen.values()]))
   rows = [chosen[i] if i in chosen else next(free) for i in range(len(class_names))]
   return np.array(rows, np.uint8).reshape(-1, 3)
@@ -86,7 +89,7 @@ def colourise(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
   """Paints a label map.
 
   Args:
-    labels: integers [H, W]; values that are no class, such as the ignored one, are black.
+    labels: integers [H, W]; values that are no class, such as IGNORED, become black.
     palette: uint8 [num_classes, 3].
 
   Returns:
@@ -98,13 +101,13 @@ def colourise(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
 
 
 def lab(rgb: npt.ArrayLike) -> np.ndarray:
-  """CIELAB of sRGB colours, where distances are about those that one sees.
+  """Converts sRGB colours to CIELAB, in which distances are about the perceived ones.
 
   Args:
     rgb: [..., 3], 0 to 255.
 
   Returns:
-    float64 [..., 3]: lightness 0 to 100, and two axes of colour.
+    float64 [..., 3]: lightness, 0 to 100, and two axes of colour.
   """
   coded = np.asarray(rgb, np.float64) / 255
   linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
@@ -115,10 +118,10 @@ def lab(rgb: npt.ArrayLike) -> np.ndarray:
 
 
 def _free(taken: Sequence[_Colour]) -> Iterator[_Colour]:
-  """Yields colours that are not taken; those that resemble a taken one come late."""
+  """Yields colours that are not taken; those that resemble a taken one come later."""
   distances = np.linalg.norm(lab(_FREE)[:, None] - lab(taken), axis=-1).min(axis=1)
   clear = [colour for colour, distance in zip(_FREE, distances) if distance >= _NEAR]
-  # A prime stride: neighbours in the list are far apart in the cube.
+  # With a prime stride, successive colours are far apart in the cube.
   levels = range(40, 256, 30)
   cube = [(r, g, b) for r in levels for g in levels for b in levels]
   rest = [cube[i * 197 % len(cube)] for i in range(len(cube))]

@@ -1,8 +1,8 @@
 """Source-or-Not (Sec. 5.1) played by machine: do a layer's units tell two domains apart?
 
-The paper's player sees how one unit's activations are distributed over two images, and says
-whether both are of one domain. Here the score of two images is the Jensen-Shannon
-divergence of the two histograms.
+In the paper, a player sees the distributions of a unit's activations on two images, and
+says whether both images are from the same domain. Here, a pair of images is scored by the
+Jensen-Shannon divergence of the two histograms.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 
 from tfdam.metrics import divergence
 
-# Of histograms that are pooled over images; of those of one image at most.
+# The bins of histograms over all images, and at most of those of one image.
 _NUM_BINS = 40
-# Of a domain: 4,096 pairs across, and about as many within.
+# Images per domain: 4,096 pairs across domains, and about as many within.
 _MAX_IMAGES = 64
 _MAX_UNITS = 64
-# More would fill 40 bins no better; see `game_bins`.
+# More locations would not fill 40 bins better; see `game_bins`.
 _MAX_LOCATIONS = _NUM_BINS**2
-# Of one channel and domain, pooled: their finite number adds less than 1e-4 bits.
+# Values per channel and domain: so many that sampling adds less than 1e-4 bits.
 _MAX_POOLED = 1 << 18
-# Values that are float64 at once.
+# Values converted to float64 at once.
 _CHUNK = 1 << 21
 
 
@@ -31,12 +31,12 @@ class Comparison(NamedTuple):
   """How one layer's channels differ between two domains.
 
   Attributes:
-    divergences: float64 [channels], in bits: of all images together, see
+    divergences: float64 [channels], in bits, over all images together; see
       `divergence.jensen_shannon`.
-    units: int64 [units], the channels that the game was played with, rising.
-    aucs: float64 [units]: how likely a pair across domains scores higher than one within a
-      domain, where a tie counts half. 0.5 is guessing, 1 always right; some units of equal
-      domains are by chance a little above 0.5, others below.
+    units: int64 [units], the channels of the game, increasing.
+    aucs: float64 [units], the probability that a pair across domains scores higher than a
+      pair within a domain; a tie counts half. 0.5 is guessing, 1 is always right. For equal
+      domains the values scatter around 0.5 by chance.
   """
 
   divergences: np.ndarray
@@ -45,37 +45,37 @@ class Comparison(NamedTuple):
 
   @property
   def divergence_bits(self) -> float:
-    """Mean over the channels that have one; nan without any."""
+    """Mean divergence over the channels that have one, in bits; nan without any."""
     there = self.divergences[np.isfinite(self.divergences)]
     return float(there.mean()) if there.size else float("nan")
 
   @property
   def auc(self) -> float:
-    """Mean over units."""
+    """Mean AUC over units."""
     return float(self.aucs.mean())
 
   @property
   def best_channel(self) -> int:
-    """The channel that tells domains best, of equals the first."""
+    """The channel that tells the domains apart best; the first of equal ones."""
     return int(self.units[self.aucs.argmax()])
 
   @property
   def best_auc(self) -> float:
-    """Its AUC: of so many units the luckiest, hence above 0.5 for equal domains, too."""
+    """Its AUC. As the largest of many, it is above 0.5 even for equal domains."""
     return float(self.aucs.max())
 
 
 def compare(source: np.ndarray, target: np.ndarray, seed: int = 0) -> Comparison:
   """Compares one layer's activations on images of two domains.
 
-  Divergences are of every channel. The game is played with at most 64 units, and with all
-  pairs of at most 64 images a domain. A game over one location an image (a dense layer) is
-  harder than one over many: compare AUCs between layers with that in mind.
+  Divergences are computed for every channel. The game uses at most 64 units, and all pairs
+  of at most 64 images per domain. The game is harder with one location per image (a dense
+  layer) than with many, which matters when AUCs of layers are compared.
 
   Args:
-    source: floats [images, locations, channels], two images or more, all finite.
-    target: the same; another number of images or locations is fine.
-    seed: which units, images and locations are drawn, where there are too many.
+    source: floats [images, locations, channels], two or more images, all finite.
+    target: the same; the numbers of images and locations may differ.
+    seed: decides which units, images and locations are drawn, if there are too many.
 
   Raises:
     ValueError: shapes do not fit, there are too few images, or a value is not finite.
@@ -85,7 +85,8 @@ def compare(source: np.ndarray, target: np.ndarray, seed: int = 0) -> Comparison
   rng = np.random.RandomState(seed)
   divergences = _divergences(source, target, rng)
   units = _some(source.shape[-1], _MAX_UNITS, rng)
-  # As many of every image: histograms of fewer differ more by chance, and would tell.
+  # Equally many locations of every image: histograms of fewer differ more by chance, which
+  # would give their domain away.
   num_locations = min(source.shape[1], target.shape[1], _MAX_LOCATIONS)
   drawn = [_drawn(x, num_locations, units, rng) for x in (source, target)]
   return Comparison(divergences, units, _aucs(*drawn))
@@ -105,20 +106,20 @@ def _check(source: np.ndarray, target: np.ndarray) -> None:
       )
     if not activations.size:
       raise ValueError(f"{shapes}; expected one location and one channel or more")
-    # Two numbers instead of a mask as large as the activations: both are nan if one is.
+    # Minimum and maximum are nan if any value is; a mask would be as large as the input.
     if not np.isfinite([float(activations.min()), float(activations.max())]).all():
       raise ValueError(f"{name} has activations that are not finite; expected numbers")
 
 
 def _some(count: int, most: int, rng: np.random.RandomState) -> np.ndarray:
-  """Indices of `most` out of `count`, or of all, rising."""
+  """Returns at most `most` random indices below `count`, increasing."""
   return np.arange(count) if count <= most else np.sort(rng.permutation(count)[:most])
 
 
 def _divergences(
   source: np.ndarray, target: np.ndarray, rng: np.random.RandomState
 ) -> np.ndarray:
-  """Of every channel, pooled over images and locations: float64 [channels]."""
+  """Returns every channel's divergence over images and locations, float64 [channels]."""
   domains = [
     (x, _some(x.shape[1], max(1, _MAX_POOLED // len(x)), rng)) for x in (source, target)
   ]
@@ -141,23 +142,24 @@ def _drawn(
   units: np.ndarray,
   rng: np.random.RandomState,
 ) -> np.ndarray:
-  """What the game is played with: floats [images, num_locations, units]."""
+  """Draws the activations for the game, floats [images, num_locations, units]."""
   images = _some(len(activations), _MAX_IMAGES, rng)
   locations = _some(activations.shape[1], num_locations, rng)
   return activations[np.ix_(images, locations, units)]
 
 
 def game_bins(num_locations: int) -> int:
-  """The square root, as is usual for histograms: a unit's locations are few.
+  """Returns the number of bins for one image: the square root of its values, 2 to 40.
 
-  With 40 bins for a handful of values, hardly any two would share one, and all images would
-  look unlike each other. Two for one location: low or high.
+  The square root is usual for histograms. With 40 bins for a few values, hardly any two
+  would share a bin, and all images would look different. A single location gets two bins,
+  low and high.
   """
   return min(_NUM_BINS, max(2, math.isqrt(num_locations)))
 
 
 def _aucs(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-  """The game's AUC of every unit.
+  """Returns the AUC of the game for every unit.
 
   Args:
     source: floats [images, locations, units].
@@ -173,26 +175,27 @@ def _aucs(source: np.ndarray, target: np.ndarray) -> np.ndarray:
   counts = np.concatenate([_counts(x, edges) for x in (source, target)], axis=1)
   first, second = np.triu_indices(counts.shape[1], 1)
   within = (first < len(source)) == (second < len(source))
-  # What a bin adds to the entropy, by how many of two images' locations lie in it. All
-  # images have as many, so that this table replaces millions of logarithms.
+  # A bin's part of the entropy, by the number of two images' locations in it. All images
+  # have equally many locations, so that this table replaces millions of logarithms.
   share = np.arange(1, 2 * num_locations + 1) / (2 * num_locations)
   entropy = np.concatenate([[0.0], -share * np.log2(share)])
   aucs = np.empty(num_units)
   for unit, histograms in enumerate(counts):
     alone = entropy[2 * histograms].sum(axis=1)
     both = entropy[histograms[first] + histograms[second]].sum(axis=1)
-    # Equal divergences may differ in their last bits, and would be no ties.
+    # Rounded, because equal divergences may differ in their last bits and would be no ties.
     scores = np.round(both - (alone[first] + alone[second]) / 2, 9)
     aucs[unit] = _auc(scores[~within], scores[within])
   return aucs
 
 
 def _counts(activations: np.ndarray, edges: np.ndarray) -> np.ndarray:
-  """Histograms of every image: int64 [units, images, bins].
+  """Returns histograms of every image, int64 [units, images, bins].
 
   Args:
     activations: floats [images, locations, units].
-    edges: float64 [units, bins + 1], equally spaced; outer bins hold what lies beyond, too.
+    edges: float64 [units, bins + 1], equally spaced; values beyond them count in the outer
+      bins.
   """
   num_images, _, num_units = activations.shape
   num_bins = edges.shape[1] - 1
@@ -205,7 +208,7 @@ def _counts(activations: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 def _auc(higher: np.ndarray, lower: np.ndarray) -> float:
-  """How likely one of `higher` is above one of `lower`; a tie counts half."""
+  """Returns the probability that `higher` is above `lower`; a tie counts half."""
   ordered = np.sort(lower)
   below = np.searchsorted(ordered, higher, "left")
   not_above = np.searchsorted(ordered, higher, "right")

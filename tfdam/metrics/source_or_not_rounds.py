@@ -1,7 +1,7 @@
 """Rounds of Source-or-Not (Sec. 5.1, Fig. 3) for a player, and the machine's answers.
 
-A round shows how one unit's activations are distributed over two images. Are both of one
-domain? Half of the rounds are, by the toss of a coin.
+A round shows the distributions of one unit's activations on two images, and asks whether
+both are from the same domain. They are in half of the rounds, at random.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 
 from tfdam.metrics import divergence, source_or_not
 
-# A histogram of fewer shows little: where a map has fewer locations (a dense layer has
+# A histogram of fewer values shows little. If a map has fewer locations (a dense layer has
 # one), a side pools several images of one domain.
 _VALUES = 64
-# Pairs of other images, half of them within a domain, that the machine has seen of a unit.
+# The machine judges a unit by so many other pairs, half of them within a domain.
 _REFERENCES = 32
 
 # {tap: (source, target)}, floats [images, locations, channels].
@@ -29,13 +29,13 @@ class Round(NamedTuple):
 
   Attributes:
     tap: its name.
-    unit: a channel of it that changes.
+    unit: a channel of the tap that is not constant.
     first: float64 [values], the unit's activations on one side's images.
-    second: the same of the other side.
-    num_images: on either side, all of one domain.
-    is_same: whether both sides are of one domain.
-    machine_says_same: whether the machine takes them for it: their divergence is not above
-      the median of other pairs of that unit.
+    second: the same for the other side.
+    num_images: number of images on each side; those of a side are from one domain.
+    is_same: whether both sides are from the same domain.
+    machine_says_same: the machine's answer, which is yes unless the sides' divergence is
+      above the median of other pairs of that unit.
   """
 
   tap: str
@@ -48,15 +48,15 @@ class Round(NamedTuple):
 
 
 def deal(taps: Taps, num_rounds: int, seed: int = 0) -> list[Round]:
-  """Draws rounds: a tap, one of its units, and two images or two groups of them.
+  """Draws rounds, each a tap, one of its units, and two images or groups of images.
 
   Args:
-    taps: two images a domain or more, all values finite.
-    num_rounds: how many.
-    seed: of everything that is drawn.
+    taps: two or more images per domain, all values finite.
+    num_rounds: number of rounds.
+    seed: of all random choices.
 
   Raises:
-    ValueError: no unit of any tap changes.
+    ValueError: all units of all taps are constant.
   """
   rng = np.random.RandomState(seed)
   units = {tap: _changing(*pair) for tap, pair in taps.items()}
@@ -78,18 +78,18 @@ def deal(taps: Taps, num_rounds: int, seed: int = 0) -> list[Round]:
 
 
 def histograms(round_: Round, most_bins: int) -> divergence.Histograms:
-  """Of both sides in the same bins; as many as their values can fill, and `most_bins`."""
+  """Returns both sides' histograms, with at most `most_bins` bins; see `game_bins`."""
   num_bins = min(most_bins, source_or_not.game_bins(len(round_.first)))
   return divergence.histograms(round_.first[:, None], round_.second[:, None], num_bins)
 
 
 def machine_score(rounds: Sequence[Round]) -> int:
-  """How many of them the machine gets right."""
+  """Returns how many rounds the machine gets right."""
   return sum(round_.machine_says_same == round_.is_same for round_ in rounds)
 
 
 def _changing(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-  """Units that have more than one value: a dead one tells nobody anything."""
+  """Returns the units that are not constant; a dead unit shows nothing."""
   low, high = (
     end([end(x, axis=(0, 1)) for x in (source, target)], axis=0) for end in (np.min, np.max)
   )
@@ -97,7 +97,7 @@ def _changing(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _num_pooled(domains: Sequence[np.ndarray]) -> int:
-  """Images a side: enough for a histogram, if one domain has them for both sides."""
+  """Returns the images per side: enough for a histogram, but at most half of a domain."""
   wanted = math.ceil(_VALUES / min(x.shape[1] for x in domains))
   return max(1, min(wanted, min(map(len, domains)) // 2))
 
@@ -105,7 +105,7 @@ def _num_pooled(domains: Sequence[np.ndarray]) -> int:
 def _pair(
   domains: Sequence[np.ndarray], size: int, is_same: bool, rng: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Two sides' values, of different images; which domain comes first is drawn as well."""
+  """Draws two sides' values from different images; the order of domains is random."""
   one = rng.randint(2)
   if is_same:
     order = rng.permutation(len(domains[one]))[: 2 * size]
@@ -121,5 +121,5 @@ def _bits(first: np.ndarray, second: np.ndarray) -> float:
   found = divergence.histograms(
     first[:, None], second[:, None], source_or_not.game_bins(min(len(first), len(second)))
   )
-  # Equal divergences may differ in their last bits.
+  # Rounded, because equal divergences may differ in their last bits.
   return round(float(divergence.jensen_shannon(found.source, found.target)[0]), 9)
