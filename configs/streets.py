@@ -1,6 +1,6 @@
 """The default run: a small ERFNet between two renderings of procedural street scenes.
 
-Needs no file and no download; minutes on two CPU cores.
+It needs no files and no download, and takes minutes on two CPU cores.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ def get_config(options: str | None = None):
   config.model.update(depth=0.6)
   config.source.update(steps=1_000)
   if config.adapt.steps:
-    # The twelve blocks that are left of ERFNet's seventeen.
+    # At this depth, twelve of ERFNet's seventeen blocks are left.
     is_adda = chosen["method"] in ("adda", "adda_drift")
     taps = "block12" if is_adda else "block03,block06,block09,block12"
     warmup_steps = 60 if config.adapt.warmup_steps else 0
     config.adapt.update(steps=220, warmup_steps=warmup_steps, taps=taps, ema_momentum=0.98)
     if config.adapt.drift_weight:
-      # Two renderings of one world are closer than a real street: less holds them.
+      # Two renderings of one world differ less than renderings and photos do, so a
+      # smaller weight is enough.
       config.adapt.drift_weight = 0.05
   return config

@@ -1,4 +1,4 @@
-"""General activation matching: one discriminator a tap (Sec. 4.2), for classes or not."""
+"""General activation matching: one discriminator per tap, class-wise or not (Sec. 4.2)."""
 
 from __future__ import annotations
 
@@ -13,24 +13,30 @@ Logits = Mapping[str, tf.Tensor]
 
 
 class Labels(NamedTuple):
-  """What the activations at each tap are of: {tap: soft labels}, as class_wise has them."""
+  """The classes of the activations at each tap.
+
+  Attributes:
+    source: {tap: soft labels}, as class_wise.at_size returns them.
+    target: the same for the target's activations.
+  """
 
   source: Mapping[str, tf.Tensor]
   target: Mapping[str, tf.Tensor]
 
 
 class Matcher:
-  """The two players' losses over a set of taps.
+  """The losses of the discriminators and of the target network over a set of taps.
 
   Attributes:
-    weights: {tap: weight of its losses}, for both players (Sec. 5: 0.1 on the penultimate).
+    weights: {tap: weight of its losses}, used in both losses (Sec. 5: 0.1 for the
+      penultimate layer).
   """
 
   def __init__(self, objective: type[objectives.Objective], weights: Mapping[str, float]):
-    """Takes an objective, and the taps that it plays on.
+    """Takes an objective and the taps to match.
 
     Args:
-      objective: one of tfdam.matching.OBJECTIVES.
+      objective: one of the classes in tfdam.matching.OBJECTIVES.
       weights: {tap: weight}.
     """
     self.objective = objective
@@ -39,10 +45,14 @@ class Matcher:
   def alignment_loss(
     self, target_logits: Logits, labels: Labels | None = None
   ) -> tf.Tensor:
-    """What the target network minimises: the GAN's bound on the sum of JSD_i in Eq. (3).
+    """The target network's loss: the GAN's bound on the sum of JSD_i in Eq. (3).
 
     Args:
-      labels: None: discriminators tell domains alone.
+      target_logits: {tap: discriminator logits of target activations, [B, ..., outputs]}.
+      labels: the activations' classes; None if discriminators only tell domains apart.
+
+    Returns:
+      float32 [], the weighted sum over taps.
     """
 
     def of_tap(tap: str) -> tf.Tensor:
@@ -56,10 +66,15 @@ class Matcher:
   def discriminator_losses(
     self, source: Logits, target: Logits, labels: Labels | None = None
   ) -> dict[str, tf.Tensor]:
-    """Each discriminator's loss, float32 [], without its weight.
+    """Each discriminator's loss, unweighted.
 
     Args:
+      source: {tap: discriminator logits of source activations, [B, ..., outputs]}.
+      target: the same for target activations.
       labels: as for `alignment_loss`.
+
+    Returns:
+      {tap: float32 []}.
     """
 
     def of_tap(tap: str) -> tf.Tensor:
@@ -72,16 +87,21 @@ class Matcher:
     return {tap: of_tap(tap) for tap in self.weights}
 
   def weighted(self, losses: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Each loss with its weight: what the discriminators minimise is their sum."""
+    """Multiplies each tap's loss by its weight; the discriminators minimise the sum."""
     return {tap: weight * losses[tap] for tap, weight in self.weights.items()}
 
   def accuracies(
     self, source: Logits, target: Logits, labels: Labels | None = None
   ) -> dict[str, tf.Tensor]:
-    """Each discriminator's share of right verdicts: 0.5 when the distributions match.
+    """Each discriminator's accuracy: 0.5 when the distributions match.
 
     Args:
-      labels: as for `alignment_loss`; of domain and class the domain alone counts.
+      source: {tap: discriminator logits of source activations, [B, ..., outputs]}.
+      target: the same for target activations.
+      labels: as for `alignment_loss`. With labels too, only the domain is scored.
+
+    Returns:
+      {tap: float32 [], from 0 to 1}.
     """
     looks_source = class_wise.looks_source if labels else self.objective.looks_source
     right = {}

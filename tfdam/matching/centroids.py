@@ -1,8 +1,8 @@
-"""Class-wise centroids: where each class lies on average, on one tap.
+"""Class-wise centroids: the mean activation of each class at one tap.
 
 After Xie, Zheng, Chen and Chen, "Learning Semantic Representations for Unsupervised Domain
-Adaptation" (MSTN), ICML 2018: a mini-batch has few images of a class, and some have a wrong
-label; a centroid that moves slowly evens both out.
+Adaptation" (MSTN), ICML 2018. A mini-batch has few images of each class, and some of their
+labels are wrong; a moving average evens both out.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import tensorflow as tf
 def totals(
   activations: tf.Tensor, labels: tf.Tensor, counted: tf.Tensor, num_classes: int
 ) -> tf.Tensor:
-  """Sums of activations by class; those of several batches may be added.
+  """Sums of activations by class; sums of several batches may be added.
 
   Args:
     activations: float32 [B, D].
     labels: integers [B], from 0 to num_classes - 1.
-    counted: float32 [B], 1 or 0: whether an image counts.
+    counted: float32 [B], 1 for images that count, else 0.
 
   Returns:
     float32 [num_classes, D + 1]; the last column is the number of images.
@@ -33,17 +33,17 @@ def moved(
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """Moves centroids towards those of a batch.
 
-  A class that the batch lacks keeps its centroid; one that is seen for the first time
-  begins at the batch's, not at zero.
+  A class that is not in the batch keeps its centroid. A class that is seen for the first
+  time starts at the batch's centroid, not at zero.
 
   Args:
     centroids: float32 [..., classes, D].
     seen: float32 [..., classes], 1 where a class has a centroid.
-    found: float32 [..., classes, D + 1], what `totals` gives, or a multiple of it.
-    momentum: the weight of the past, below 1.
+    found: float32 [..., classes, D + 1], the result of `totals` or a multiple of it.
+    momentum: weight of the old centroid, in [0, 1).
 
   Returns:
-    centroids and seen, after the batch.
+    (centroids, seen) after the batch, in the same shapes.
   """
   counts = found[..., -1:]
   present = counts > 0
@@ -54,12 +54,12 @@ def moved(
 
 
 def squared_distance(source: tf.Tensor, target: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-  """The squared distance between both centroids of a class; a mean over units and classes.
+  """The squared distance between both domains' centroids, averaged over units and classes.
 
   Args:
     source: float32 [classes, D].
-    target: the same.
-    known: float32 [classes], 1 where both have been seen; other classes add nothing.
+    target: float32 [classes, D].
+    known: float32 [classes], 1 for classes seen in both domains; others contribute 0.
 
   Returns:
     float32 [].

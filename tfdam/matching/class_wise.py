@@ -1,8 +1,8 @@
 """Discriminators that tell classes as well as domains (FADA, Wang et al., ECCV 2020).
 
-Each has 2K outputs: class k of the source, then class k of the target. What an activation
-is of, the networks' own predictions say, softened. With K = 1 all of it is
-objectives.GanSoftmax.
+Each discriminator has 2K outputs: the K classes in the source, then the same K classes in
+the target. The class of an activation is the network's own softened prediction. With K = 1
+this is objectives.GanSoftmax.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import tensorflow as tf
 
 
 def soft_labels(logits: tf.Tensor, temperature: float, most: float) -> tf.Tensor:
-  """Predictions as labels that no gradient reaches.
+  """Turns predictions into soft labels; gradients stop here.
 
   Args:
     logits: float32 [B, ..., K].
-    temperature: divides them; above 1 they are softer.
-    most: a probability above it counts as this much.
+    temperature: divides the logits; above 1, labels are softer.
+    most: upper bound of a probability; higher ones are clipped to it.
 
   Returns:
     float32 [B, ..., K].
@@ -26,17 +26,17 @@ def soft_labels(logits: tf.Tensor, temperature: float, most: float) -> tf.Tensor
 
 
 def at_size(labels: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
-  """Labels for each location of a tap.
+  """Resizes labels to the locations of a tap.
 
   Args:
-    labels: float32 [B, K], of whole images, [B, 1, 1, K], or [B, H, W, K].
-    maps: float [B, channels] or [B, H', W', channels].
+    labels: float32 [B, K] for whole images, [B, 1, 1, K], or [B, H, W, K] for pixels.
+    maps: the tap's activations, float [B, channels] or [B, H', W', channels].
 
   Returns:
-    float32 [B, K], [B, 1, 1, K] or [B, H', W', K], means over the pixels of a location.
+    float32 [B, K], [B, 1, 1, K] or [B, H', W', K]; pixel labels are averaged per location.
 
   Raises:
-    ValueError: labels of pixels, and a tap without locations.
+    ValueError: labels are of pixels, but the tap has no locations.
   """
   if labels.shape.rank == 2:
     return labels if maps.shape.rank == 2 else labels[:, tf.newaxis, tf.newaxis]
@@ -54,13 +54,16 @@ def discriminator(
   source_labels: tf.Tensor,
   target_labels: tf.Tensor,
 ) -> tf.Tensor:
-  """Cross-entropy with domain times class: what the discriminator minimises, float32 [].
+  """The discriminator's loss: cross-entropy over all pairs of domain and class.
 
   Args:
     source_logits: float32 [B, ..., 2K].
-    target_logits: the same.
-    source_labels: float32 [B, ..., K], or of a shape that broadcasts to it.
+    target_logits: float32 [B, ..., 2K].
+    source_labels: float32 [B, ..., K], or a shape that broadcasts to it.
     target_labels: the same.
+
+  Returns:
+    float32 [].
   """
   own, _ = _halves(source_logits)
   _, other = _halves(target_logits)
@@ -68,19 +71,27 @@ def discriminator(
 
 
 def alignment(target_logits: tf.Tensor, target_labels: tf.Tensor) -> tf.Tensor:
-  """What the target network minimises: its activations as the source's, of their class."""
+  """The target network's loss: its activations should pass for the source's of their class.
+
+  Args:
+    target_logits: float32 [B, ..., 2K].
+    target_labels: float32 [B, ..., K], or a shape that broadcasts to it.
+
+  Returns:
+    float32 [].
+  """
   own, _ = _halves(target_logits)
   return _cross_entropy(own, target_labels)
 
 
 def looks_source(logits: tf.Tensor) -> tf.Tensor:
-  """The verdict on the domain alone, bool [B, ...]."""
+  """Whether logits [B, ..., 2K] say "source", whatever the class; bool [B, ...]."""
   own, other = _halves(logits)
   return tf.reduce_logsumexp(own, axis=-1) > tf.reduce_logsumexp(other, axis=-1)
 
 
 def _halves(logits: tf.Tensor) -> list[tf.Tensor]:
-  """Log-probabilities of the source's classes and of the target's."""
+  """Log-probabilities of the source's K classes and of the target's K classes."""
   return tf.split(tf.nn.log_softmax(logits), 2, axis=-1)
 
 

@@ -17,7 +17,7 @@ from tfdam.matching import folding, gaussian, site_walk, waiting
 
 # Scale and shift of a site's output, float64 [channels] each.
 _Affine = tuple[tf.Tensor, tf.Tensor]
-# Of activations, [B, ..., channels].
+# Takes activations, [B, ..., channels].
 _Measure = Callable[[tf.Tensor], gaussian.Moments]
 
 
@@ -28,28 +28,30 @@ def match(
   target_images: Iterable[tf.Tensor],
   options: config_lib.Match,
 ) -> list[dict[str, Any]]:
-  """Gives the target's sites the source's moments by scales and shifts folded into them.
+  """Gives the target's sites the source's moments by folding scales and shifts into layers.
 
-  With method "adabn" batch norms take the target's moments instead, and nothing else moves.
+  With method "adabn", batch norms take the target's moments as their moving moments
+  instead, and no other layer changes.
 
-  Correcting a site changes what the next one sees, so the target's moments are taken site
-  by site; its activations wait at the last site (in options.memory_mb of memory, then on
-  disk), which makes the whole cost one forward pass.
+  Correcting a site changes the input of the next one, so the target's moments are measured
+  site by site. Its activations are kept at the last site (in memory up to
+  options.memory_mb, then on disk), so the whole walk costs one forward pass.
 
   Args:
-    source: a network (network.py); stays as it is.
-    target: changes in place; the same architecture.
-    source_images: batches of float32 [B, H, W, C]; None: each batch norm's own moving
-      moments are taken for the source's, and no other site is matched.
+    source: a network (network.py); not changed.
+    target: a network of the same architecture; changed in place.
+    source_images: batches of float32 [B, H, W, C]. If None, the moving moments of each
+      batch norm stand for the source's, and no other site is matched.
     target_images: batches of the other domain.
     options: sites and bounds.
 
   Returns:
-    One record a site: {"site", "channels", "dead_channels", "clipped_channels",
+    One record per site: {"site", "channels", "dead_channels", "clipped_channels",
     "mean_scale"}.
 
   Raises:
-    config.UserError: `options.sites` names a site that the network does not have.
+    config.UserError: `options.sites` names a site that the network does not have, or there
+      is nothing to match.
   """
   chosen = choose_sites(target, options)
   walk = site_walk.SiteWalk(target)
@@ -68,7 +70,7 @@ def match(
     progress.bar("gaussian", 0, len(sites), "sites") as shown,
   ):
     for i in range(len(sites)):
-      if i == 1:  # the first pass has counted the batches
+      if i == 1:  # The first pass has counted the batches.
         sites = walk.sites(len(states))
       site = sites[i]
       found: list[gaussian.Moments] = []
@@ -93,12 +95,15 @@ def _advance(
   found: list[gaussian.Moments],
   state: sites_lib.State,
 ) -> sites_lib.State:
-  """Moves one batch from the last site, as that was corrected, to this one.
+  """Moves one batch from the last site, with its correction applied, to this one.
 
   Args:
-    correction: what was done to the last site; None: nothing, or the state waits before it.
-    measure: None: nobody wants this site's moments.
-    found: takes those of what waits here of the batch.
+    site: where to move to.
+    correction: the last site's scale and shift; None if it has none, or if the state is
+      kept before that site's layer.
+    measure: takes this site's moments; None if they are not needed.
+    found: the batch's moments at this site are appended to it.
+    state: the batch at the last site.
   """
   if correction is not None:
     state = {**state, "output": _applied(*correction, state["output"])}
@@ -109,7 +114,7 @@ def _advance(
 
 
 def _merged(site: sites_lib.Site, found: list[gaussian.Moments]) -> gaussian.Moments:
-  """Moments of a site's output, of those of all batches that wait at it."""
+  """Moments of a site's output over all batches."""
   moments = functools.reduce(gaussian.merge, found)
   if site.waits_before:
     moments = moments.after(*folding.scale_and_shift(site.layer))
@@ -122,11 +127,11 @@ def _correct(
   found: gaussian.Moments,
   options: config_lib.Match,
 ) -> _Affine:
-  """Changes a site's layer; returns what that does to its output.
+  """Changes a site's layer; returns the scale and shift of its output.
 
   Args:
     wanted: the source's moments, for Eq. (2); None for AdaBN.
-    found: the target's.
+    found: the target's moments.
   """
   if wanted is None:
     return folding.adopt_moments(site.layer, found.mean, found.variance)
@@ -143,7 +148,7 @@ def choose_sites(
     kind: the network's name in MODELS, for the message.
 
   Raises:
-    config.UserError: there are none, or not those that were asked for.
+    config.UserError: the network has no site that fits, or not one that was asked for.
   """
   sites = model.sites()
   if not sites:
@@ -184,7 +189,7 @@ def _fits(site: sites_lib.Site, options: config_lib.Match) -> bool:
 def _source_moments(
   walk: site_walk.SiteWalk, images: Iterable[tf.Tensor], chosen: set[str]
 ) -> dict[str, gaussian.Moments]:
-  """Moments of every chosen site, streaming: nothing is kept but them."""
+  """Moments of every chosen site, batch by batch; activations are not kept."""
   batch_moments: dict[str, list[gaussian.Moments]] = {name: [] for name in chosen}
   sites, batches = walk.begin(images)
   for batch in batches:
@@ -200,7 +205,7 @@ def _source_moments(
 
 
 def _moving_moments(source: Any, chosen: set[str]) -> dict[str, gaussian.Moments]:
-  """What each chosen batch norm has kept of the images that it was trained on."""
+  """The moments that each chosen batch norm kept from training."""
   found = {}
   for site in source.sites():
     if site.name in chosen and folding.is_batch_norm(site.layer):
@@ -215,7 +220,7 @@ def _moving_moments(source: Any, chosen: set[str]) -> dict[str, gaussian.Moments
 
 
 def _applied(alpha: tf.Tensor, beta: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-  """The output of a site whose layer was corrected since."""
+  """Corrects an output that was computed before the site's layer was corrected."""
   return tf.cast(alpha, output.dtype) * output + tf.cast(beta, output.dtype)
 
 
@@ -229,7 +234,7 @@ def _record(
   dead = gaussian.dead_channels(wanted, found, options.min_variance).numpy()
   scales = alpha.numpy()
   at_bound = (scales <= 1 / options.max_scale) | (scales >= options.max_scale)
-  if options.method == "adabn":  # which has neither bounds nor exceptions
+  if options.method == "adabn":  # AdaBN has no bounds and no dead channels.
     dead, at_bound = (np.zeros(len(scales), bool) for _ in range(2))
   record = {
     "site": name,

@@ -13,9 +13,9 @@ def squared_distance(pairs: WeightPairs, reduction: str) -> tf.Tensor:
   """Squared distance between two networks' trainable weights.
 
   Args:
-    pairs: (anchor, weight) of the same shape. Moving statistics do not belong among them.
+    pairs: (anchor, weight) of the same shape; leave moving statistics out.
     reduction: "sum" over all weights (Eq. 3), or "mean" over each variable and then the sum
-      over variables (the release).
+      over variables (as in the authors' release).
 
   Returns:
     float32 [].
@@ -32,8 +32,8 @@ def pair_weights(
   """Pairs two networks' trainable variables, in order.
 
   Raises:
-    ValueError: another number of variables, or another shape. An anchor that is already
-      frozen has none, and drift would be silently zero.
+    ValueError: the numbers or shapes of variables differ. An anchor that is already frozen
+      has no trainable variables, and drift would silently be zero.
   """
   shapes = [tuple(v.shape) for v in anchor], [tuple(v.shape) for v in weights]
   if shapes[0] != shapes[1]:

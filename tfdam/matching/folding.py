@@ -1,4 +1,4 @@
-"""Folds a scale and a shift into the weights of the layer that they follow (Eq. 2)."""
+"""Folds a scale and a shift of a layer's output into the layer's weights (Eq. 2)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ KINDS = ("Dense", *_CONVOLUTIONS, *_TRANSPOSED, *_DEPTHWISE, *_SEPARABLE, *_NORM
 
 
 class Affine(NamedTuple):
-  """The variables of a layer that its output is linear in.
+  """The variables that scale and shift a layer's output.
 
   Attributes:
-    scale: float, takes a factor for each output channel; None: there is none.
-    shift: float [channels], takes a summand; None: there is none.
-    channels: axes of `scale` that together are the output channels, in their order.
+    scale: float, multiplied by a factor per output channel; None if the layer has none.
+    shift: float [channels], to which a value is added; None if the layer has none.
+    channels: axes of `scale` that together make up the output channels, in order.
   """
 
   scale: Any
@@ -32,23 +32,23 @@ class Affine(NamedTuple):
 
 
 def kind(layer: Any) -> str:
-  """The name of the Keras class that defines what a layer computes, else "".
+  """The name of the Keras class whose computation a layer does; "" if there is none.
 
-  A subclass may compute anything; those of this project do what their Keras class does
-  (models/conv_norm.py).
+  A user's subclass may compute anything, so it has no kind. The subclasses in this project
+  (models/conv_norm.py) compute what their Keras class computes.
   """
   own = [k for k in type(layer).__mro__ if not k.__module__.startswith("tfdam.models.")]
   return own[0].__name__ if own[0].__module__.partition(".")[0] in _KERAS else ""
 
 
 def affine(layer: Any) -> Affine:
-  """Where a layer takes a scale and a shift.
+  """The variables into which a scale and a shift can be folded.
 
   Args:
     layer: a built layer of Keras 2 or 3, channels last.
 
   Raises:
-    TypeError: a layer that is not known: its kernel may have any layout.
+    TypeError: the layer is of no kind in KINDS, so the layout of its kernel is unknown.
   """
   of = kind(layer)
   if of not in KINDS:
@@ -58,16 +58,17 @@ def affine(layer: Any) -> Affine:
   if of in _TRANSPOSED:
     return Affine(layer.kernel, layer.bias, (-2,))  # [..., outputs, inputs]
   if of in _DEPTHWISE:
-    # [..., inputs, multiplier]: a channel for each pair. Keras 3 has another name for it.
+    # [..., inputs, multiplier]: one channel per pair. Keras 3 calls it `kernel`.
     kernel = getattr(layer, "depthwise_kernel", None)
     return Affine(layer.kernel if kernel is None else kernel, layer.bias, (-2, -1))
   if of in _SEPARABLE:
     return Affine(layer.pointwise_kernel, layer.bias)
-  return Affine(layer.kernel, layer.bias)  # [..., inputs, outputs], whatever the groups
+  # [..., inputs, outputs], with any number of groups.
+  return Affine(layer.kernel, layer.bias)
 
 
 def can_fold(layer: Any) -> bool:
-  """Whether a layer of a known kind takes both, a scale and a shift."""
+  """Whether a layer of a kind in KINDS takes both a scale and a shift."""
   found = affine(layer)
   return is_batch_norm(layer) or not (found.scale is None or found.shift is None)
 
@@ -79,21 +80,21 @@ def is_batch_norm(layer: Any) -> bool:
 def fold(layer: Any, alpha: tf.Tensor, beta: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   """Changes a layer's weights so that it computes alpha * output + beta (Eq. 2).
 
-  Adds no variable and no operation. A batch norm without gamma or beta takes them into its
-  moving moments.
+  Adds no variable and no operation. If a batch norm has no gamma or no beta, its moving
+  moments change instead.
 
   Args:
-    layer: of a kind in KINDS that `can_fold`; an activation that it ends with stays where
-      it is, after them.
+    layer: a layer for which `can_fold` is true. If it ends with an activation function,
+      scale and shift act before that function.
     alpha: float [channels], above 0.
     beta: float [channels].
 
   Returns:
-    (alpha, beta), float64 [channels] each, as the layer has them now: a moving variance
-    cannot fall below 0, which bounds alpha.
+    (alpha, beta), float64 [channels] each, as actually applied. A moving variance cannot
+    fall below 0, which bounds alpha.
 
   Raises:
-    TypeError: another kind, or one without variables to take scale and shift.
+    TypeError: the layer is of another kind, or has no variables for scale and shift.
   """
   found = affine(layer)
   if not can_fold(layer):
@@ -116,7 +117,7 @@ def fold(layer: Any, alpha: tf.Tensor, beta: tf.Tensor) -> tuple[tf.Tensor, tf.T
   if found.shift is None:
     gamma = 1.0 if found.scale is None else _float64(found.scale)
     slope = gamma / tf.sqrt(_float64(layer.moving_variance) + layer.epsilon)
-    # A gamma of 0 leaves nothing of the input, and the shift no way in.
+    # Where gamma is 0 the input has no effect, and no moving mean can produce the shift.
     _assign(
       layer.moving_mean, _float64(layer.moving_mean) - tf.math.divide_no_nan(left, slope)
     )
@@ -126,22 +127,23 @@ def fold(layer: Any, alpha: tf.Tensor, beta: tf.Tensor) -> tuple[tf.Tensor, tf.T
 def adopt_moments(
   norm: Any, mean: tf.Tensor, variance: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """AdaBN: gives a batch norm the moments of other images as its moving ones.
+  """AdaBN: sets a batch norm's moving moments to those of other images.
 
   Li et al., "Revisiting batch normalization for practical domain adaptation", 2016.
 
   Args:
     norm: a batch norm in inference mode.
-    mean: float64 [channels], of its *output* on those images.
-    variance: the same.
+    mean: float64 [channels], the mean of its *output* on those images.
+    variance: float64 [channels], the variance of its *output* on those images.
 
   Returns:
-    (alpha, beta), float64 [channels] each: what this did to its output.
+    (alpha, beta), float64 [channels] each: the new output is alpha * old output + beta.
   """
   moving_mean, moving_variance = _float64(norm.moving_mean), _float64(norm.moving_variance)
   gamma, shift = _gamma_and_beta(norm)
   old = moving_variance + norm.epsilon
-  # Back from output to input; a gamma of 0 has wiped the input out: it keeps its moments.
+  # Back from output to input moments. Where gamma is 0 the input cannot be recovered, and
+  # the moving moments stay.
   wiped = tf.equal(gamma, 0.0)
   divisor = tf.where(wiped, tf.ones_like(gamma), gamma)
   input_mean = moving_mean + (mean - shift) * tf.sqrt(old) / divisor
@@ -155,7 +157,7 @@ def adopt_moments(
 
 
 def scale_and_shift(norm: Any) -> tuple[tf.Tensor, tf.Tensor]:
-  """What a batch norm does to its input in inference.
+  """The scale and shift that a batch norm applies to its input in inference.
 
   Returns:
     (scale, shift), float64 [channels] each.
@@ -168,7 +170,7 @@ def scale_and_shift(norm: Any) -> tuple[tf.Tensor, tf.Tensor]:
 def moving_moments(norm: Any) -> tuple[tf.Tensor, tf.Tensor]:
   """Mean and variance of a batch norm's output on the images that it was trained on.
 
-  AdaBN's information, used the other way round: its moving moments are the source's.
+  They follow from the moving moments, which training on the source has left.
 
   Returns:
     (mean, variance), float64 [channels] each.
@@ -179,7 +181,7 @@ def moving_moments(norm: Any) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _gamma_and_beta(norm: Any) -> tuple[tf.Tensor, tf.Tensor]:
-  """float64 [channels] each: 1 and 0 for those that the norm leaves out."""
+  """(gamma, beta), float64 [channels] each; 1 and 0 where the norm has none."""
   found, like = affine(norm), _float64(norm.moving_mean)
   return (
     tf.ones_like(like) if found.scale is None else _float64(found.scale),

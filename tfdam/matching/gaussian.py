@@ -1,4 +1,4 @@
-"""Gaussian i.i.d. matching, the closed form of Eq. (2); moments in float64, or quicker."""
+"""Gaussian i.i.d. matching, the closed form of Eq. (2), and the moments that it needs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-# Values of a block: in float64 they stay in a core's cache. Over whole maps, conversion and
-# three passes through memory took three times as long as the forward pass.
+# Values per block: in float64 they fit into a core's cache. On whole maps, the conversion
+# and three passes through memory took three times as long as the forward pass.
 _BLOCK = 1 << 16
-# Of `quick_moments`: numbers in a row, and samples that a pivot is the mean of.
+# For `quick_moments`: numbers per row, and samples from which the pivot is averaged.
 _WIDTH = 2048
 _PIVOT = 64
-# (block, scratch, mean, squares); fills the last two.
+# Takes (block, scratch, mean, squares) and fills the last two.
 _Measure = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
 
 
@@ -25,7 +25,7 @@ class Moments(NamedTuple):
   """Moments of each channel over images and locations.
 
   Attributes:
-    count: float64 [], number of samples.
+    count: float64 [], the number of samples.
     mean: float64 [channels].
     squares: float64 [channels], sum of squared distances from the mean.
   """
@@ -40,7 +40,12 @@ class Moments(NamedTuple):
     return self.squares / self.count
 
   def after(self, scale: tf.Tensor, shift: tf.Tensor) -> Moments:
-    """Moments of scale * x + shift, float64 [channels] each."""
+    """Moments of scale * x + shift.
+
+    Args:
+      scale: float64 [channels].
+      shift: float64 [channels].
+    """
     return Moments(self.count, scale * self.mean + shift, tf.square(scale) * self.squares)
 
 
@@ -57,19 +62,19 @@ def moments(activations: tf.Tensor) -> Moments:
 
 
 def quick_moments(activations: tf.Tensor) -> Moments:
-  """The same in less time, to about six digits: sums of few samples are float32.
+  """The moments of one batch in less time, to about six digits.
 
-  Distances are from a pivot near each channel's mean, so that a mean far from zero costs no
-  digits; blocks are united in float64.
+  Short sums are taken in float32, of distances from a pivot near each channel's mean, so
+  that a mean far from zero costs no precision. Blocks are merged in float64.
 
   Args:
-    activations: float [B, ..., channels]; on a GPU, or float64, `moments` takes them.
+    activations: float [B, ..., channels]. On a GPU, or in float64, `moments` is used.
   """
   if _on_gpu(activations) or activations.dtype == tf.float64:
     return moments(activations)
   values = _samples(activations)
   pivot = values[:: max(1, len(values) // _PIVOT)].mean(0, dtype=np.float64)
-  # Rows of several samples: short ones would hold NumPy's loops up.
+  # Several samples per row: NumPy's loops are slow on short rows.
   group = max(1, _WIDTH // values.shape[-1])
   rows = max(1, _BLOCK // values.shape[-1] // group) * group
   measure = functools.partial(_measure_block_quickly, pivot.astype(np.float32), group)
@@ -81,17 +86,19 @@ def _on_gpu(activations: tf.Tensor) -> bool:
 
 
 def _samples(activations: tf.Tensor) -> np.ndarray:
-  """A view, float [samples, channels]."""
+  """A view of activations [B, ..., channels] as [samples, channels]."""
   values = np.asarray(activations)
   return values.reshape(-1, values.shape[-1])
 
 
 def _of_blocks(values: np.ndarray, rows: int, measure: _Measure, group: int = 1) -> Moments:
-  """Moments of samples [N, channels], block by block, by all cores.
+  """Moments of samples, block by block, on all cores.
 
   Args:
-    rows: samples of a block.
-    group: divides `rows`; what is left of N after groups is a block of its own.
+    values: float [N, channels].
+    rows: samples per block, a multiple of `group`.
+    measure: computes the moments of one block.
+    group: samples that `measure` takes at a time. The rest of N makes a block of its own.
   """
   samples, channels = values.shape
   whole = samples - samples % group
@@ -101,7 +108,7 @@ def _of_blocks(values: np.ndarray, rows: int, measure: _Measure, group: int = 1)
   num_threads = max(1, min(os.cpu_count() or 1, len(starts)))
 
   def share(first: int) -> None:
-    # One memory for all blocks: fresh memory costs more than the arithmetic.
+    # All blocks of a thread share one buffer: allocating costs more than the arithmetic.
     scratch = np.empty(min(rows, samples) * channels)
     for i in range(first, len(starts), num_threads):
       block = values[starts[i] : starts[i] + counts[i]]
@@ -113,7 +120,7 @@ def _of_blocks(values: np.ndarray, rows: int, measure: _Measure, group: int = 1)
   else:
     share(0)
   counts = counts.astype(np.float64)[:, None]
-  # The moments of the union (`merge`), of all blocks at once and in their order.
+  # As in `merge`, for all blocks at once and in order.
   mean = (counts * means).sum(0) / samples
   between = (counts * np.square(means - mean)).sum(0)
   return Moments(
@@ -124,11 +131,13 @@ def _of_blocks(values: np.ndarray, rows: int, measure: _Measure, group: int = 1)
 def _measure_block(
   block: np.ndarray, scratch: np.ndarray, mean: np.ndarray, squares: np.ndarray
 ) -> None:
-  """Fills the mean and the sum of squared distances from it, float64 [channels] each.
+  """Computes the mean of a block and the sum of squared distances from it.
 
   Args:
     block: float [samples, channels].
-    scratch: float64, at least as many numbers.
+    scratch: float64, at least as many numbers as the block.
+    mean: float64 [channels], filled.
+    squares: float64 [channels], filled.
   """
   work = scratch[: block.size].reshape(block.shape)
   np.copyto(work, block, casting="unsafe")
@@ -145,11 +154,15 @@ def _measure_block_quickly(
   mean: np.ndarray,
   squares: np.ndarray,
 ) -> None:
-  """The same, by sums of few float32 numbers each.
+  """As `_measure_block`, with short sums in float32.
 
   Args:
-    pivot: float32 [channels].
-    group: samples in a row of which such sums are taken.
+    pivot: float32 [channels], a value near each channel's mean.
+    group: consecutive samples that make up one row.
+    block: float32 [samples, channels].
+    scratch: float64, at least as many numbers as the block.
+    mean: float64 [channels], filled.
+    squares: float64 [channels], filled.
   """
   rows, channels = block.shape
   if rows % group:
@@ -164,7 +177,7 @@ def _measure_block_quickly(
 
 
 def _moments_where_it_is(activations: tf.Tensor) -> Moments:
-  """The same without a copy to the host."""
+  """As `moments`, on the activations' own device, without a copy to the host."""
   samples = tf.cast(activations, tf.float64)
   samples = tf.reshape(samples, [-1, samples.shape[-1]])
   mean = tf.reduce_mean(samples, axis=0)
@@ -176,7 +189,8 @@ def merge(first: Moments, second: Moments) -> Moments:
   """Moments of the union of two sets of samples.
 
   Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
-  variances", 1979: exact, unlike running averages, and stable, unlike sums of squares.
+  variances", 1979. Unlike running averages this is exact, and unlike sums of squares it is
+  numerically stable.
   """
   count = first.count + second.count
   delta = second.mean - first.mean
@@ -196,7 +210,7 @@ def affine(
     source: moments of the source network on source images.
     target: moments of the target network on target images.
     max_scale: alpha is kept within [1 / max_scale, max_scale].
-    min_variance: a channel with less variance in either domain is dead: alpha is 1, and
+    min_variance: a channel with less variance in either domain is dead. Its alpha is 1, and
       only its mean is matched.
 
   Returns:
@@ -212,5 +226,5 @@ def affine(
 
 
 def dead_channels(source: Moments, target: Moments, min_variance: float) -> tf.Tensor:
-  """Bool [channels]: no variance to match in one of the domains."""
+  """Bool [channels]: whether a channel has too little variance in one of the domains."""
   return (source.variance < min_variance) | (target.variance < min_variance)

@@ -1,9 +1,10 @@
-"""Information maximisation on the logits, with a label prior: matching of label marginals.
+"""Information maximisation on the logits, with a label prior.
 
-Sure predictions on each image, and over all images the label frequencies of the source:
-Krause, Perona, Gomes, "Discriminative clustering by regularized information maximization",
-NIPS 2010, where the prior is a parameter as well. With a uniform prior it is the loss of
-SHOT-IM (Liang, Hu, Feng, ICML 2020) but for a constant.
+Predictions should be confident on each image, and over all images they should have the
+source's label frequencies. After Krause, Perona, Gomes, "Discriminative clustering by
+regularized information maximization", NIPS 2010, where the prior is a parameter as well.
+With a uniform prior this is the loss of SHOT-IM (Liang, Hu, Feng, ICML 2020) up to a
+constant.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def loss(
 
   Args:
     logits: float32 [B, ..., classes]; every location is a sample.
-    prior: float32 [classes], sums to 1: the source's label frequencies.
-    mean_over_replicas: makes the marginal that of the global batch.
+    prior: float32 [classes], the source's label frequencies; they sum to 1.
+    mean_over_replicas: averages over replicas, so that the marginal is the global batch's.
 
   Returns:
     float32 [], in nats; at least 0.
@@ -34,8 +35,6 @@ def loss(
   p = tf.exp(log_p)
   conditional = -tf.reduce_mean(tf.reduce_sum(p * log_p, axis=-1))
   marginal = mean_over_replicas(tf.reduce_mean(p, axis=0))
-  tiny = (
-    1e-8  # a class that is never predicted, or has no prior, must not make a log infinite
-  )
+  tiny = 1e-8  # Keeps logs finite for a class that is never predicted or has a prior of 0.
   ratio = tf.math.log(marginal + tiny) - tf.math.log(prior + tiny)
   return conditional + tf.reduce_sum(marginal * ratio)

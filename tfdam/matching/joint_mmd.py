@@ -1,8 +1,8 @@
-"""Joint maximum mean discrepancy of several layers: JAN, Table 1's "Long et al.".
+"""Joint maximum mean discrepancy of several layers: JAN, "Long et al." in Table 1.
 
-Long, Zhu, Wang, Jordan, "Deep transfer learning with joint adaptation networks", ICML 2017:
-the distance of the layers' joint distributions in the product of their kernels' feature
-spaces (Eq. 8 there, the quadratic-time estimate).
+After Long, Zhu, Wang, Jordan, "Deep transfer learning with joint adaptation networks",
+ICML 2017. The distance is between the layers' joint distributions, in the tensor product
+of their kernels' feature spaces (the quadratic-time estimate, Eq. 8 there).
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ Activations = Mapping[str, tf.Tensor]
 def loss(
   source: Activations, target: Activations, num_kernels: Mapping[str, int]
 ) -> tf.Tensor:
-  """Squared joint MMD, the estimate that is never negative.
+  """Squared joint MMD, by the estimate that is never negative.
 
     K(i, j) = product over layers of sum over widths of exp(-|x_i - x_j|^2 / width)
     loss    = mean K(source, source) + mean K(target, target) - 2 mean K(source, target)
 
   Args:
-    source: {layer: float32 [B, ...]}; what follows the batch counts as one feature vector.
+    source: {layer: float32 [B, ...]}; all axes but the first make one feature vector.
     target: the same layers and shapes.
-    num_kernels: {layer: number of Gaussian widths}, each twice the one before, their middle
-      the mean squared distance within the joint batch (the median heuristic's cheap kin).
+    num_kernels: {layer: number of Gaussian widths}. Each width is twice the one before; the
+      middle one is the mean squared distance within the joint batch, which is cheaper than
+      the median of the usual heuristic.
 
   Returns:
     float32 [].
@@ -43,20 +44,28 @@ def loss(
 
 
 def _rows(source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-  """Both domains' feature vectors below one another, float32 [2 B, features]."""
+  """Feature vectors of the source, then of the target, float32 [2 B, features]."""
   both = tf.cast(tf.concat([source, target], axis=0), tf.float32)
   return tf.reshape(both, [tf.shape(both)[0], -1])
 
 
 def _kernel(rows: tf.Tensor, count: int) -> tf.Tensor:
-  """A sum of Gaussian kernels, float32 [N, N]."""
+  """A sum of Gaussian kernels.
+
+  Args:
+    rows: float32 [N, features].
+    count: number of kernel widths.
+
+  Returns:
+    float32 [N, N].
+  """
   norms = tf.reduce_sum(tf.square(rows), axis=1, keepdims=True)
   products = tf.matmul(rows, rows, transpose_b=True)
   # Rounding may leave a small negative number where two rows are alike.
   distances = tf.nn.relu(norms - 2.0 * products + tf.transpose(norms))
   pairs = tf.cast(tf.shape(rows)[0], tf.float32)
   pairs = pairs * (pairs - 1.0)
-  # A width is a scale, not a way to make the distance smaller: no gradient.
+  # No gradient through the width: else the loss could fall by changing the scale alone.
   middle = tf.stop_gradient(tf.reduce_sum(distances) / pairs)
   middle = tf.maximum(middle, 1e-12)
   widths = [middle * 2.0 ** (i - count // 2) for i in range(count)]

@@ -1,4 +1,4 @@
-"""What discriminators and target network each minimise, by name."""
+"""The losses that discriminators and target network minimise."""
 
 from __future__ import annotations
 
@@ -8,27 +8,31 @@ import tensorflow as tf
 
 
 class Objective(Protocol):
-  """Losses of logits [B, ..., NUM_OUTPUTS], averaged over images and locations."""
+  """Losses of logits [B, ..., NUM_OUTPUTS], averaged over images and locations.
+
+  Attributes:
+    NUM_OUTPUTS: how many outputs the discriminator has.
+  """
 
   NUM_OUTPUTS: int
 
   @staticmethod
   def discriminator(source_logits: tf.Tensor, target_logits: tf.Tensor) -> tf.Tensor:
-    """What the discriminator minimises, float32 []."""
+    """The discriminator's loss, float32 []."""
 
   @staticmethod
   def alignment(target_logits: tf.Tensor) -> tf.Tensor:
-    """What the target network minimises, float32 []."""
+    """The target network's loss, float32 []."""
 
   @staticmethod
   def looks_source(logits: tf.Tensor) -> tf.Tensor:
-    """The discriminator's verdict, bool [B, ...]."""
+    """Whether the discriminator takes an activation for the source's, bool [B, ...]."""
 
 
 class Gan(Objective):
   """The classical GAN with one sigmoid output: source 1, target 0 (Eq. 3, Sec. 4.2).
 
-  The target minimises -log D, not log(1 - D), whose gradient vanishes while the
+  The target minimises -log D. The gradient of log(1 - D) would vanish while the
   discriminator wins (Goodfellow et al. 2014, Sec. 3).
   """
 
@@ -50,9 +54,9 @@ class Gan(Objective):
 
 
 class GanSoftmax(Objective):
-  """The release's two-way softmax: source is class 0, target class 1.
+  """The two-way softmax of the authors' release: source is class 0, target class 1.
 
-  The mean over a joint batch is half the sum of the two domains' means.
+  The release averages over a joint batch, hence half the sum of the two domains' means.
   """
 
   NUM_OUTPUTS = 2
@@ -73,7 +77,7 @@ class GanSoftmax(Objective):
 
 
 class LeastSquares(Objective):
-  """Least-squares GAN: source 1, target 0, and the target aims at 1 (Mao et al. 2016)."""
+  """Least-squares GAN: source 1, target 0; the target aims at 1 (Mao et al. 2016)."""
 
   NUM_OUTPUTS = 1
 

@@ -1,4 +1,4 @@
-"""How matching walks through a network: op by op, or in graphs for many batches."""
+"""How matching walks through a network: eagerly, or by compiled graphs for many batches."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import tensorflow as tf
 from tfdam import sites as sites_lib
 from tfdam.matching import gaussian
 
-# Batches of a domain from which on graphs save more time than making them takes.
+# From this many batches of a domain, graphs save more time than it takes to build them.
 _MANY = 3
 
 
 class SiteWalk:
-  """The sites of a network, and what takes moments at them.
+  """The sites of a network, and the function that measures moments at them.
 
-  What runs build of tfdam.models is walked op by op and measured in float64 throughout: so
-  such runs keep their bits. Any `tfdam.Network` is walked and measured in less time.
+  Networks of tfdam.models are walked eagerly and measured in float64, so that runs stay
+  bit-identical. Any `tfdam.Network` is walked and measured in a faster way.
 
   Attributes:
-    measure: activations [B, ..., channels] to their moments.
+    measure: takes activations [B, ..., channels] and returns their moments.
   """
 
   def __init__(self, network: Any):
-    """Takes a network (network.py) as it is: changed variables are seen, nothing else."""
+    """Takes a network (network.py); its variables may change later, its layers may not."""
     self._network = network
     self._is_wrapped = _is_wrapped(network)
     self._graphs: tuple[sites_lib.Site, ...] = ()
@@ -36,7 +36,7 @@ class SiteWalk:
     )
 
   def sites(self, num_batches: int = 0) -> tuple[sites_lib.Site, ...]:
-    """In network order; as graphs for many batches, or once there are graphs."""
+    """The sites in network order; by graphs if there are many batches or graphs exist."""
     if not self._is_wrapped:
       return self._network.sites()
     if not self._graphs and num_batches >= _MANY:
@@ -46,7 +46,7 @@ class SiteWalk:
   def begin(
     self, batches: Iterable[tf.Tensor]
   ) -> tuple[tuple[sites_lib.Site, ...], Iterable[tf.Tensor]]:
-    """The sites for as many batches as these, and the batches."""
+    """Returns the sites that suit the number of batches, and all of the batches."""
     if not self._is_wrapped:
       return self.sites(), batches
     rest = iter(batches)
@@ -54,9 +54,9 @@ class SiteWalk:
     return self.sites(len(first)), itertools.chain(first, rest)
 
   def serves(self, other: Any) -> bool:
-    """Whether another network of this architecture computes the same: it has the weights.
+    """Whether another network of this architecture has the same weights.
 
-    Its images can be walked through this one, then, whose graphs are made only once.
+    If so, this walk and its graphs serve the other network too.
     """
     if not self._is_wrapped or not _is_wrapped(other):
       return False
@@ -65,5 +65,5 @@ class SiteWalk:
 
 
 def _is_wrapped(network: Any) -> bool:
-  """Whether it is a `tfdam.Network`, which knows of a quicker walk."""
+  """Whether this is a `tfdam.Network`, which has a faster walk."""
   return hasattr(network, "matching_sites")

@@ -1,4 +1,4 @@
-"""Activations that wait at a site: in memory up to a bound, on disk beyond it."""
+"""Keeps activations at a site: in memory up to a bound, on disk beyond it."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from tfdam import files
 from tfdam import sites as sites_lib
 
 _MIB = 2**20
-# Of a budget, what waiting states may take. The rest is lost between allocations of many
-# sizes: 12 to 20 % was measured (benchmarks/matching_memory.py).
+# The part of the budget that stored states may take. Fragmentation takes the rest: 12 to
+# 20 % was measured (benchmarks/matching_memory.py).
 _SHARE = 0.8
-# What the batch in work takes (as it was, mended, moved on, in float64 for its moments), in
-# states of the largest one's size: 3 were measured there, without a budget.
+# Memory of the batch in progress (its old state, corrected, advanced, and in float64 for
+# moments), in units of the largest state. The same benchmark measured 3 without a budget.
 _IN_WORK = 4
 
 
 class WaitingStates:
-  """The running states of a forward pass, a batch each; a context manager.
+  """The states of a forward pass, one per batch; a context manager.
 
-  Every pass over them reads and writes each once, so that the whole walk is linear in the
-  network's depth whether they fit into memory or not.
+  Every pass reads and writes each state once, so the time of the whole walk is linear in
+  the network's depth, whether or not the states fit into memory.
   """
 
   def __init__(self, batches: Iterable[tf.Tensor], limit_mb: int):
-    """Lets batches wait at the network's input.
+    """Starts at the network's input.
 
     Args:
-      batches: images; read one by one, at the first `update`.
-      limit_mb: MiB that the walk may take: all states in memory and the batch in work.
+      batches: images, float32 [B, H, W, C]; read one by one, at the first `update`.
+      limit_mb: MiB of memory for all stored states and the batch in progress.
     """
     self._limit_mb = limit_mb
     self._largest = 0
@@ -54,11 +54,15 @@ class WaitingStates:
       self._folder.cleanup()
 
   def __len__(self) -> int:
-    """Batches; known after the first pass."""
+    """The number of batches, known after the first pass."""
     return len(self._states)
 
   def update(self, change: Callable[[sites_lib.State], sites_lib.State]) -> None:
-    """Puts `change(state)` in place of every state, batch by batch, in order."""
+    """Replaces every state by `change(state)`, batch by batch, in order.
+
+    Raises:
+      config.UserError: the states fit neither into memory nor on disk.
+    """
     if self._batches is not None:
       for images in self._batches:
         self._states.append(None)
@@ -86,7 +90,7 @@ class WaitingStates:
       self._in_memory += size
       return
     try:
-      # NumPy's files know no bfloat16; float32 holds it without loss.
+      # NumPy files cannot hold bfloat16; float32 stores it without loss.
       arrays = {name: tf.cast(value, tf.float32).numpy() for name, value in state.items()}
       np.savez(self._path(i), **arrays)
     except OSError as error:
@@ -108,5 +112,5 @@ class WaitingStates:
 
 
 def _size(state: sites_lib.State) -> int:
-  """Bytes."""
+  """The size of a state in bytes."""
   return sum(math.prod(value.shape) * value.dtype.size for value in state.values())
