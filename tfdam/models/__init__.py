@@ -1,4 +1,7 @@
-"""Networks and discriminators by name. A new one: a class, and a line here."""
+"""Networks and discriminators by name.
+
+To add one, write a class in a module of this package and a line below.
+"""
 
 from tfdam.models import discriminators, drn, erfnet, fcn8s, lenet, lenet_bn
 

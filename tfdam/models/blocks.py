@@ -1,4 +1,4 @@
-"""Segmentation networks as rows of blocks: one walk serves the forward pass and sites."""
+"""Segmentation networks as sequences of blocks, walked for forward pass and sites alike."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ State = sites_lib.State
 
 
 class Part(NamedTuple):
-  """A site and what lies around it.
+  """A site and the operations around it.
 
   Attributes:
-    name: of the site, unique in its model.
-    layer: of the site.
-    before: (state, training) to the state in which "output" is the site's output.
-    after: from there to the state in which "output" is what the next part takes.
-      Both leave entries that they have no use for.
+    name: the site's name, unique in its model.
+    layer: the site's layer.
+    before: takes (state, training) to the state whose "output" is the site's output.
+    after: takes that state to the one whose "output" is the next part's input. Both keep
+      entries that they do not use.
   """
 
   name: str
@@ -31,22 +31,22 @@ class Part(NamedTuple):
 
 
 class Block(tf.keras.layers.Layer):
-  """A tap's layers, as parts in turn.
+  """The layers up to one tap, as a sequence of parts.
 
   Call arguments:
-    state: what the former block returned.
-    training: for batch norms.
+    state: the state that the previous block returned.
+    training: whether batch norms use the batch's own moments.
 
   Returns:
     The state whose "output" is the tap.
   """
 
   def __init__(self, name: str):
-    # Its layers cast for themselves; images and noise stay float32 until then.
+    # The layers cast their own inputs; images and noise stay float32 until then.
     super().__init__(name=name, dtype="float32", autocast=False)
 
   def parts(self) -> list[Part]:
-    """In network order. There is at least one."""
+    """The parts, at least one, in network order."""
     raise NotImplementedError
 
   def call(self, state, training=False):
@@ -56,22 +56,22 @@ class Block(tf.keras.layers.Layer):
 
 
 class Segmenter(tf.keras.Model):
-  """Blocks in a row, each a tap, and the last one's scores enlarged to the images' size.
+  """A sequence of blocks, each a tap, with the last one's scores at the images' size.
 
   Call arguments:
     images: float32 [B, H, W, C], in [0, 1].
     training: whether batch norms use the batch's own moments, and update the moving ones.
-    noise: float32 [B, num_noise], uniform in [0, 1), which alone decides what dropout
-      drops; None: nothing is dropped.
+    noise: float32 [B, num_noise], uniform in [0, 1), the only source of randomness in
+      dropout; None for no dropout.
 
   Returns:
     {"logits": float32 [B, H, W, num_classes],
-     "taps": {block: float [B, H', W', channels]}}, in the type that layers compute in but
-    for the last one, the scores, which is float32.
+     "taps": {block: float [B, H', W', channels]}}. Taps have the layers' compute dtype,
+    except that the last one, the scores, is float32.
 
   Attributes:
     TAPS: names of the blocks, in network order.
-    num_noise: random numbers an image that dropout takes.
+    num_noise: random numbers that dropout takes per image.
   """
 
   num_noise = 0
@@ -93,16 +93,19 @@ class Segmenter(tf.keras.Model):
     return {"logits": self.enlarge(state["output"], tf.shape(images)[1:3]), "taps": taps}
 
   def enlarge(self, scores: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Bilinear, pixel centres aligned.
+    """Enlarges scores bilinearly, with half-pixel centres.
 
     Args:
       scores: float32 [B, H', W', num_classes].
       size: int32 [2], the images' height and width.
+
+    Returns:
+      float32 [B, height, width, num_classes].
     """
     return tf.image.resize(scores, size)
 
   def sites(self) -> tuple[sites_lib.Site, ...]:
-    """Every layer with a scale and a shift that nothing but a non-linearity follows."""
+    """Every layer whose output a scale and a shift can be folded into, in network order."""
     parts = self._parts()
 
     def advance(index):
@@ -127,7 +130,7 @@ class Segmenter(tf.keras.Model):
 
 
 class Classifier(Block):
-  """Scores by a 1x1 convolution: the last block. Its output is its site's."""
+  """The last block: scores by a 1x1 convolution. Its output is also its site's output."""
 
   def __init__(self, num_classes: int, init: tf.keras.initializers.Initializer, name: str):
     super().__init__(name)
@@ -141,7 +144,7 @@ class Classifier(Block):
 
 
 def apply(layer: tf.keras.layers.Layer) -> Callable[[State, bool], State]:
-  """The part before a site that is this layer, or a ConvNorm's norm."""
+  """A `before` that runs a layer: the site's own, or a ConvNorm whose norm is the site."""
 
   def before(state, training):
     x = state["output"]
@@ -152,5 +155,5 @@ def apply(layer: tf.keras.layers.Layer) -> Callable[[State, bool], State]:
 
 
 def relu(state: State) -> State:
-  """The part after a site that feeds a ReLU."""
+  """An `after` that applies a ReLU."""
   return {**state, "output": tf.nn.relu(state["output"])}

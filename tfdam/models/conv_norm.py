@@ -1,4 +1,4 @@
-"""Convolutions and batch norms: two layers in training, one convolution in inference."""
+"""Convolutions with batch norms: two layers in training, one convolution in inference."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import tensorflow as tf
 
 
 class Conv(tf.keras.layers.Conv2D):
-  """A convolution with zeros of half its reach on every side, as in PyTorch's networks.
+  """A convolution padded by half the kernel size on every side, as in PyTorch's networks.
 
-  TensorFlow's SAME is the same, except that a strided one pads even maps at the right and
-  at the bottom alone: its windows stand half a stride away from the original's.
-  Kernels are odd.
+  TensorFlow's SAME differs only in strided convolutions of maps with even sides: it pads at
+  the right and bottom only, which moves all windows. Kernel sizes must be odd.
   """
 
   def __init__(self, filters: int, kernel_size: int | tuple[int, int], **kwargs):
@@ -23,16 +22,16 @@ class Conv(tf.keras.layers.Conv2D):
 
   def convolution_op(self, inputs, kernel):
     if self.strides != (1, 1) and self.kernel_size == (1, 1):
-      # The kernel's gradient of a strided 1x1 convolution with few channels writes past its
-      # memory (oneDNN's issue 6035): what it would skip is left out beforehand.
+      # For few channels, the kernel gradient of a strided 1x1 convolution writes out of
+      # bounds (oneDNN's issue 6035). So take every n-th pixel first, and use no stride.
       rows, columns = self.strides
       return tf.nn.conv2d(inputs[:, ::rows, ::columns], kernel, 1, "VALID")
     if self.strides != (1, 1):
-      # Handed to the convolution, the padding would make its gradient slower.
+      # Pad separately: explicit padding in the convolution makes its gradient slower.
       rim = [[0, 0], *([size // 2] * 2 for size in self.kernel_size), [0, 0]]
       return tf.nn.conv2d(tf.pad(inputs, rim), kernel, self.strides, "VALID")
     if self.dilation_rate == (1, 1) or _has_dilated_gradients(inputs.dtype):
-      # Keras would move each dilated map to batches and back, half as fast.
+      # Keras would rearrange dilated maps into batches and back, at half the speed.
       return tf.nn.conv2d(inputs, kernel, 1, "SAME", dilations=self.dilation_rate)
     return tf.nn.convolution(inputs, kernel, 1, "SAME", dilations=self.dilation_rate)
 
@@ -40,7 +39,7 @@ class Conv(tf.keras.layers.Conv2D):
 class Transposed(tf.keras.layers.Conv2DTranspose):
   """A transposed 3x3 convolution to exactly twice the size, as in PyTorch's networks.
 
-  Pixel i stands behind pixel 2 i of the result; by Keras' SAME it would behind 2 i + 1.
+  Input pixel i is centred on output pixel 2 i; with Keras' SAME it would be on 2 i + 1.
   """
 
   def __init__(self, filters: int, **kwargs):
@@ -50,22 +49,31 @@ class Transposed(tf.keras.layers.Conv2DTranspose):
     return self.convolved(inputs, self.kernel, self.bias)
 
   def convolved(self, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """What the layer computes, with other weights."""
+    """Computes the layer's output with other weights.
+
+    Args:
+      x: float [B, H, W, channels].
+      kernel: float [3, 3, filters, channels].
+      bias: float [filters].
+
+    Returns:
+      float [B, 2 H, 2 W, filters].
+    """
     height, width = (x.shape[i] or tf.shape(x)[i] for i in (1, 2))
     shape = [x.shape[0] or tf.shape(x)[0], 2 * height + 1, 2 * width + 1, self.filters]
-    # Cut afterwards: tf2onnx 1.17 takes explicit paddings for others.
+    # Crop afterwards: tf2onnx 1.17 converts explicit paddings wrongly.
     wide = tf.nn.conv2d_transpose(x, kernel, shape, 2, "VALID")
     return tf.nn.bias_add(wide[:, 1:, 1:], bias)
 
 
 @functools.cache
 def _has_dilated_gradients(dtype: tf.DType) -> bool:
-  """Whether dilated convolutions have gradients here; CPUs need oneDNN for them.
+  """Whether dilated convolutions have gradients on this machine; CPUs need oneDNN for them.
 
-  On CPUs without instructions for half precision oneDNN has them for float32 alone.
+  On CPUs without half-precision instructions, oneDNN has them for float32 only.
   """
   shape = [1, 5, 1, 1]
-  with tf.init_scope():  # where tapes stand still: the gradient by its other name
+  with tf.init_scope():  # No tapes here, so call the gradient, a transposed convolution.
     try:
       kernel, maps = tf.ones([3, 1, 1, 1], dtype), tf.ones(shape, dtype)
       tf.nn.conv2d_transpose(maps, kernel, shape, 1, "SAME", dilations=(2, 1))
@@ -75,22 +83,22 @@ def _has_dilated_gradients(dtype: tf.DType) -> bool:
 
 
 class BatchNorm(tf.keras.layers.BatchNormalization):
-  """Keras' layer; with several replicas, each normalises by the whole batch's moments.
+  """Keras' layer; with several replicas, each normalises by the global batch's moments.
 
-  Keras' `synchronized=True` takes the variance as a difference of large numbers and leaves
-  out the factor n / (n - 1) that moving variances have on one replica, which would make the
-  number of replicas matter.
+  With Keras' `synchronized=True`, results would depend on the number of replicas: it
+  computes the variance as a difference of large numbers, and leaves out the factor
+  n / (n - 1) that moving variances have on one replica.
 
   Attributes:
-    image_share: in inference, the share that each image's own moments have in what its maps
-      are normalised by, 0 to 1; moving moments have the rest. Set before tracing.
+    image_share: weight of each image's own moments in inference, 0 to 1; the moving moments
+      have the rest. Set it before tracing.
   """
 
   image_share = 0.0
 
   def add_weight(self, *args, **kwargs):
-    # Replicas' moving moments are equal, but their mean, which a checkpoint would hold, is
-    # not always: three times a third.
+    # Replicas have equal moving moments. Their mean, which a checkpoint would store, can
+    # still differ from them by rounding.
     if kwargs.get("aggregation") == tf.VariableAggregation.MEAN:
       kwargs["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
     return super().add_weight(*args, **kwargs)
@@ -109,17 +117,17 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
       return super().call(inputs, training=True)
-    x = tf.cast(inputs, self.gamma.dtype)  # moments need float32
+    x = tf.cast(inputs, self.gamma.dtype)  # Moments need float32.
     axes = list(range(x.shape.rank - 1))
 
     def batch_mean(values):
-      # Replicas have equally large shares of the batch.
+      # Replicas have equal shares of the batch, so a mean of means is right.
       return replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(values, axes))
 
     mean = batch_mean(x)
     variance = batch_mean(tf.math.squared_difference(x, mean))
     count = tf.cast(tf.size(x) // x.shape[-1] * replica.num_replicas_in_sync, x.dtype)
-    # Keras estimates a population's variance from maps, and takes the batch's without them.
+    # As in Keras: Bessel's correction for maps, none for dense activations.
     bessel = count / tf.maximum(count - 1.0, 1.0) if x.shape.rank == 4 else 1.0
     for moving, value in (
       (self.moving_mean, mean),
@@ -130,12 +138,12 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
     return tf.cast((x - mean) * scale + self.beta, inputs.dtype)
 
   def _by_image(self, inputs):
-    """Normalises [B, H, W, channels] by moments over each image's locations.
+    """Normalises [B, H, W, channels] by a mix of each image's moments and the moving ones.
 
-    Schneider et al., "Improving robustness against common corruptions by covariate shift
-    adaptation", 2020, with one image as the sample: means and variances are mixed.
+    After Schneider et al., "Improving robustness against common corruptions by covariate
+    shift adaptation", 2020, with a single image as the sample.
     """
-    x = tf.cast(inputs, self.gamma.dtype)  # moments need float32
+    x = tf.cast(inputs, self.gamma.dtype)  # Moments need float32.
     mean = tf.reduce_mean(x, [1, 2], keepdims=True)
     variance = tf.reduce_mean(tf.math.squared_difference(x, mean), [1, 2], keepdims=True)
     share = self.image_share
@@ -145,8 +153,8 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
     return tf.cast(x * scale + (self.beta - mean * scale), inputs.dtype)
 
 
-# {id of a norm: the one that acts in its place}, of a thread: replicas are traced in one
-# each, in turn.
+# {id of a norm: the norm that replaces it}, per thread, because each replica is traced in a
+# thread of its own.
 _ACTING = threading.local()
 
 
@@ -154,10 +162,10 @@ _ACTING = threading.local()
 def acting(
   pairs: Iterable[tuple[BatchNorm, BatchNorm]],
 ) -> Iterator[None]:
-  """Within it other norms act in the place of a network's own; see per_target.py.
+  """Within this context, other norms replace a network's own; see per_target.py.
 
   Args:
-    pairs: (the network's, the other), built alike.
+    pairs: (the network's norm, its replacement), built with the same shapes.
   """
   before = getattr(_ACTING, "norms", {})
   _ACTING.norms = {id(norm): other for norm, other in pairs if other is not norm}
@@ -182,20 +190,20 @@ def normalise_by_image(model: tf.keras.Model, share: float) -> int:
 class ConvNorm(tf.keras.layers.Layer):
   """A convolution and the batch norm after it.
 
-  In inference the norm is folded into kernel and bias at every call: no pass over the
-  activations is spent on it, and gradients reach all four of its and their variables. A
-  norm that looks at each image (`image_share`) stays a layer.
+  In inference, every call folds the norm into kernel and bias. This saves a pass over the
+  activations, and gradients still reach the variables of both layers. A norm that uses each
+  image's own moments (`image_share`) is not folded.
 
   Call arguments:
     x: float [B, H, W, channels].
-    training: whether the batch's own moments normalise.
+    training: whether the norm uses the batch's own moments.
 
   Returns:
     float [B, H', W', filters].
   """
 
   def __init__(self, conv: Conv | Transposed, norm: BatchNorm, name: str):
-    # Half precision is the convolution's alone: the folded kernel is rounded once.
+    # Only the convolution uses half precision, so the folded kernel is rounded once.
     super().__init__(name=name, dtype="float32", autocast=False)
     self.conv = conv
     self.norm = norm
@@ -212,7 +220,7 @@ class ConvNorm(tf.keras.layers.Layer):
 
 
 def build(layer: tf.keras.layers.Layer, input_shape) -> None:
-  """Gives a layer its variables before its first call, named as that would."""
+  """Makes a layer's variables before its first call, with the names that a call gives."""
   with tf.name_scope(layer.name):
     layer.build(input_shape)
 
@@ -220,7 +228,7 @@ def build(layer: tf.keras.layers.Layer, input_shape) -> None:
 def scale_and_shift(
   norm: tf.keras.layers.BatchNormalization,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """What a batch norm does in inference: float32 [channels] each."""
+  """The scale and shift that a batch norm applies in inference, float32 [channels] each."""
   norm = _acting_for(norm)
   scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
   return scale, norm.beta - norm.moving_mean * scale
@@ -232,13 +240,16 @@ def folded(
   """Computes scale * conv(x) + shift as one convolution.
 
   Args:
-    conv: built.
-    x: float [B, H, W, channels], cast to what the layer computes in.
+    conv: a built layer.
+    x: float [B, H, W, channels]; cast to the layer's compute dtype.
     scale: float32 [filters].
     shift: float32 [filters].
+
+  Returns:
+    float [B, H', W', filters], in the layer's compute dtype.
   """
   is_transposed = isinstance(conv, Transposed)
-  # Its kernel is [..., filters, channels].
+  # The kernel of a transposed convolution is [..., filters, channels].
   of_kernel = scale[:, tf.newaxis] if is_transposed else scale
   kernel = tf.cast(conv.kernel, scale.dtype) * of_kernel
   bias = tf.cast(conv.bias, scale.dtype) * scale + shift if conv.use_bias else shift

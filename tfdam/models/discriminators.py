@@ -1,4 +1,4 @@
-"""Discriminators: tell source activations from target activations, location by location."""
+"""Discriminators, which tell source from target activations at each location."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tfdam import config as config_lib
 
 
 class _Stack(tf.keras.Model):
-  """Hidden layers with leaky ReLUs and a classifier, each of which may be wrapped."""
+  """Hidden layers with leaky ReLUs, then a classifier; each layer may be wrapped."""
 
   def __init__(
     self,
@@ -26,9 +26,11 @@ class _Stack(tf.keras.Model):
     Args:
       units: hidden widths.
       num_outputs: 1, or 2 for the two-way softmax.
-      slope: of the leaky ReLU for negative inputs.
-      seed: for the initial weights, together with the name.
-      wrap: (layer, seed) to what is put around every layer, such as spectral normalisation.
+      slope: slope of the leaky ReLU for negative inputs.
+      seed: determines the initial weights, together with the name.
+      wrap: takes (layer, seed) and returns a wrapper of the layer, such as spectral
+        normalisation.
+      name: of the model.
     """
     super().__init__(name=name)
     self.slope = slope
@@ -63,8 +65,8 @@ class _Stack(tf.keras.Model):
 class PerLocation(_Stack):
   """An MLP over channels at every location: each location is an i.i.d. sample (Sec. 4).
 
-  On a dense tap it is the paper's discriminator: two hidden layers of 500 and a classifier
-  (Sec. 5). On a map it is the same MLP as 1x1 convolutions.
+  On a dense tap this is the paper's discriminator: two hidden layers of 500 units and a
+  classifier (Sec. 5). On maps it is the same MLP, applied as 1x1 convolutions.
 
   Call arguments:
     activations: float [B, ..., channels].
@@ -78,10 +80,10 @@ class PerLocation(_Stack):
 
 
 class Patch(_Stack):
-  """Strided 4x4 convolutions: each location is judged with its neighbourhood.
+  """Strided 4x4 convolutions, which judge each location with its neighbourhood.
 
-  Isola et al., "Image-to-image translation with conditional adversarial networks", 2017,
-  without batch norms. Maps are padded with zeros, so that small ones do.
+  After Isola et al., "Image-to-image translation with conditional adversarial networks",
+  2017, but without batch norms. Zero padding allows small maps.
 
   Call arguments:
     activations: float [B, H, W, channels].
@@ -90,7 +92,7 @@ class Patch(_Stack):
     float32 [B, ceil(H / 2^n), ceil(W / 2^n), num_outputs] for n hidden layers, logits.
 
   Raises:
-    ValueError: activations of a dense layer.
+    ValueError: the activations are a dense layer's.
   """
 
   def _layer(self, width, is_last, **options):

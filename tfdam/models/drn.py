@@ -1,4 +1,4 @@
-"""DRN-C-26: a residual network that dilates instead of striding below 1/8."""
+"""DRN-C-26: a residual network with dilation instead of strides after 1/8."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfdam.models import blocks, conv_norm
 
 
 class _Stage(NamedTuple):
-  """A row of the layer table: `filters` are those of width 1."""
+  """A row of the table of layers; `filters` are for a width of 1."""
 
   filters: int
   units: int
@@ -27,7 +27,7 @@ _STAGES = (
   _Stage(128, 2, stride=2),
   _Stage(256, 2, dilation=2),
   _Stage(512, 2, dilation=4),
-  # Without residuals, falling dilations smooth what the former stages leave of a grid.
+  # Falling dilations without residuals remove the grid artefacts of the stages before.
   _Stage(512, 1, dilation=2, is_residual=False),
   _Stage(512, 1, is_residual=False),
 )
@@ -36,15 +36,15 @@ _STAGES = (
 class DRN26(blocks.Segmenter):
   """DRN-C-26 with a 1x1 classifier, enlarged eight times (Sec. 5.3, Table 3 C).
 
-  Yu, Koltun, Funkhouser, "Dilated residual networks", 2017: a 7x7 convolution and eight
-  stages of basic blocks, 1/8 of the images' size from the fourth on. Kernels start as
-  He et al., "Delving deep into rectifiers", 2015, propose, by the number of their outputs;
-  convolutions before a batch norm have no bias. Taps are the stages, and "score".
+  After Yu, Koltun, Funkhouser, "Dilated residual networks", 2017: a 7x7 convolution and
+  eight stages of basic blocks, at 1/8 of the images' size from the fourth on. Kernels are
+  initialised by He et al., "Delving deep into rectifiers", 2015, with fan-out. Convolutions
+  before a batch norm have no bias. The taps are the stages and "score".
 
-  The original enlarges by a fixed transposed convolution, which differs from this one's
-  within four pixels of the border, where it fades out.
+  The original enlarges scores by a fixed transposed convolution, which fades out within
+  four pixels of the border; this one enlarges them bilinearly.
 
-  Call arguments and return value: Segmenter's.
+  Call arguments and return value are Segmenter's.
   """
 
   OPTIONS = ("width",)
@@ -55,7 +55,10 @@ class DRN26(blocks.Segmenter):
     """Lays out the stages and the classifier.
 
     Args:
-      width: factor of the numbers of channels; at least 4 are left.
+      num_classes: number of scores per pixel.
+      seed: determines the initial weights, together with the layers' names.
+      name: of the model.
+      width: factor of all numbers of channels, each at least 4.
     """
     row: list[blocks.Block] = []
     channels = 0
@@ -68,13 +71,13 @@ class DRN26(blocks.Segmenter):
 
 
 class _StageBlock(blocks.Block):
-  """Basic blocks, of which the first one strides; before the first stage the 7x7 one."""
+  """Basic blocks, the first one strided; the first stage starts with a 7x7 convolution."""
 
   def __init__(self, stage: _Stage, channels: int, seed: int, name: str):
     """Lays out one stage.
 
     Args:
-      channels: of the former stage; 0: there is none.
+      channels: of the stage before; 0 for the first stage.
     """
     super().__init__(name)
     self.stem = None
@@ -92,7 +95,7 @@ class _StageBlock(blocks.Block):
 
 
 class _Unit(blocks.Block):
-  """A basic block: two 3x3 convolutions beside the input or its 1x1 projection."""
+  """A basic block: two 3x3 convolutions, added to the input or its 1x1 projection."""
 
   def __init__(self, stage: _Stage, channels: int, seed: int, name: str):
     """Lays out one residual unit.
@@ -106,7 +109,7 @@ class _Unit(blocks.Block):
     self.projection = None
     if stage.is_residual and (stage.stride > 1 or channels != stage.filters):
       self.projection = _pair(stage.filters, 1, seed, f"{name}_projection", **options)
-    if stage.stride == 1:  # Keras wants one of them alone
+    if stage.stride == 1:  # Keras allows either strides or dilation, not both.
       options = {"dilation_rate": stage.dilation}
     self.first = _pair(stage.filters, 3, seed, f"{name}_1", **options)
     self.second = _pair(stage.filters, 3, seed, f"{name}_2", dilation_rate=stage.dilation)
@@ -127,7 +130,7 @@ def _keep_input(before):
 
 
 def _swap(state):
-  """The projection waits for the addition, while the input goes the other way."""
+  """Stores the projection for the addition, and continues with the input."""
   return {**state, "input": state["output"], "output": state["input"]}
 
 
@@ -150,7 +153,7 @@ def _pair(filters: int, size: int, seed: int, name: str, **options) -> conv_norm
 
 
 def _init(seed: int, name: str) -> tf.keras.initializers.Initializer:
-  # A seed a layer: weights do not depend on what else was created before.
+  # One seed per layer: weights do not depend on the order in which layers are made.
   return tf.keras.initializers.VarianceScaling(
     2.0, "fan_out", "untruncated_normal", config_lib.derive_seed(seed, name)
   )

@@ -1,4 +1,4 @@
-"""ERFNet: residual blocks of one-dimensional convolutions; its decoder as an option."""
+"""ERFNet: residual blocks of one-dimensional convolutions, with an optional decoder."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import tensorflow as tf
 from tfdam import config as config_lib
 from tfdam.models import blocks, conv_norm
 
-_RATES = (0.03, 0.3)  # of dropout, at a quarter and at an eighth of the images' size
+_RATES = (0.03, 0.3)  # Dropout rates at 1/4 and at 1/8 of the images' size.
 _DILATIONS = (2, 4, 8, 16)
 
 
 class ERFNet(blocks.Segmenter):
-  """The encoder with a 1x1 classifier, enlarged eight times (Sec. 5.3, Table 3 A), or all.
+  """The encoder with a 1x1 classifier, enlarged eight times (Sec. 5.3, Table 3 A), or both.
 
-  Romera, Álvarez, Bergasa, Arroyo, "ERFNet: efficient residual factorized ConvNet for
-  real-time semantic segmentation", 2018. Blocks, with the channels of width 1 and the
-  numbers of depth 1:
+  After Romera, Álvarez, Bergasa, Arroyo, "ERFNet: efficient residual factorized ConvNet for
+  real-time semantic segmentation", 2018. The blocks, with channels for a width of 1 and
+  numbers of blocks for a depth of 1:
 
     01, 02    downsamplers           16 at 1/2, 64 at 1/4
     03 to 07  5 non-bottleneck-1D    64, dropout 0.03
@@ -24,8 +24,8 @@ class ERFNet(blocks.Segmenter):
     09 to 16  8 non-bottleneck-1D    128, dropout 0.3, dilations 2, 4, 8, 16 and again
     17        1x1 convolution        num_classes
 
-  With the decoder, which the paper of activation matching leaves out, the last one is
-  instead:
+  With the decoder, which the paper on activation matching leaves out, block 17 is replaced
+  by:
 
     17        upsampler              64 at 1/4
     18, 19    2 non-bottleneck-1D    64
@@ -33,11 +33,11 @@ class ERFNet(blocks.Segmenter):
     21, 22    2 non-bottleneck-1D    16
     23        2x2 transposed         num_classes at 1/1
 
-  Sizes that 8 does not divide are rounded up on the way down, and cut on the way up.
-  Dropout drops channels of an image. Kernels start as He et al., "Delving deep into
-  rectifiers", 2015, propose; the classifier's as Glorot's.
+  Sizes that are no multiple of 8 are rounded up in the encoder, and scores are cropped.
+  Dropout drops whole channels of an image. Kernels are initialised by He et al., "Delving
+  deep into rectifiers", 2015, the classifier's by Glorot.
 
-  Call arguments and return value: Segmenter's.
+  Call arguments and return value are Segmenter's.
   """
 
   OPTIONS = ("width", "depth", "dropout", "decoder")
@@ -55,10 +55,13 @@ class ERFNet(blocks.Segmenter):
     """Lays out the blocks.
 
     Args:
-      width: factor of the numbers of channels; at least 4, 16 and 32 are left.
-      depth: factor of the numbers of non-bottleneck blocks; at least 1 and 1 are left.
+      num_classes: number of scores per pixel.
+      seed: determines the initial weights, together with the layers' names.
+      name: of the model.
+      width: factor of all numbers of channels, at least 4, 16 and 32.
+      depth: factor of the two numbers of non-bottleneck blocks, each at least 1.
       dropout: factor of the dropout rates.
-      decoder: whether scores have the images' size instead of an eighth of it.
+      decoder: whether to add the decoder, so that scores have the images' size.
     """
     base = max(4, round(16 * width))
     channels, wide = 4 * base, 8 * base
@@ -86,7 +89,7 @@ class ERFNet(blocks.Segmenter):
     self.num_noise = num_noise
 
   def enlarge(self, scores, size):
-    """Segmenter's; the decoder's scores have at least the images' size."""
+    """As Segmenter's; with the decoder, scores are cropped to the images' size."""
     if not self.has_decoder:
       return super().enlarge(scores, size)
     return scores[:, : size[0], : size[1]]
@@ -97,8 +100,9 @@ def _decoder(num_before: int, channels: int, base: int, seed: int) -> list[block
 
   Args:
     num_before: blocks of the encoder.
-    channels: at a quarter of the images' size.
-    base: at half of it.
+    channels: channels at 1/4 of the images' size.
+    base: channels at 1/2 of the images' size.
+    seed: as for ERFNet.
   """
   row: list[blocks.Block] = []
   for filters in (channels, base):
@@ -109,7 +113,7 @@ def _decoder(num_before: int, channels: int, base: int, seed: int) -> list[block
 
 
 class _Downsampler(blocks.Block):
-  """A strided 3x3 convolution beside a 2x2 max-pool, then batch norm and ReLU."""
+  """A strided 3x3 convolution and a 2x2 max-pool side by side, then batch norm and ReLU."""
 
   def __init__(self, filters: int, seed: int, name: str):
     super().__init__(name)
@@ -119,7 +123,7 @@ class _Downsampler(blocks.Block):
 
   def build(self, input_shape):
     *space, channels = input_shape["output"]
-    # The pool's channels make up the number.
+    # Together with the pool's channels this gives `filters`.
     self.conv = _conv(
       self.filters - channels, (3, 3), self.seed, f"{self.name}_conv3x3", strides=2
     )
@@ -140,7 +144,7 @@ class _Downsampler(blocks.Block):
     scale, shift = conv_norm.scale_and_shift(self.norm)
     count = self.conv.filters
     convolved = conv_norm.folded(self.conv, x, scale[:count], shift[:count])
-    # Before the pool, a negative scale would turn the maximum into a minimum.
+    # Scale after the pool: before it, a negative scale would make the maximum a minimum.
     pooled = tf.cast(_pool(x), scale.dtype) * scale[count:] + shift[count:]
     pooled = tf.cast(pooled, convolved.dtype)
     return {**state, "output": tf.concat([convolved, pooled], axis=-1)}
@@ -162,11 +166,11 @@ class _Upsampler(blocks.Block):
 
 
 class _FullSizeClassifier(blocks.Block):
-  """Scores by a transposed 2x2 convolution of stride 2. Its output is its site's."""
+  """Scores by a transposed 2x2 convolution of stride 2, whose output is the site's."""
 
   def __init__(self, num_classes: int, init: tf.keras.initializers.Initializer, name: str):
     super().__init__(name)
-    # float32 even under mixed precision, as blocks.Classifier.
+    # float32 even under mixed precision, as in blocks.Classifier.
     self.conv = tf.keras.layers.Conv2DTranspose(
       num_classes, 2, strides=2, kernel_initializer=init, name=name, dtype="float32"
     )
@@ -177,7 +181,7 @@ class _FullSizeClassifier(blocks.Block):
 
 
 class _NonBottleneck(blocks.Block):
-  """Two pairs of a 3x1 and a 1x3 convolution, the second pair dilated, beside the input."""
+  """Two pairs of a 3x1 and a 1x3 convolution, the second dilated, added to the input."""
 
   def __init__(
     self, filters: int, dilation: int, rate: float, noise_start: int, seed: int, name: str
@@ -185,8 +189,12 @@ class _NonBottleneck(blocks.Block):
     """Lays out four convolutions, each along one axis.
 
     Args:
-      rate: of dropout, before the addition.
-      noise_start: where this block's noise, one number a channel, begins.
+      filters: channels of the input and the output.
+      dilation: of the second pair.
+      rate: dropout rate, before the addition.
+      noise_start: index of this block's first number in the noise, one per channel.
+      seed: as for ERFNet.
+      name: of the block.
     """
     super().__init__(name)
     self.rate = rate
@@ -230,7 +238,7 @@ class _NonBottleneck(blocks.Block):
 
 
 def _conv(filters: int, size: tuple[int, int], seed: int, name: str, **options):
-  # A seed a layer: weights do not depend on what else was created before.
+  # One seed per layer: weights do not depend on the order in which layers are made.
   init = tf.keras.initializers.HeNormal(config_lib.derive_seed(seed, name))
   return conv_norm.Conv(filters, size, kernel_initializer=init, name=name, **options)
 
@@ -240,5 +248,5 @@ def _norm(name: str) -> conv_norm.BatchNorm:
 
 
 def _pool(x: tf.Tensor) -> tf.Tensor:
-  # Odd maps are rounded up, as by the convolution beside it.
+  # SAME rounds odd sizes up, as the strided convolution does.
   return tf.nn.max_pool2d(x, 2, 2, "SAME")

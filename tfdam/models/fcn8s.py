@@ -11,26 +11,28 @@ from tfdam.models import blocks, vgg16_weights
 # Convolutions and channels before each pool, and channels of the two dense layers.
 _VGG16 = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 _DENSE = 4096
-# Channel means of ImageNet, blue first, of values from 0 to 255.
+# ImageNet's channel means, blue first, for values from 0 to 255.
 _MEANS = (103.939, 116.779, 123.68)
-# So much border that a 7x7 convolution fits on small images' 1/32, too.
+# Padding of the images, so that fc6's 7x7 kernel fits even on 1/32 of a small image.
 _PAD = 100
-# Scores are cut out of the larger map from here on.
+# Offsets at which scores are cropped from the larger map.
 _CROP_POOL4, _CROP_POOL3, _CROP_IMAGES = 5, 9, 31
-# The pools' activations are larger than the scores that they add to.
+# Factors of the pools' activations, which are larger than the scores that they add to.
 _SCALE_POOL4, _SCALE_POOL3 = 0.01, 0.0001
 
 
 class FCN8s(blocks.Segmenter):
-  """VGG16 as a convolutional network with scores of three depths (Table 3 B).
+  """VGG16 as a convolutional network with scores at three depths (Table 3 B).
 
-  Long, Shelhamer, Darrell, "Fully convolutional networks for semantic segmentation", 2015,
-  "at once": all strides are trained together. The skips' scores are enlarged by fixed
-  bilinear kernels. Score convolutions start at zero, the others as He et al., "Delving deep
-  into rectifiers", 2015, propose, or as VGG16's. Without the original's dropout on fc6 and
-  fc7. The taps are the pools, "fc6", "fc7", and "score", the sum of all scores at 1/8.
+  After Long, Shelhamer, Darrell, "Fully convolutional networks for semantic segmentation",
+  2015, in the "at once" version, in which all strides are trained together. Scores are
+  enlarged by fixed bilinear kernels. Score convolutions start at zero. The others start
+  from VGG16's weights, or are initialised by He et al., "Delving deep into rectifiers",
+  2015. The original's dropout on fc6 and fc7 is left out. The taps are the pools, "fc6",
+  "fc7", and "score", the sum of all scores at 1/8.
 
-  Call arguments and return value: Segmenter's; grey images count as three equal channels.
+  Call arguments and return value are Segmenter's. Grey images count as three equal
+  channels.
   """
 
   OPTIONS = ("width", "weights")
@@ -46,11 +48,14 @@ class FCN8s(blocks.Segmenter):
     """Lays out VGG16's blocks and the scores.
 
     Args:
-      width: factor of the numbers of channels; at least 4 are left.
-      weights: to start from: "imagenet", a file of VGG16's weights, or "": random ones.
+      num_classes: number of scores per pixel.
+      seed: determines random initial weights, together with the layers' names.
+      name: of the model.
+      width: factor of all numbers of channels, each at least 4.
+      weights: initial weights: "imagenet", a file of VGG16's weights, or "" (random).
 
     Raises:
-      config.UserError: no such weights, or another width than theirs.
+      config.UserError: there are no such weights, or `width` does not fit them.
     """
 
     def scaled(filters):
@@ -68,7 +73,7 @@ class FCN8s(blocks.Segmenter):
           f" {width}.",
           "Set model.width=1 or model.weights=''.",
         )
-      self(tf.zeros([1, 1, 1, 3]))  # makes the variables
+      self(tf.zeros([1, 1, 1, 3]))  # Makes the variables.
       vgg16_weights.assign(vgg16_weights.read(weights), self.named_convs())
 
   def named_convs(self) -> dict[str, tf.keras.layers.Conv2D]:
@@ -100,12 +105,12 @@ class _Pool(blocks.Block):
 
   def _first(self, state, training):
     images = 255.0 * state["output"][..., ::-1] - tf.constant(_MEANS)
-    rim = [_PAD - 1] * 2  # SAME adds the last pixel
+    rim = [_PAD - 1] * 2  # SAME adds the last pixel.
     padded = tf.pad(images, [[0, 0], rim, rim, [0, 0]])
     return {**state, "output": self.convs[0](padded)}
 
   def _last(self, state):
-    # The maximum of ReLUs is the ReLU of the maximum: a quarter of the work.
+    # ReLU after the pool gives the same result for a quarter of the work.
     x = tf.nn.relu(tf.nn.max_pool2d(state["output"], 2, 2, "SAME"))
     kept = {self.name: x} if self.name in ("pool3", "pool4") else {}
     return {**state, "output": x, **kept}
@@ -123,7 +128,7 @@ class _Dense(blocks.Block):
 
 
 class _Score(blocks.Block):
-  """Scores of fc7, pool4 and pool3, each enlarged to the next and added."""
+  """Scores of fc7, pool4 and pool3; each sum is enlarged and added to the next scores."""
 
   def __init__(self, num_classes: int):
     super().__init__("score")
@@ -179,7 +184,7 @@ def _enlarge(scores: tf.Tensor, stride: int) -> tf.Tensor:
   size = 2 * stride
   ramp = 1.0 - np.abs(np.arange(size) - (size - 1) / 2) / stride
   num_classes = scores.shape[-1]
-  # Each class by itself.
+  # The identity keeps classes apart.
   kernel = np.multiply.outer(np.outer(ramp, ramp), np.eye(num_classes))
   batch, height, width, _ = tf.unstack(tf.shape(scores))
   shape = [batch, stride * (height + 1), stride * (width + 1), num_classes]
@@ -188,7 +193,7 @@ def _enlarge(scores: tf.Tensor, stride: int) -> tf.Tensor:
 
 
 def _conv(filters: int, size: int, seed: int, name: str, padding: str):
-  # A seed a layer: weights do not depend on what else was created before.
+  # One seed per layer: weights do not depend on the order in which layers are made.
   init = tf.keras.initializers.HeNormal(config_lib.derive_seed(seed, name))
   return tf.keras.layers.Conv2D(
     filters, size, padding=padding, kernel_initializer=init, name=name

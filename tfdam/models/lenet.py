@@ -1,4 +1,4 @@
-"""LeNet for digits, as the release adapts it: no batch norm, no dropout."""
+"""LeNet for digits, as in the authors' release: no batch norm and no dropout."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class LeNet(tf.keras.Model):
   """
 
   TAPS = ("conv1", "conv2", "fc3", "fc4")
-  # Fields of config.Model, beside the name, that the constructor takes.
+  # Fields of config.Model, besides the name, that the constructor takes.
   OPTIONS: tuple[str, ...] = ()
-  num_noise = 0  # random numbers that dropout takes: there is none
+  num_noise = 0  # Random numbers per image for dropout, which LeNet lacks.
 
   def __init__(self, num_classes: int, seed: int = 0, name: str = "lenet"):
     super().__init__(name=name)
-    # A seed a layer: weights do not depend on what else was created before.
+    # One seed per layer: weights do not depend on the order in which layers are made.
     init = [
       tf.keras.initializers.GlorotUniform(config_lib.derive_seed(seed, tap))
       for tap in self.TAPS
@@ -52,7 +52,7 @@ class LeNet(tf.keras.Model):
     return {"logits": logits, "taps": taps}
 
   def affine1(self, x, training):
-    """What stands before the first ReLU; the same for 2 and 3."""
+    """The layers before the first ReLU; `affine2` and `affine3` likewise."""
     return self.conv1(x)
 
   def affine2(self, x, training):
@@ -62,11 +62,11 @@ class LeNet(tf.keras.Model):
     return self.fc3(x)
 
   def site_layers(self) -> tuple[tf.keras.layers.Layer, ...]:
-    """The layers into which scale and shift fold, in network order."""
+    """The layers that scale and shift are folded into, in network order."""
     return self.conv1, self.conv2, self.fc3, self.fc4
 
   def sites(self) -> tuple[sites_lib.Site, ...]:
-    """Every layer before its ReLU, where scale and shift fold into its weights."""
+    """Every layer's output before its ReLU, in network order."""
 
     def first(state):
       return {"output": self.affine1(state["output"], training=False)}
@@ -93,5 +93,5 @@ class LeNet(tf.keras.Model):
     return state["output"]
 
   def _after_conv(self, x):
-    # The maximum of ReLUs is the ReLU of the maximum: a quarter of the work.
+    # ReLU after the pool gives the same result for a quarter of the work.
     return tf.nn.relu(self.pool(x))

@@ -10,8 +10,8 @@ from tfdam.models import conv_norm, lenet
 class LeNetBN(lenet.LeNet):
   """LeNet whose sites are batch norms (Sec. 4.1, "AdaBN").
 
-  Call arguments and return value: LeNet's. With `training` the batch's own moments
-  normalise, else the moving ones.
+  Call arguments and return value are LeNet's. With `training`, batch norms use the batch's
+  own moments, else the moving ones.
   """
 
   def __init__(self, num_classes: int, seed: int = 0, name: str = "lenet_bn"):

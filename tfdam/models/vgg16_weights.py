@@ -1,4 +1,4 @@
-"""VGG16's trained weights, as Keras has them, for FCN8s."""
+"""Reads VGG16's trained weights from Keras for FCN8s."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfdam import config as config_lib
 from tfdam import hdf5
 
-# What tf.keras.applications.VGG16 calls FCN8s' layers.
+# {FCN8s' name of a layer: its name in tf.keras.applications.VGG16}.
 _NAMES = {
   **{
     f"conv{block}_{i}": f"block{block}_conv{i}"
@@ -24,17 +24,18 @@ _NAMES = {
 
 
 def read(weights: str) -> dict[str, list[np.ndarray]]:
-  """Reads VGG16 with its dense layers (1000 classes): half a gigabyte.
+  """Reads VGG16 with its dense layers (1000 classes), about half a gigabyte.
 
   Args:
-    weights: "imagenet", which Keras fetches into its cache, or a file that
-      tf.keras.applications.VGG16(include_top=True) saved its weights to.
+    weights: "imagenet", which Keras downloads into its cache, or a file of weights that
+      tf.keras.applications.VGG16(include_top=True) saved.
 
   Returns:
     {Keras' name of a layer: [kernel, bias]}.
 
   Raises:
-    config.UserError: no such file, one of another network, or no way to fetch them.
+    config.UserError: there is no such file, it is another network's, or the download
+      failed.
   """
   if weights != "imagenet" and not os.path.lexists(weights):
     raise config_lib.UserError(
@@ -47,7 +48,7 @@ def read(weights: str) -> dict[str, list[np.ndarray]]:
     network = tf.keras.applications.VGG16(weights=weights)
   except (config_lib.UserError, PermissionError):
     raise
-  # Keras and h5py raise all of these; fetching raises a bare Exception.
+  # Keras and h5py raise many kinds; a failed download raises a bare Exception.
   except Exception as error:
     raise config_lib.UserError(
       f"model.weights {weights} cannot be read as VGG16's with its dense layers"
@@ -60,16 +61,17 @@ def read(weights: str) -> dict[str, list[np.ndarray]]:
 def assign(
   arrays: Mapping[str, list[np.ndarray]], convs: Mapping[str, tf.keras.layers.Conv2D]
 ) -> None:
-  """Copies VGG16's weights into convolutions, its dense layers' as well.
+  """Copies VGG16's weights into convolutions, including those of its dense layers.
 
-  A dense layer on a flattened [7, 7, 512] map is a 7x7 convolution of the same numbers.
+  A dense layer on a flattened [7, 7, 512] map equals a 7x7 convolution with the same
+  numbers.
 
   Args:
-    arrays: what `read` returned.
-    convs: {FCN8s' name of a layer: it}, built.
+    arrays: the result of `read`.
+    convs: {FCN8s' name of a layer: the built layer}.
 
   Raises:
-    config.UserError: a layer is missing, or has another size.
+    config.UserError: a layer is missing or has another size.
   """
   for name, conv in convs.items():
     kernel, bias = arrays.get(_NAMES[name]) or (np.zeros(0), np.zeros(0))
