@@ -1,7 +1,7 @@
-"""What is easy to say of target images, and how a network is held to it.
+"""Curriculum domain adaptation (Zhang, David and Gong, ICCV 2017): easy tasks first.
 
-Curriculum Domain Adaptation (Zhang, David and Gong, ICCV 2017). Before adaptation, simple
-models that the labelled source trains estimate how much of each target image every class
-takes, and which class the plainest superpixels have. The segmentation network then keeps
-its predictions to that. See PAPER.md [34].
+Before adaptation, simple models are trained on the labelled source. For each target image
+they estimate the share of pixels of every class, and the classes of the superpixels that
+are easiest to classify. Loss terms then keep the segmentation network's predictions close
+to these estimates. See PAPER.md [34].
 """

@@ -1,4 +1,4 @@
-"""Multinomial logistic regression on soft labels. NumPy and SciPy alone."""
+"""Multinomial logistic regression on soft labels, in NumPy and SciPy."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Of a channel that never changes.
+# Lower bound of a standard deviation, for features that never change.
 _LEAST_DEVIATION = 1e-6
 _MOST_ITERATIONS = 200
 
 
 class Scale(NamedTuple):
-  """What brings every feature to mean 0 and deviation 1.
+  """Standardises features to mean 0 and standard deviation 1.
 
   Attributes:
     mean: float64 [D].
-    deviation: float64 [D], above 0.
+    deviation: float64 [D], the standard deviation, above 0.
   """
 
   mean: np.ndarray
@@ -24,7 +24,7 @@ class Scale(NamedTuple):
 
   @classmethod
   def of(cls, features: np.ndarray) -> Scale:
-    """The scale of features [N, D]."""
+    """The scale that standardises features, float [N, D]."""
     deviation = features.std(axis=0, dtype=np.float64)
     return cls(
       features.mean(axis=0, dtype=np.float64), np.maximum(deviation, _LEAST_DEVIATION)
@@ -35,7 +35,7 @@ class Scale(NamedTuple):
 
 
 class Model(NamedTuple):
-  """Class probabilities that are a softmax of linear scores.
+  """Class probabilities as the softmax of linear scores.
 
   Attributes:
     weights: float64 [D, K].
@@ -46,19 +46,19 @@ class Model(NamedTuple):
   bias: np.ndarray
 
   def __call__(self, features: np.ndarray) -> np.ndarray:
-    """float64 [N, K], each row's sum 1, of features [N, D]."""
+    """Returns probabilities, float64 [N, K], for features [N, D]."""
     return np.exp(_log_softmax(features @ self.weights + self.bias))
 
 
 def fit(features: np.ndarray, shares: np.ndarray, l2: float) -> Model:
   """Minimises the mean cross-entropy plus l2 / 2 times the squared weights, by L-BFGS.
 
-  Zhang et al. 2017, Sec. 3.2: labels are distributions, not one class each.
+  Labels are distributions over classes (Zhang et al. 2017, Sec. 3.2).
 
   Args:
-    features: float [N, D], of about the same size each.
-    shares: float [N, K], each row's sum 1.
-    l2: above 0, so that there is one solution; biases are free.
+    features: float [N, D], all of similar scale.
+    shares: float [N, K], the labels; each row sums to 1.
+    l2: above 0, so that the solution is unique. Biases are not regularised.
   """
   from scipy import optimize
 

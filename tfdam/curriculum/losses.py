@@ -1,7 +1,7 @@
-"""How far predicted label shares are from estimated ones (Zhang et al. 2017, Sec. 3.1).
+"""Losses between predicted and estimated label shares (Zhang et al. 2017, Sec. 3.1).
 
-Logarithms of means are taken through logarithms, so that a class that a network rules out
-has a gradient all the same.
+Means of probabilities are computed from their logarithms, so that gradients do not vanish
+for a class whose probability rounds to 0.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import tensorflow as tf
 
 
 def of_images(logits: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
-  """Cross-entropy of each image's mean prediction against its shares.
+  """Cross-entropy between each image's estimated shares and its mean prediction.
 
   C(p, q) = -sum_k p_k log q_k, q = mean over pixels of softmax(logits).
 
   Args:
     logits: float32 [B, H, W, K].
-    shares: float32 [B, K], each row's sum 1.
+    shares: float32 [B, K]; each row sums to 1.
 
   Returns:
     float32 [B], in nats; at least the entropy of the shares.
@@ -29,20 +29,21 @@ def of_images(logits: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
 def of_landmarks(
   logits: tf.Tensor, numbers: tf.Tensor, classes: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Cross-entropy of the mean prediction in each landmark, whose shares are one class.
+  """Cross-entropy between each landmark's class and the mean prediction on its pixels.
 
   Args:
     logits: float32 [B, H, W, K].
-    numbers: uint8 [B, H, W], the landmark that a pixel belongs to; L or more: to none.
-    classes: uint8 [B, L], of each landmark.
+    numbers: uint8 [B, H, W], the number of each pixel's landmark; L or more for none.
+    classes: uint8 [B, L], the class of each landmark.
 
   Returns:
-    float32 [B, L], in nats, 0 where no pixel belongs to it; and 1 or 0: whether one does.
+    (losses, seen), float32 [B, L] each: the loss in nats, and 1 if the landmark has pixels;
+    both are 0 if it has none.
   """
   batch, most = tf.shape(classes)[0], classes.shape[1]
-  # One place more an image, for all pixels outside of landmarks, whatever class they have.
+  # One more place per image, for all pixels outside of landmarks; its class is arbitrary.
   padded = tf.pad(tf.cast(classes, tf.int32), [[0, 0], [0, 1]])
-  padded = tf.minimum(padded, logits.shape[-1] - 1)  # of places that have no landmark
+  padded = tf.minimum(padded, logits.shape[-1] - 1)  # Unused places may hold no class.
   numbers = tf.minimum(tf.cast(numbers, tf.int32), most)
   wanted = tf.gather(padded, numbers, batch_dims=1)
   log_chances = -tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, logits)
@@ -55,7 +56,7 @@ def of_landmarks(
   summed = tf.math.unsorted_segment_sum(
     tf.exp(log_chances - tf.gather(top, places)), places, num_places
   )
-  # Where there is nothing, a mean of 1: no loss, and nothing to divide by 0.
+  # A place without pixels gets a mean of 1: its loss is 0, and nothing is divided by 0.
   mean = tf.where(seen, summed, 1.0) / tf.where(seen, counts, 1.0)
   losses = tf.reshape(-(tf.math.log(mean) + top), [batch, most + 1])[:, :-1]
   return losses, tf.cast(tf.reshape(seen, [batch, most + 1])[:, :-1], tf.float32)

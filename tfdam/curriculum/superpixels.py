@@ -1,4 +1,4 @@
-"""Superpixels: their features, their classes, and those that are plain enough to trust."""
+"""Superpixels: their features, their classes, and those classified with most certainty."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 
 from tfdam.curriculum import logistic
 
-# What is in no landmark; landmarks have lower numbers.
+# Number of pixels outside of all landmarks; landmarks have lower numbers.
 NONE = 255
-# Of logistic regression, on features of deviation 1.
+# L2 of logistic regression, for features of standard deviation 1.
 _L2 = 0.1
-# Colour against place: scikit-image's default, for Lab.
+# SLIC's balance of colour and place: scikit-image's default, for Lab.
 _COMPACTNESS = 10.0
 
 
 class Landmarks(NamedTuple):
-  """The superpixels of an image whose class is taken for known.
+  """The superpixels of an image whose classes are taken as known.
 
   Attributes:
-    numbers: uint8 [H, W], a landmark's number, the surest from 0 on, or NONE.
-    classes: uint8 [L], of each.
+    numbers: uint8 [H, W], each pixel's landmark, or NONE. Landmark 0 is the most certain.
+    classes: uint8 [L], the class of each landmark.
   """
 
   numbers: np.ndarray
@@ -29,8 +29,8 @@ class Landmarks(NamedTuple):
 
 
 def to_lab(image: np.ndarray) -> np.ndarray:
-  """float32 [H, W, 3], CIELAB, of an image float [H, W, 1 or 3] in [0, 1]."""
-  from skimage import color  # late: it takes a third of a second
+  """Converts an image, float [H, W, 1 or 3] in [0, 1], to CIELAB, float32 [H, W, 3]."""
+  from skimage import color  # Imported here, since it takes a third of a second.
 
   if image.shape[-1] == 1:
     image = np.repeat(image, 3, axis=-1)
@@ -41,10 +41,11 @@ def segment(lab: np.ndarray, count: int) -> np.ndarray:
   """About `count` superpixels by SLIC (Achanta et al. 2012).
 
   Args:
-    lab: what `to_lab` returned.
+    lab: float [H, W, 3], the result of `to_lab`.
+    count: approximate number of superpixels.
 
   Returns:
-    int64 [H, W], each number from 0 up to the largest at least once.
+    int64 [H, W], numbers from 0 to N - 1, each of which occurs.
   """
   from skimage import segmentation
 
@@ -57,16 +58,16 @@ def segment(lab: np.ndarray, count: int) -> np.ndarray:
 def features(
   superpixels: np.ndarray, activations: np.ndarray, lab: np.ndarray
 ) -> np.ndarray:
-  """What the classifier knows of each superpixel.
+  """The features by which superpixels are classified.
 
   Args:
-    superpixels: what `segment` returned.
-    activations: float [h, w, C], of a tap, whose locations are as large as one another.
-    lab: float [H, W, 3], CIELAB.
+    superpixels: int64 [H, W], the result of `segment`.
+    activations: float [h, w, C], of a tap; all locations cover areas of equal size.
+    lab: float [H, W, 3], the image in CIELAB.
 
   Returns:
-    float32 [N, D]: mean and deviation of Lab, the centre's place (0 to 1), the share of the
-    image, and the mean activations below its pixels.
+    float32 [N, D]: mean and standard deviation of Lab, the centre's position (0 to 1), the
+    share of the image, and the mean activations at its pixels.
   """
   height, width = superpixels.shape
   sizes = np.bincount(superpixels.ravel()).astype(np.float64)
@@ -94,13 +95,15 @@ def features(
 
 
 def dominant(superpixels: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
-  """The class that most labelled pixels of each superpixel have.
+  """The most frequent class among the labelled pixels of each superpixel.
 
   Args:
-    labels: uint8 [H, W]; what names no class does not count.
+    superpixels: int64 [H, W], the result of `segment`.
+    labels: uint8 [H, W]; values that are no class do not count.
+    num_classes: number of classes.
 
   Returns:
-    int64 [N]; -1 where less than half of a superpixel has a label.
+    int64 [N]; -1 if less than half of a superpixel's pixels are labelled.
   """
   count = superpixels.max() + 1
   sizes = np.bincount(superpixels.ravel(), minlength=count)
@@ -113,27 +116,28 @@ def dominant(superpixels: np.ndarray, labels: np.ndarray, num_classes: int) -> n
 def classifier(
   features: np.ndarray, classes: np.ndarray, num_classes: int
 ) -> logistic.Model:
-  """Learns classes of superpixels from features in their own scale.
+  """Learns to classify superpixels from standardised features.
 
   Args:
-    features: float [N, D].
-    classes: int [N], each a class.
+    features: float [N, D]; standardised here.
+    classes: int [N], valid classes.
+    num_classes: K.
 
   Returns:
-    What makes probabilities float64 [M, K] of others, in the scale of theirs; why not in
-    these features' is told in label_shares.estimated.
+    A model that takes features [M, D], standardised by their own domain's scale (for the
+    reason see label_shares.estimated), and returns probabilities, float64 [M, K].
   """
   scaled = logistic.Scale.of(features)(features)
   return logistic.fit(scaled, np.eye(num_classes)[classes], _L2)
 
 
 def landmarks(superpixels: np.ndarray, chances: np.ndarray, share: float) -> Landmarks:
-  """The superpixels whose class is surest (Zhang et al. 2017, Sec. 3.2).
+  """The superpixels with the most certain classes (Zhang et al. 2017, Sec. 3.2).
 
   Args:
-    superpixels: int [H, W].
-    chances: float [N, K], class probabilities of each.
-    share: of the image's superpixels; of more than 255 landmarks the surest 255 count.
+    superpixels: int [H, W], the result of `segment`.
+    chances: float [N, K], class probabilities of each superpixel.
+    share: which part of the superpixels become landmarks, 0 to 1; at most 255 do.
   """
   count = min(max(1, round(share * len(chances))), NONE)
   surest = np.argsort(-chances.max(axis=1), kind="stable")[:count]
