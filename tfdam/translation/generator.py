@@ -1,6 +1,6 @@
 """CycleGAN's generator: a residual network from images to images (Zhu et al., ICCV 2017).
 
-Its layers are those of Johnson et al. 2016, as the paper's appendix lists them.
+The layers are those of Johnson et al. 2016, as listed in CycleGAN's appendix.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfdam import addons
 from tfdam import config as config_lib
 
-# Of the paper: weights are drawn from N(0, 0.02).
+# Standard deviation of the initial weights, as in CycleGAN: N(0, 0.02).
 _DEVIATION = 0.02
 _KERNEL = 7
 
@@ -35,9 +35,10 @@ class Generator(tf.keras.Model):
     """Lays out the layers.
 
     Args:
-      options: `channels` of the first convolution, and `blocks`.
+      options: `channels` of the first convolution, and number of residual `blocks`.
       image_channels: C.
-      seed: for the initial weights, together with the name.
+      seed: determines the initial weights, together with the name.
+      name: of the model.
     """
     super().__init__(name=name)
     wide = 4 * options.channels
@@ -64,17 +65,17 @@ class Generator(tf.keras.Model):
       x += second_norm(second(_reflected(inner, 1)))
     for convolution, norm in zip(self.up, self.up_norms):
       x = tf.nn.relu(norm(convolution(x)))
-    # Sides that 4 does not divide came back larger.
+    # Sides that are no multiple of 4 have become larger.
     x = x[:, : images.shape[1], : images.shape[2]]
     return tf.tanh(self.exit(_reflected(x, _KERNEL // 2)))
 
 
-# The smallest side: a quarter of it must have a pixel to reflect on either side.
+# The smallest side of an image: reflection must still be possible at a quarter of it.
 SMALLEST_SIDE = 5
 
 
 class _Layers:
-  """Makes layers with weights of their own seeds, numbered in the order of their making."""
+  """Makes layers, numbered in order, each with its own seed for the initial weights."""
 
   def __init__(self, name: str, seed: int):
     self._name, self._seed = name, seed
@@ -96,7 +97,7 @@ class _Layers:
 
 
 def initializer(seed: int) -> tf.keras.initializers.Initializer:
-  """What the kernels of generators and discriminators are drawn from."""
+  """The initialiser of kernels in generators and discriminators."""
   return tf.keras.initializers.RandomNormal(stddev=_DEVIATION, seed=seed)
 
 

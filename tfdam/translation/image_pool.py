@@ -1,7 +1,7 @@
-"""Translated images of earlier steps, which discriminators are shown again.
+"""A pool of translated images from earlier steps, which discriminators see again.
 
-Shrivastava et al., CVPR 2017, Sec. 2.3, as CycleGAN uses it: a discriminator that sees the
-newest images alone forgets what the generator did before.
+After Shrivastava et al., CVPR 2017, Sec. 2.3, as used in CycleGAN. A discriminator that
+sees only the newest images forgets what the generator made before.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from tfdam.training import replicas
 
 
 class ImagePool(tf.Module):
-  """Keeps images, and gives old ones for new ones half of the time.
+  """Stores images, and half of the time returns an old image in place of a new one.
 
-  Each place of a batch has slots of its own, and all replicas keep the whole pool: what is
-  shown depends neither on how many there are, nor on where a run was stopped.
+  Each place of a batch has its own slots, and every replica keeps the whole pool. So the
+  result depends neither on the number of replicas nor on where a run was interrupted.
 
   Attributes:
-    images: float32 [slots, B, H, W, C], B of the global batch.
+    images: float32 [slots, B, H, W, C], where B is the global batch.
   """
 
   def __init__(self, size: int, batch_shape: tuple[int, ...], seed: int, name: str):
-    """Makes the pool, empty.
+    """Makes an empty pool.
 
     Args:
-      size: images that it holds, rounded up to a multiple of B; 0: none.
-      batch_shape: [B, H, W, C].
-      seed: decides which images are exchanged, together with the step.
+      size: number of images, rounded up to a multiple of B; 0 for no pool.
+      batch_shape: (B, H, W, C) of the global batch.
+      seed: determines which images are exchanged, together with the step.
+      name: of the pool.
     """
     super().__init__(name=name)
     self._seed = seed
@@ -47,10 +48,10 @@ class ImagePool(tf.Module):
 
     Args:
       images: float32 [B / replicas, H, W, C].
-      step: int32 [], how many there were before.
+      step: int32 [], the number of steps done.
 
     Returns:
-      The same shape.
+      float32 [B / replicas, H, W, C], old images in place of some.
     """
     if not self.images.shape[0]:
       return images
@@ -64,15 +65,19 @@ class ImagePool(tf.Module):
 def exchanged(
   pool: tf.Tensor, images: tf.Tensor, step: tf.Tensor, seed: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """What is shown for a batch of images, and the pool afterwards.
+  """Exchanges a batch of images with the pool.
 
-  As long as slots are free, images are kept and shown. Then each is, by a fair coin, either
-  shown, or kept in place of an older one, which is shown.
+  While slots are free, images are stored and returned. After that, each image is either
+  returned, or stored in place of an older one, which is returned; both are equally likely.
 
   Args:
     pool: float32 [slots, B, H, W, C].
     images: float32 [B, H, W, C].
-    step: int32 [].
+    step: int32 [], the number of steps done.
+    seed: as for ImagePool.
+
+  Returns:
+    (images to show, the new pool), in the same shapes as `images` and `pool`.
   """
   slots, size = pool.shape[:2]
   draws = tf.random.stateless_uniform([2, size], tf.stack([tf.constant(seed), step]))

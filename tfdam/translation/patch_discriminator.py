@@ -9,12 +9,12 @@ from tfdam import config as config_lib
 from tfdam.translation import generator
 
 _SLOPE = 0.2
-# Channels grow no further than this, in those of the first convolution.
+# The largest number of channels, as a multiple of the first convolution's.
 _WIDEST = 8
 
 
 class PatchDiscriminator(tf.keras.Model):
-  """Convolutions of 4x4: some of stride 2, then two of stride 1.
+  """4x4 convolutions: some with stride 2, then two with stride 1.
 
   With three of stride 2, each output judges a patch of 70x70 pixels.
 
@@ -22,8 +22,8 @@ class PatchDiscriminator(tf.keras.Model):
     images: float32 [B, H, W, C], in [-1, 1].
 
   Returns:
-    float32 [B, H', W', 1], H' two less than H halved as often as there are strides: near 1
-    for images of the domain, near 0 for translated ones.
+    float32 [B, H', W', 1], where H' = floor(H / 2^n) - 2 for n strides, and W' likewise.
+    Values are near 1 for images of the domain, and near 0 for translated ones.
   """
 
   def __init__(self, options: config_lib.Translation, seed: int, name: str):
@@ -31,7 +31,8 @@ class PatchDiscriminator(tf.keras.Model):
 
     Args:
       options: `discriminator_channels` and `discriminator_layers`.
-      seed: for the initial weights, together with the name.
+      seed: determines the initial weights, together with the name.
+      name: of the model.
     """
     super().__init__(name=name)
     widths = [
@@ -50,7 +51,7 @@ class PatchDiscriminator(tf.keras.Model):
       conv(i, width, stride) for i, (width, stride) in enumerate(zip(widths, strides))
     ]
     self.judge = conv(len(widths), 1, 1, dtype="float32")
-    # The first convolution sees images as they are.
+    # No norm after the first convolution.
     self.norms = [addons.instance_norm() for _ in self.hidden[1:]]
 
   def call(self, images):
@@ -61,7 +62,7 @@ class PatchDiscriminator(tf.keras.Model):
 
 
 def smallest_side(num_layers: int) -> int:
-  """The smallest side of an image that `num_layers` strides leave something of."""
+  """The smallest side of an image, in pixels, that still gives outputs."""
   return 3 * 2**num_layers
 
 

@@ -14,17 +14,17 @@ from tfdam.translation import image_pool, losses, patch_discriminator
 
 _LOSSES = ("loss/generators", "loss/deception", "loss/cycle")
 _DOMAINS = ("source", "target")
-# float32 [B, H, W, C] in [0, 1] -> logits.
+# Takes images, float32 [B, H, W, C] in [0, 1], and returns logits.
 Labeller = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Players(NamedTuple):
-  """Everything that learns, and what it remembers.
+  """All networks that learn, with their pools and optimisers.
 
   Attributes:
-    generators: {domain that they make images of: model}.
-    discriminators: {domain whose images they know: model}.
-    pools: {the same: translated images that it is shown again}.
+    generators: {domain into which it translates: model}.
+    discriminators: {domain whose images it recognises: model}.
+    pools: {domain: earlier translated images for its discriminator}.
     optimizers: {"generators": ..., "discriminators": ...}.
   """
 
@@ -40,8 +40,10 @@ def make_players(
   """Builds generators and discriminators with all their variables.
 
   Args:
+    options: sizes of the networks and the pools, and rates of the optimisers.
     size: height and width of the images.
-    channels: of the images.
+    channels: channels of the images.
+    seed: determines the initial weights and the exchanges of the pools.
   """
   batch_shape = (options.global_batch_size, *size, channels)
   generators, discriminators, pools = {}, {}, {}
@@ -68,10 +70,10 @@ def make_players(
 
 
 class TranslateStep:
-  """Generators deceive discriminators and undo one another, one replica.
+  """CycleGAN's update: adversarial and cycle losses, on one replica.
 
   Attributes:
-    metric_names: names of what a call returns.
+    metric_names: names of the metrics that a call returns.
   """
 
   def __init__(
@@ -81,10 +83,14 @@ class TranslateStep:
     num_replicas: int,
     labeller: Labeller | None = None,
   ):
-    """Takes the players.
+    """Takes the networks and the weights of the losses.
 
     Args:
-      labeller: a frozen network, whose labels must survive translation; None: nothing must.
+      players: the networks, pools and optimisers.
+      options: weights of the losses.
+      num_replicas: replicas whose gradients are summed.
+      labeller: a frozen network whose predictions translation should preserve; None for no
+        semantic loss.
     """
     self.players = players
     self.options = options
@@ -98,7 +104,7 @@ class TranslateStep:
     )
 
   def __call__(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Updates all players once.
+    """Updates all four networks once.
 
     Args:
       batch: this replica's {"source": float32 [B, H, W, C], "target": the same}, in [0, 1].
@@ -110,7 +116,7 @@ class TranslateStep:
     real = {domain: signed(batch[domain]) for domain in _DOMAINS}
     step = tf.cast(optimizers["discriminators"].iterations, tf.int32)
     with tf.GradientTape() as tape:
-      # What is made of the other domain's images, and then of that.
+      # Translations into each domain, and back into the original one.
       made = {d: generators[d](real[_other(d)]) for d in _DOMAINS}
       back = {d: generators[d](made[_other(d)]) for d in _DOMAINS}
       terms = self._generators_terms(real, made, back)
@@ -124,7 +130,7 @@ class TranslateStep:
       }
       of_both = tf.add_n(list(found.values())) / self.num_replicas
       discriminator_scaled = optimizers_lib.scaled(optimizers["discriminators"], of_both)
-    # Both gradients first, then both updates: neither side sees the other's move.
+    # Both gradients first, then both updates: neither side sees the other's update.
     moves = (
       ("generators", generators, tape, scaled),
       ("discriminators", discriminators, discriminator_tape, discriminator_scaled),
@@ -145,7 +151,7 @@ class TranslateStep:
     made: Mapping[str, tf.Tensor],
     back: Mapping[str, tf.Tensor],
   ) -> dict[str, tuple[float, tf.Tensor]]:
-    """{term: (its weight, its value, summed over both directions)}."""
+    """Returns {term: (its weight, its value summed over both directions)}."""
     generators, discriminators = self.players.generators, self.players.discriminators
     options = self.options
 
@@ -183,10 +189,10 @@ def _other(domain: str) -> str:
 
 
 def signed(images: tf.Tensor) -> tf.Tensor:
-  """Images in [0, 1], in [-1, 1], as generators and discriminators take them."""
+  """Converts images from [0, 1] to [-1, 1], as generators and discriminators need them."""
   return 2.0 * images - 1.0
 
 
 def unsigned(images: tf.Tensor) -> tf.Tensor:
-  """The way back."""
+  """Converts images from [-1, 1] to [0, 1]."""
   return 0.5 * (images + 1.0)

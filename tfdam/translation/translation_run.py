@@ -1,7 +1,7 @@
-"""The story of a translation: train four networks, show what they make of images.
+"""A translation run: trains four networks, and draws examples of their translations.
 
-Leaves checkpoints/translation/, metrics, pictures/panels.png and translation.json in its
-run folder. A run that is started again goes on from its newest whole checkpoint.
+It writes checkpoints/translation/, metrics, pictures/panels.png and translation.json into
+its run folder. If it is started again, it resumes from the newest whole checkpoint.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from tfdam.translation import (
 )
 from tfdam.vocabulary import TRANSLATION, Stage
 
-_FLOAT = 4  # bytes of a float32
+_FLOAT = 4  # Bytes of a float32.
 
 
 class TranslationRun:
-  """One translation in its folder: `prepare` says what is wrong, `execute` trains.
+  """A translation in its run folder: `prepare` checks and builds, `execute` trains.
 
   Attributes:
-    players: generators, discriminators and what belongs to them; built by `prepare`.
+    players: the networks, pools and optimisers; built by `prepare`.
   """
 
   def __init__(
@@ -54,11 +54,11 @@ class TranslationRun:
     )  # fmt: skip
 
   def prepare(self) -> None:
-    """Builds the players.
+    """Builds the networks.
 
     Raises:
-      config.UserError: images are too small, the pool too large, batches cannot be shared,
-      or the network that labels does not fit.
+      config.UserError: images are too small, the pool is too large, batches cannot be split
+        among replicas, or the network of `translation.semantic_run` does not fit.
     """
     options = self.config.translation
     replicas = self.strategy.num_replicas_in_sync
@@ -83,10 +83,10 @@ class TranslationRun:
     return networks.input_size(self.config.data)
 
   def execute(self) -> dict[str, Any]:
-    """Trains to the end; returns what translation.json holds.
+    """Trains to the end; returns the content of translation.json.
 
     Raises:
-      config.UserError: a file turns out to be damaged, or a loss becomes infinite.
+      config.UserError: a file is damaged, or a loss becomes infinite or nan.
     """
     context, config, players = self.context, self.config, self.players
     step = translate_step.TranslateStep(
@@ -111,7 +111,7 @@ class TranslationRun:
     return self._summed_up(rate)
 
   def _summed_up(self, rate: float) -> dict[str, Any]:
-    """Writes translation.json; keeps the rate of a run that was over before."""
+    """Writes translation.json; keeps the recorded rate if there was nothing left to do."""
     folder = self.context.folder
     before = folder.read_json("translation.json") or {}
     losses = {
@@ -131,11 +131,11 @@ class TranslationRun:
     return summary
 
   def write(self, path: str, splits: Mapping[str, scenes_lib.Split]) -> None:
-    """Writes a labelled data set of the source with the target's look.
+    """Writes the labelled source data set, translated to the target's look.
 
     Args:
-      path: of its folder, absolute.
-      splits: what written_set.load_splits returned.
+      path: absolute path of the folder to write.
+      splits: the result of written_set.load_splits.
 
     Raises:
       config.UserError: the folder holds another translation, or an image is damaged.
@@ -147,7 +147,7 @@ class TranslationRun:
     written_set.write(path, splits, about, generator, self.config)
 
   def draw(self, step: int) -> None:
-    """Images of both domains, translated, and translated back: pictures/panels.png."""
+    """Draws images of both domains, translated and translated back: pictures/panels.png."""
     generators = self.players.generators
     columns: list[panels.Column] = []
     for domain, other in (("source", "target"), ("target", "source")):
@@ -161,7 +161,7 @@ class TranslationRun:
     self.context.records.write_image("panels", step, "panels", drawn)
 
   def _some(self, domain: str) -> tf.Tensor:
-    """A few images of a domain, evenly spread."""
+    """A few images of a domain, evenly spaced."""
     split = getattr(self.domains, domain)
     fewest = min(len(self.domains.source), len(self.domains.target))
     count = min(self.config.loop.num_panels, fewest)
@@ -171,12 +171,12 @@ class TranslationRun:
 
 
 def _in_colour(pixels: np.ndarray) -> np.ndarray:
-  """Grey pictures with three equal channels, as panels take them."""
+  """Converts grey images to three equal channels, as panels need."""
   return pixels if pixels.shape[-1] == 3 else pixels.repeat(3, axis=-1)
 
 
 def check_size(config: config_lib.Config) -> None:
-  """Raises config.UserError for images that the networks' paddings and strides exceed."""
+  """Raises config.UserError if images are too small for the networks."""
   layers = config.translation.discriminator_layers
   smallest = patch_discriminator.smallest_side(layers)
   remedy = "Set data.height and data.width (or the crop's)"
@@ -197,7 +197,7 @@ def _check_pool(config: config_lib.Config) -> None:
   count = max(options.pool_size, options.global_batch_size)
   shape = (*networks.input_size(config.data), config.data.channels)
   memory.check_fits(
-    # One a domain, and the new one beside the old.
+    # Two domains, with the old and the new pool of each in memory at once.
     4 * count * math.prod(shape) * _FLOAT,
     f"The pools' {count:,} images of {' x '.join(map(str, shape))}",
     "translation.pool_size or translation.global_batch_size lower",
@@ -205,7 +205,7 @@ def _check_pool(config: config_lib.Config) -> None:
 
 
 def _saved(players: translate_step.Players) -> dict[str, Any]:
-  """{name: what checkpoints hold}; the generator of target images as every network's."""
+  """{name: what a checkpoint stores}; the generator of target images is the "model"."""
   return {
     "model": players.generators["target"],
     "to_source": players.generators["source"],
@@ -219,7 +219,8 @@ def _labeller(config: config_lib.Config) -> translate_step.Labeller | None:
   """The source-only network of `translation.semantic_run`, frozen.
 
   Raises:
-    config.UserError: there is none, it is not trained to its end, or sees other images.
+    config.UserError: there is none, its training is unfinished, or it takes images of
+      another size.
   """
   options = config.translation
   if not options.semantic_weight:

@@ -1,10 +1,10 @@
-"""A labelled data set, translated: a folder that is read as a data set of its own.
+"""Writes a translated, labelled data set to a folder that can be used as a data set.
 
-  translation.json       where it comes from, and whether it is whole
+  translation.json       where it comes from, and whether it is complete
   scenes: dataset.yaml, images/<split>/000000.png, labels/<split>/000000.png
   images with one label: <split>/<class>/000000.png
 
-A run that was stopped goes on where it was, and ends with the same bytes.
+If writing is interrupted, it resumes where it stopped, and the files are the same.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ from tfdam.translation import translate_step
 from tfdam.vocabulary import Task
 
 ORIGIN = "translation.json"
-# Always those that a first pass has together: what rounds depends on the batch.
+# A resumed write uses the same batches: rounding depends on the batch.
 _BATCH = 8
 _REMEDY = "Set --write to a new folder, or remove that one."
 
 
 def check(path: str, origin: Mapping[str, Any]) -> None:
-  """Raises config.UserError if a folder holds something else than this translation.
+  """Raises config.UserError if a folder holds anything but this translation.
 
   Args:
-    origin: what its translation.json must say.
+    path: the folder to write.
+    origin: the required content of its translation.json.
   """
   run_folder.check_writable(path, "--write")
   if not os.path.isdir(path) or not os.listdir(path):
@@ -70,7 +71,7 @@ def _shown(value: Any) -> str:
 def origin(
   config: config_lib.Config, splits: Mapping[str, scenes_lib.Split]
 ) -> dict[str, Any]:
-  """Where a translated set comes from, but for the generator."""
+  """Where a translated set comes from, except for the generator."""
   return {
     "source": config.data.source,
     "target": config.data.target,
@@ -82,7 +83,7 @@ def origin(
 
 
 def digest_of(generator: tf.keras.Model) -> str:
-  """Of its weights, SHA-256."""
+  """The SHA-256 digest of a generator's weights."""
   digest = hashlib.sha256()
   for weights in generator.get_weights():
     digest.update(weights.tobytes())
@@ -90,7 +91,7 @@ def digest_of(generator: tf.keras.Model) -> str:
 
 
 def to_pixels(images: tf.Tensor) -> np.ndarray:
-  """Generated images as files hold them.
+  """Converts generated images to 8-bit pixels.
 
   Args:
     images: float32 [B, H, W, C], in [-1, 1].
@@ -102,10 +103,14 @@ def to_pixels(images: tf.Tensor) -> np.ndarray:
 
 
 def load_splits(config: config_lib.Config, root: str) -> dict[str, scenes_lib.Split]:
-  """{split: the source's labelled images}, whole, at the size of the config.
+  """Loads all labelled splits of the source at the config's size: {split: its images}.
+
+  Args:
+    config: a whole config.
+    root: the folder of data sets.
 
   Raises:
-    config.UserError: the training split has no labels, or the module's.
+    config.UserError: the training split has no labels, or the data set cannot be read.
   """
   options = config.data
   module, folder = data.locate(options.source, root)
@@ -132,11 +137,14 @@ def write(
   generator: tf.keras.Model,
   config: config_lib.Config,
 ) -> int:
-  """Translates what is not there yet; returns how many images all splits have.
+  """Translates all images that are missing; returns the number of images in all splits.
 
   Args:
-    path: the folder, which `check` has allowed.
-    about: what `origin` returned.
+    path: the folder, which `check` has accepted.
+    splits: the result of `load_splits`.
+    about: the result of `origin`, with the generator's digest.
+    generator: translates the source's images.
+    config: a whole config.
   """
   os.makedirs(path, exist_ok=True)
   _tell(path, about, is_whole=False)
@@ -162,7 +170,7 @@ def _batches(
   generator: tf.keras.Model,
   options: config_lib.Data,
 ) -> Iterator[int]:
-  """Writes batch after batch; yields how many images are there by then."""
+  """Writes batch after batch; yields the number of images done."""
   read = feeds.feed(split, options, labels=True)
   for start in range(0, len(split), _BATCH):
     chosen = range(start, min(start + _BATCH, len(split)))
@@ -174,12 +182,13 @@ def _batches(
       for i in missing:
         if places.label(i):
           _save(places.label(i), batch["label"][i - start].numpy())
-        _save(places.image(i), made[i - start])  # last: it says that both are there
+        # The image last: its existence means that both files are complete.
+        _save(places.image(i), made[i - start])
     yield chosen.stop
 
 
 class _Places:
-  """Where the images of a split lie."""
+  """The paths of a split's images and labels."""
 
   def __init__(
     self, path: str, name: str, split: scenes_lib.Split, config: config_lib.Config
@@ -203,7 +212,7 @@ class _Places:
     return os.path.join(self._base, *kind, self._split, *label, f"{i:06d}.png")
 
   def label(self, i: int) -> str:
-    """Of a label map; "" where a folder is the label."""
+    """The path of a label map; "" if the folder is the label."""
     if self._classes:
       return ""
     return os.path.join(self._base, "labels", self._split, f"{i:06d}.png")
@@ -216,7 +225,7 @@ def _save(path: str, pixels: np.ndarray) -> None:
 
 
 def _describe(path: str, splits: list[str], class_names: tuple[str, ...]) -> None:
-  """Writes dataset.yaml, by which scenes are read."""
+  """Writes dataset.yaml, which describes scenes to their reader."""
   description = {
     "images": "images/{split}/*.png",
     "labels": "labels/{split}/{name}.png",
@@ -229,7 +238,7 @@ def _describe(path: str, splits: list[str], class_names: tuple[str, ...]) -> Non
 
 
 def named(path: str, root: str, config: config_lib.Config) -> str:
-  """How a config names a written set; "" if it does not lie below the data's folder."""
+  """The name of a written set in configs; "" if it is not below the folder of data sets."""
   below = os.path.relpath(path, root)
   if below.startswith(os.pardir) or below == os.curdir:
     return ""
