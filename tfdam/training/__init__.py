@@ -1,1 +1,1 @@
-"""Learning: steps, terms, phases, the loop and the optimisers; no folder, no flags."""
+"""Training: steps, loss terms, phases, loop and optimisers; no folders and no flags."""

@@ -1,4 +1,4 @@
-"""The frozen source network's activations, computed once for all steps."""
+"""Computes the frozen source network's activations once for all steps."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ def compute(
   taps: Sequence[str],
   limit_mb: int,
 ) -> dict[str, tf.Tensor] | None:
-  """Activations of every image, if they fit.
+  """Activations of every image, if they fit into memory.
 
   Args:
-    source: frozen, in inference mode.
+    source: the frozen source network; it is called in inference mode.
     batches: float32 [b, H, W, C], `num_images` in all, in the order of their indices.
-    taps: as chosen_taps.of_output takes them.
-    limit_mb: MiB that all taps together may take.
+    num_images: number of images in all batches.
+    taps: names, as for chosen_taps.of_output.
+    limit_mb: MiB that the activations of all taps together may take.
 
   Returns:
-    {tap: float32 [num_images, ...]}, on the host; None if they take more.
+    {tap: float32 [num_images, ...]}, on the host; None if they would take more.
   """
   batches = iter(batches)
   first = next(batches)
@@ -57,5 +58,5 @@ def compute(
       done += len(batch)
       shown.update(done, {})
       batch = next(batches, None)
-  with tf.device("/CPU:0"):  # where batches are gathered
+  with tf.device("/CPU:0"):  # Batches are gathered there.
     return {tap: tf.constant(np.concatenate(parts.pop(tap))) for tap in taps}

@@ -17,10 +17,10 @@ _PER_TAP = ("loss", "accuracy")
 
 
 class AdaptStep:
-  """Adversarial matching of taps with weight drift, one replica.
+  """Adversarial matching of taps with weight drift, on one replica.
 
   Attributes:
-    metric_names: names of what a call returns.
+    metric_names: names of the metrics that a call returns.
   """
 
   def __init__(
@@ -39,16 +39,18 @@ class AdaptStep:
     """Takes both networks, the discriminators of a phase, and the optimisers.
 
     Args:
-      source: frozen; its taps are what the target's are matched to.
-      target: starts as a copy of the source or Gaussian-matched.
-      discriminators: {tap: model}, at least those of `matcher.weights`; none where the
-        target minimises `terms` and drift alone.
-      matcher: the losses, over the taps that play in this phase.
-      weight_pairs: (anchor, target weight), for drift.
+      source: frozen; the target's taps are matched to its taps.
+      target: starts as a copy of the source, or Gaussian-matched.
+      discriminators: {tap: model}, at least those of `matcher.weights`; empty if the target
+        minimises only `terms` and drift.
+      matcher: the losses, over the taps that are matched in this phase.
+      weight_pairs: (anchor, target weight) pairs, for drift.
       target_optimizer: None in a warm-up, in which only discriminators learn.
-      discriminator_optimizers: {tap: optimizer}: each discriminator is a player of its own,
-        so that one which joins late starts with fresh moments.
-      terms: what else the target minimises in this phase.
+      discriminator_optimizers: {tap: optimizer}. Each discriminator has its own, so that
+        one which joins late starts with fresh moments.
+      options: weights of the losses and the settings of the step.
+      num_replicas: replicas whose gradients are summed.
+      terms: further terms of the target's loss in this phase.
     """
     self.source = source
     self.target = target
@@ -72,9 +74,9 @@ class AdaptStep:
     """Updates discriminators and target network once.
 
     Args:
-      batch: this replica's {"target": float32 [B, H, W, C], and "source": the same or
-        "source_taps": {tap: float32 [B, ...]}, what the frozen source made of its images};
-        and what the terms ask for (see pairs.domain_batches).
+      batch: this replica's {"target": float32 [B, H, W, C]} with either "source", images of
+        the same shape, or "source_taps", the frozen source's activations of its images,
+        {tap: float32 [B, ...]}; and what the terms need (see pairs.domain_batches).
 
     Returns:
       {name in metric_names: float32 []}.
@@ -83,12 +85,12 @@ class AdaptStep:
     source = self._of_source(batch)
     source_taps = self._played(source)
     with tf.GradientTape() as target_tape:
-      # A warm-up leaves the target's moving moments alone, too.
+      # A warm-up must not change the target's moving moments either.
       training = options.batch_norm == "train" and self.target_optimizer is not None
       output = self.target(batch["target"], training=training)
-      # A tape of their own: on the other, gradients would be traced back to the images.
+      # A second tape: on the first, gradients would be traced back to the images.
       with tf.GradientTape() as discriminator_tape:
-        # One pass of each discriminator serves both players.
+        # One pass of each discriminator serves both losses.
         source_logits = {
           tap: d(self._judged(tap, source_taps[tap]), training=True)
           for tap, d in discriminators.items()
@@ -107,8 +109,8 @@ class AdaptStep:
         losses = self.matcher.discriminator_losses(source_logits, target_logits, labels)
         weighted = self.matcher.weighted(losses)
         # Replicas sum their gradients; dividing outside the tape would yield None. Each
-        # player scales what it minimises by a factor of its own, and each loss moves its
-        # own discriminator alone: the sum has all their gradients.
+        # optimiser scales its loss by its own factor. Each loss depends on one
+        # discriminator only, so the gradients of the sum are those of every loss.
         discriminator_share = _sum([
           optimizers.scaled(self.discriminator_optimizers[tap], loss / self.num_replicas)
           for tap, loss in weighted.items()
@@ -131,13 +133,13 @@ class AdaptStep:
     accuracies = self.matcher.accuracies(source_logits, target_logits, labels)
     if self.target_optimizer is not None:
       variables = self.target.trainable_variables
-      # Weights above the last tap have no gradient without drift: they stay.
+      # Without drift, weights above the last tap have no gradient: they do not change.
       target_gradients = optimizers.unscaled(
         self.target_optimizer,
         target_tape.gradient(target_share, variables, unconnected_gradients="zero"),
       )
       if self.is_gated:
-        # A target that outruns its discriminators follows noise.
+        # While the discriminators are near chance, their gradients to the target are noise.
         accuracy = replicas.mean(tf.add_n(list(accuracies.values())) / len(accuracies))
         is_open = accuracy > options.gate_accuracy
         grads_and_vars = zip(target_gradients, variables)
@@ -157,17 +159,17 @@ class AdaptStep:
     return metrics
 
   def _of_source(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Taps of the frozen source network, computed or kept; logits where classes count."""
+    """Taps of the frozen source network, computed or cached; logits if classes count."""
     kept = batch.get("source_taps")
     if kept is not None:
       return {"taps": kept, "logits": kept.get(chosen_taps.LOGITS)}
-    # Whoever has nobody to show them to is spared the pass.
+    # Without discriminators nothing needs the source's taps: skip the pass.
     if not self.discriminators:
       return {"taps": {}}
     return self.source(batch["source"], training=False)
 
   def _played(self, output: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-    """The taps that discriminators are shown."""
+    """The taps that have a discriminator."""
     return chosen_taps.of_output(output, self.discriminators)
 
   def _labels(
@@ -176,11 +178,11 @@ class AdaptStep:
     taps: Mapping[str, tf.Tensor],
     judged: Mapping[str, tf.Tensor],
   ) -> dict[str, tf.Tensor]:
-    """What each tap's activations are of, by the network's own predictions.
+    """Soft class labels of each tap's activations, from the network's own predictions.
 
     Args:
-      logits: of the network.
-      taps: its activations.
+      logits: the network's, float32 [B, ..., classes].
+      taps: {tap: the network's activations}.
       judged: {tap: its discriminator's logits}.
     """
     options = self.options
@@ -188,21 +190,21 @@ class AdaptStep:
       logits, options.class_temperature, options.class_confidence
     )
     labels = {tap: self._judged(tap, class_wise.at_size(soft, taps[tap])) for tap in judged}
-    # A discriminator of patches has fewer verdicts than its tap has locations.
+    # A patch discriminator has fewer outputs than its tap has locations.
     return {tap: class_wise.at_size(found, judged[tap]) for tap, found in labels.items()}
 
   def _judged(self, tap: str, maps: tf.Tensor) -> tf.Tensor:
-    """What a discriminator sees of a tap: all of it, or a grid of its locations."""
+    """The part of a tap that its discriminator sees: all of it, or a grid of locations."""
     limit = self.options.discriminator_locations
     if not limit or maps.shape.rank != 4:
       return maps
-    # A step's own: a resumed run goes on with the grid that it would have had.
+    # The optimiser's count is in the checkpoint, so a resumed run has the same grids.
     step = self.discriminator_optimizers[tap].iterations
     return thinned(maps, limit, tf.cast(step, tf.int32))
 
 
 def _sum(values: Sequence[tf.Tensor]) -> tf.Tensor:
-  """Of scalars; `tf.add_n` takes no empty list."""
+  """The sum of scalars; unlike `tf.add_n`, of an empty list too."""
   return tf.add_n(list(values)) if values else tf.constant(0.0)
 
 
@@ -210,12 +212,12 @@ def thinned(maps: tf.Tensor, limit: int, step: tf.Tensor) -> tf.Tensor:
   """At most `limit` locations of each map, on an even grid that moves with the step.
 
   Args:
-    maps: float [B, H, W, channels], sizes known.
+    maps: float [B, H, W, channels], with static H and W.
     limit: 1 or more.
     step: int32 [].
 
   Returns:
-    float [B, H', W', channels], H' * W' <= limit; every location has its turn.
+    float [B, H', W', channels], H' * W' <= limit. Over the steps, every location occurs.
   """
   height, width = maps.shape[1:3]
   stride = max(1, math.ceil(math.sqrt(height * width / limit)))
@@ -224,7 +226,7 @@ def thinned(maps: tf.Tensor, limit: int, step: tf.Tensor) -> tf.Tensor:
   if stride == 1:
     return maps
   rows, columns = height // min(stride, height), width // min(stride, width)
-  # Where the grid may begin: where the stride does not divide a side, it moves further.
+  # Possible offsets of the grid: more of them where the stride does not divide a side.
   num_tops, num_lefts = height - (rows - 1) * stride, width - (columns - 1) * stride
   offset = step % (num_tops * num_lefts)
   grid = maps[:, offset // num_lefts :: stride, offset % num_lefts :: stride]

@@ -1,4 +1,4 @@
-"""What adaptation begins with: target, discriminators, optimisers, phases (Sec. 4.2)."""
+"""Sets up an adaptation: target, discriminators, optimisers, phases (Sec. 4.2)."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ class AdaptationState(NamedTuple):
   """The target network and its discriminators, before the first step.
 
   Attributes:
-    target: moves; starts with another network's weights.
-    averaged: takes the moving average of its weights; the target itself where none is kept.
-    taps: its activations for a black image, of each target, {tap: [1, ...]}.
-    discriminators: {tap: discriminator}; empty where an objective plays without.
-    optimizers: (the target's, {tap: its discriminator's}), slots built.
-    phases: in their order.
-    centroids: of the term that keeps some, which are as much a part of a checkpoint as
-      slots; None: there is no such term.
+    target: the network that is trained; it starts with another network's weights.
+    averaged: takes the moving average of the target's weights; the target itself if no
+      average is kept.
+    taps: the target's activations for one black image per target domain,
+      {tap: [domains, ...]}.
+    discriminators: {tap: discriminator}; empty if no objective needs any.
+    optimizers: (the target's, {tap: its discriminator's}), with slots built.
+    phases: in training order.
+    centroids: the centroid term, whose variables belong into checkpoints; None if it is not
+      used.
   """
 
   target: tf.keras.Model
@@ -41,7 +43,7 @@ class AdaptationState(NamedTuple):
 
   @property
   def num_steps(self) -> int:
-    """Of all phases, warm-ups among them."""
+    """Steps of all phases, warm-ups included."""
     return sum(phase.num_steps for phase in self.phases)
 
 
@@ -49,11 +51,11 @@ class Networks(NamedTuple):
   """The networks of an adaptation (network.py).
 
   Attributes:
-    source: trained; frozen from here on.
-    target: moves.
-    averaged: takes the moving average of the target's weights; the target itself if none is
-      kept.
-    anchor: whose weights the drift term keeps the target close to.
+    source: the trained source network; frozen from here on.
+    target: the network that is trained.
+    averaged: takes the moving average of the target's weights; the target itself if no
+      average is kept.
+    anchor: the drift term keeps the target close to this network's weights.
   """
 
   source: Any
@@ -70,16 +72,20 @@ def set_up(
   num_replicas: int = 1,
   prior: np.ndarray | None = None,
 ) -> AdaptationState:
-  """Builds what moves; in the scope of the strategy that they will train under.
+  """Builds the target network and everything that trains it.
+
+  Call it in the scope of the strategy that they will train under.
 
   Args:
-    source: trained; frozen from here on.
-    start: whose weights the target starts with.
-    anchor: whose weights the drift term keeps it close to.
+    config: a whole config.
+    source: the trained source network; frozen from here on.
+    start: the target starts with this network's weights.
+    anchor: the drift term keeps the target close to this network's weights.
+    num_replicas: replicas in sync.
     prior: float [classes], the source's label frequencies, for information maximisation.
   """
   target = networks_lib.build_network(config, "target", Stage.ADAPTED)
-  # Where the start has norms for each target, so have they.
+  # If the start has batch norms per target domain, so do the target and its average.
   names = start.names if isinstance(start, per_target.PerTarget) else ()
 
   def started(network: Any) -> Any:
@@ -103,11 +109,14 @@ def between(
   num_replicas: int = 1,
   prior: np.ndarray | None = None,
 ) -> AdaptationState:
-  """Builds the discriminators, optimisers and phases of networks that are there.
+  """Builds the discriminators, optimisers and phases for given networks.
 
   Args:
-    image: float32 [1, H, W, C], any, to learn the taps' shapes from; one of each target
-      where they have norms of their own.
+    networks: the networks; `source` is frozen.
+    config: a whole config.
+    image: float32 [1, H, W, C], any image, to find the taps' shapes; [targets, H, W, C] if
+      each target domain has batch norms of its own.
+    num_replicas: as for `set_up`.
     prior: as for `set_up`.
   """
   source, target, averaged, anchor = networks

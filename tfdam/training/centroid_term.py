@@ -1,6 +1,6 @@
-"""The term of the target's loss that pulls each class to where the source has it.
+"""The term of the target's loss that pulls each class towards its place in the source.
 
-Beyond the paper; see PAPER.md [31] and matching/centroids.py.
+Not in the paper; see PAPER.md [31] and matching/centroids.py.
 """
 
 from __future__ import annotations
@@ -16,28 +16,31 @@ from tfdam.training import replicas
 
 
 class CentroidTerm(tf.Module):
-  """Squared distance between both domains' moving centroids of each class, on one tap.
+  """Squared distance between both domains' moving centroids of each class, at one tap.
 
-  The frozen source network and the source's labels give the source's centroids, the target
-  network and its own predictions the target's. The gradient goes through the batch's part
-  of the target's centroids alone. Replicas share sums and counts: the centroids are those
-  of the global batch. They move whether or not `adapt.gate_accuracy` lets the target move.
+  The source's centroids come from the frozen source network and the source's labels. The
+  target's come from the target network and its own predictions. Gradients flow only through
+  the current batch's part of the target's centroids. Replicas share sums and counts, so
+  centroids are those of the global batch. They move even while `adapt.gate_accuracy` keeps
+  the target from moving.
 
   Attributes:
     name: "centroids".
-    weight: in the loss.
-    tap: whose activations have centroids; maps count as one vector an image.
-    values: float32 [2, classes, D], the source's centroids and the target's.
+    weight: weight of the term in the loss.
+    tap: the tap that has centroids; a map counts as one vector per image.
+    values: float32 [2, classes, D], the source's centroids, then the target's.
     seen: float32 [2, classes], 1 where a class has a centroid.
   """
 
   def __init__(
     self, options: config_lib.Adapt, taps: Mapping[str, tf.Tensor], classes: int
   ):
-    """Makes the centroids, which no image has moved yet.
+    """Makes the centroids' variables, with no class seen yet.
 
     Args:
-      taps: activations to learn the shapes from, in network order.
+      options: weight, tap, momentum and confidence.
+      taps: {tap: activations}, in network order, to find shapes from.
+      classes: number of classes.
     """
     super().__init__(name="centroids")
     self.weight = options.centroid_weight
@@ -47,7 +50,7 @@ class CentroidTerm(tf.Module):
     self._num_classes = classes
 
     def zeros(*shape: int) -> tf.Variable:
-      # After the sums are shared, every replica computes the same.
+      # Once sums are shared, every replica computes the same values.
       return tf.Variable(
         tf.zeros(shape),
         trainable=False,
@@ -77,17 +80,18 @@ class CentroidTerm(tf.Module):
 
   def _totals(self, taps: Mapping[str, tf.Tensor], labels: Any, counted: Any) -> tf.Tensor:
     images = tf.reshape(taps[self.tap], [-1, self.values.shape[-1]])
-    # Half precision has no room for sums.
+    # Sums would overflow in half precision.
     return centroids.totals(tf.cast(images, tf.float32), labels, counted, self._num_classes)
 
 
 def chosen_tap(options: config_lib.Adapt, names: list[str]) -> str:
-  """`adapt.centroid_tap`; if empty, of `adapt.taps` the last but one.
+  """`adapt.centroid_tap`; if that is empty, the last but one of `adapt.taps`.
 
-  That is what the logits, often the last, are made of.
+  The last tap is often the logits; the one before feeds them.
 
   Args:
-    names: the network's taps, in its order.
+    options: names the taps.
+    names: all taps of the network, in network order.
   """
   played = [name for name in names if name in options.tap_weights]
   return options.centroid_tap or played[-2:][0]

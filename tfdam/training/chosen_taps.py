@@ -1,4 +1,4 @@
-"""The taps of adaptation: a network's own, and those that are made of its logits."""
+"""The taps of adaptation: a network's own, and those computed from its logits."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import tensorflow as tf
 from tfdam import config as config_lib
 from tfdam.matching import entropy_map
 
-# Among the taps that are kept: the logits themselves. No layer is called so.
+# Name of the logits among cached taps. No layer has this name.
 LOGITS = "(logits)"
 
 
 def of_output(output: Mapping[str, Any], names: Iterable[str]) -> dict[str, tf.Tensor]:
-  """{tap: its activations}.
+  """Returns {tap: its activations}.
 
   Args:
-    output: {"logits", "taps"} of a network; its own tap goes before one that is made.
-    names: of the network's taps, config.ENTROPY or LOGITS.
+    output: {"logits", "taps"} of a network. If the network has a tap named like
+      config.ENTROPY, that tap is used.
+    names: names of the network's taps, config.ENTROPY or LOGITS.
   """
   taps = output["taps"]
 

@@ -1,7 +1,7 @@
-"""Terms of the target's loss that know classes, which matched activations do not.
+"""Terms of the target's loss that use classes.
 
-What matching alone leaves open is which part of a matched distribution is which class. Each
-term is optional; the paper has none of them.
+Matching alone does not determine which part of a matched distribution belongs to which
+class. All terms are optional, and none is in the paper.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Term(Protocol):
   """A part of the target's loss.
 
   Attributes:
-    name: of its metric, "loss/<name>".
-    weight: in the loss.
+    name: its metric is "loss/<name>".
+    weight: its weight in the loss.
   """
 
   name: str
@@ -33,8 +33,8 @@ class Term(Protocol):
     """The term, float32 [].
 
     Args:
-      batch: see AdaptStep; with "source_taps" in any case.
-      output: {"logits", "taps"}, what the target network makes of batch["target"].
+      batch: as for AdaptStep; "source_taps" is always present.
+      output: the target network's {"logits", "taps"} for batch["target"].
     """
 
 
@@ -54,8 +54,8 @@ class Information:
 class SourceLabels:
   """Cross-entropy of the target network on labelled source images.
 
-  It moves the network's weights, but keeps it right about the source, as methods with one
-  network for both domains do (Ganin and Lempitsky 2015, Sec. 3).
+  The term keeps the target network accurate on the source, as methods with one network for
+  both domains do (Ganin and Lempitsky 2015, Sec. 3).
   """
 
   name = "source_labels"
@@ -74,12 +74,13 @@ class SourceLabels:
 
 
 class SelfTraining:
-  """Cross-entropy on target images with the labels that the moving average gives them.
+  """Cross-entropy on target images, with labels predicted by the averaged network.
 
-  The average sees each image as it is, the network sees it varied (Tarvainen and Valpola,
-  "Mean teachers are better role models", 2017; French et al., "Self-ensembling for visual
-  domain adaptation", 2018). Scenes may have half of the source image's classes laid over
-  them, with their labels (Olsson et al., "ClassMix", 2021; Tranheden et al., "DACS", 2021).
+  The averaged network labels each image as it is, and the network learns from an augmented
+  copy (Tarvainen and Valpola, "Mean teachers are better role models", 2017; French et al.,
+  "Self-ensembling for visual domain adaptation", 2018). In scenes, half of a source image's
+  classes may be pasted over the target image, with their labels (Olsson et al., "ClassMix",
+  2021; Tranheden et al., "DACS", 2021).
   """
 
   name = "self_training"
@@ -93,12 +94,15 @@ class SelfTraining:
     optimizer: tf.keras.optimizers.Optimizer,
     loss: cross_entropy.CrossEntropy,
   ):
-    """Takes the network that learns, and the one that labels.
+    """Takes the network that learns and the one that labels.
 
     Args:
-      confidence: the probability from which a label counts.
-      averaged: takes the moving average of the target's weights at each step.
-      optimizer: the target's, which keeps that average.
+      weight: weight of the term in the loss.
+      confidence: predictions below this probability are not used as labels.
+      target: the network that learns.
+      averaged: takes the moving average of the target's weights at each step, and labels.
+      optimizer: the target's optimiser, which keeps that average.
+      loss: the cross-entropy of the task.
     """
     self.weight = weight
     self._confidence = confidence

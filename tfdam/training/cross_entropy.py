@@ -1,4 +1,4 @@
-"""Cross-entropy of images or locations, some of which count more and some not at all."""
+"""Cross-entropy of images or locations, with class weights and ignored labels."""
 
 from __future__ import annotations
 
@@ -14,22 +14,30 @@ from tfdam.training import replicas
 
 
 class CrossEntropy:
-  """A weighted mean; over replicas, their mean is that of the global batch."""
+  """A weighted mean; averaged over replicas, it is that of the global batch."""
 
   def __init__(
     self, class_weights: Sequence[float] | None = None, ignored: int | None = None
   ):
-    """Says which classes and labels count, and how much.
+    """Sets which classes and labels count, and how much.
 
     Args:
-      class_weights: of each class in the loss; None: all the same.
-      ignored: the label of pixels that do not count.
+      class_weights: the weight of each class in the loss; None for equal weights.
+      ignored: the label of pixels that do not count; None if all count.
     """
     self._class_weights = class_weights
     self._ignored = ignored
 
   def counted(self, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Labels that all name a class, and 1 or 0 for each: whether it counts (None: all)."""
+    """Separates labels that count from ignored ones.
+
+    Args:
+      labels: integers [B, ...], classes or the ignored label.
+
+    Returns:
+      (labels, counted): valid classes [B, ...], and float32 [B, ...] that is 1 for labels
+      that count, else 0, or None if all count.
+    """
     if self._ignored is None:
       return labels, None
     counted = tf.not_equal(labels, self._ignored)
@@ -43,13 +51,13 @@ class CrossEntropy:
     counted: tf.Tensor | None = None,
     sure: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """The mean over what counts.
+    """The mean over all labels that count.
 
     Args:
       logits: float32 [B, ..., classes].
-      labels: integers [B, ...], each naming a class.
-      counted: float32 [B, ...], 1 or 0; None: all count.
-      sure: float32 [B, ...], a factor of each one's loss, not of its share in the mean.
+      labels: integers [B, ...], all valid classes.
+      counted: float32 [B, ...], 1 or 0; None if all count.
+      sure: float32 [B, ...], factors of the losses that do not change the mean's divisor.
 
     Returns:
       float32 [], in nats.
@@ -63,10 +71,18 @@ class CrossEntropy:
 
 
 def mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
-  """The weighted mean; over replicas, their mean is that of the global batch."""
+  """The weighted mean; averaged over replicas, it is that of the global batch.
+
+  Args:
+    values: float32 [...].
+    weights: float32 [...], of the same shape; None for equal weights.
+
+  Returns:
+    float32 [].
+  """
   if weights is None:
     return tf.reduce_mean(values)
-  # A batch without a single label has a loss of 0.
+  # A batch without any label has a loss of 0.
   total = tf.maximum(replicas.mean(tf.reduce_sum(weights)), 1e-8)
   return tf.reduce_sum(values * weights) / total
 
@@ -74,12 +90,13 @@ def mean(values: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
 def class_weights(
   options: config_lib.Source, prior: np.ndarray | None
 ) -> list[float] | None:
-  """The weight of each class in source training; None: all the same.
+  """The weight of each class in source training; None for equal weights.
 
-  ENet (Paszke et al. 2016, Sec. 5.2): 1 / ln(offset + share).
+  The formula is ENet's (Paszke et al. 2016, Sec. 5.2): 1 / ln(offset + frequency).
 
   Args:
-    prior: the share of each class among the source's labels.
+    options: sets the offset; 0 for equal weights.
+    prior: float [classes], the source's label frequencies; None if it has no labels.
   """
   if not options.class_weight_offset or prior is None:
     return None
@@ -90,7 +107,8 @@ def of_task(config: config_lib.Config, prior: np.ndarray | None) -> CrossEntropy
   """The cross-entropy of the config's task.
 
   Args:
-    prior: the share of each class among the source's labels.
+    config: a whole config.
+    prior: as for `class_weights`.
   """
   if not config.data.classes:
     return CrossEntropy()

@@ -1,4 +1,4 @@
-"""The terms of the target's loss that hold it to estimated label shares.
+"""The terms of the target's loss that keep predictions close to estimated label shares.
 
 After Zhang et al. (ICCV 2017); see PAPER.md [34] and tfdam/curriculum/.
 """
@@ -28,9 +28,9 @@ class LabelShares:
 
 
 class Landmarks:
-  """The same between a landmark's one class and the mean prediction on its pixels.
+  """Cross-entropy between each landmark's class and the mean prediction on its pixels.
 
-  A mean over the landmarks of the global batch.
+  The mean is over the landmarks of the global batch.
   """
 
   name = "landmarks"
@@ -46,7 +46,7 @@ class Landmarks:
 
 
 def of_options(options: config_lib.Adapt) -> list[LabelShares | Landmarks]:
-  """The terms that have a weight."""
+  """The terms with a weight above 0."""
   weight, local = options.curriculum_weight, options.curriculum_local_weight
   terms: list[LabelShares | Landmarks] = [LabelShares(weight)] if weight else []
   return terms + ([Landmarks(weight * local)] if weight * local else [])

@@ -1,10 +1,10 @@
-"""What workers tell one another, and how batches are shared out among them and replicas.
+"""Communication between workers, and the distribution of batches over workers and replicas.
 
-TensorFlow's collective operations pair up by their order, so every worker makes the same
-calls in the same order. What a worker alone knows (which checkpoint is whole, whether a
-signal came) is shared before it decides anything.
+TensorFlow's collective operations are matched by their order, so every worker must make the
+same calls in the same order. Facts that one worker alone knows (which checkpoint is whole,
+whether a signal came) are therefore shared before any decision depends on them.
 
-All that stands here does nothing, and costs nothing, with one worker.
+With one worker these functions do nothing and cost nothing.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ import tensorflow as tf
 from tfdam import cluster as cluster_lib
 from tfdam.data import pairs
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)  # SIGTERM goes before
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)  # SIGTERM has precedence.
 
 
 def cluster(strategy: tf.distribute.Strategy) -> cluster_lib.Cluster | None:
-  """The workers that train under a strategy; None: this process alone."""
+  """The workers that train under a strategy; None if this process trains alone."""
   if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
     return cluster_lib.from_environment()
   return None
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-  """Whether this process keeps the run folder and talks to the user."""
+  """Whether this process writes the run folder and reports to the user."""
   team = cluster(strategy)
   return team is None or team.is_chief
 
@@ -42,7 +42,7 @@ def share(strategy: tf.distribute.Strategy) -> pairs.Share:
 
 
 def announce(strategy: tf.distribute.Strategy, stage: str) -> None:
-  """One line a stage from the workers whose log is otherwise silent."""
+  """Prints one line per stage on workers other than the chief, which log nothing else."""
   team = cluster(strategy)
   if team and not team.is_chief:
     print(f"{team}: {stage}", file=sys.stderr)
@@ -51,9 +51,10 @@ def announce(strategy: tf.distribute.Strategy, stage: str) -> None:
 def distribute(
   strategy: tf.distribute.Strategy, batches: Callable[[], tf.data.Dataset]
 ) -> tf.distribute.DistributedDataset:
-  """Hands each replica its slice of this worker's share of every batch, in order.
+  """Gives each replica its slice of this worker's share of every batch, in order.
 
   Args:
+    strategy: the strategy of the run.
     batches: makes the data set of this worker's shares.
   """
   team = cluster(strategy)
@@ -65,7 +66,7 @@ def distribute(
     if num_local > 1:
       size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
       dataset = dataset.rebatch(size // num_local, drop_remainder=True)
-    # TensorFlow would otherwise ask all workers before each batch whether any is left.
+    # Else TensorFlow asks all workers before each batch whether one is left.
     infinite = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
     return dataset.apply(infinite)
 
@@ -73,12 +74,12 @@ def distribute(
 
 
 def agree(strategy: tf.distribute.Strategy, value: int) -> int:
-  """The chief's value, on every worker."""
+  """Returns the chief's integer on every worker."""
   return int(from_chief(strategy, tf.constant(value, tf.int64)))
 
 
 def from_chief(strategy: tf.distribute.Strategy, value: Any) -> Any:
-  """The chief's tensor, on every worker; the same shape and type on all of them."""
+  """Returns the chief's tensor on every worker; shape and dtype must be equal on all."""
   team = cluster(strategy)
   if team is None:
     return value
@@ -86,14 +87,14 @@ def from_chief(strategy: tf.distribute.Strategy, value: Any) -> Any:
 
 
 def barrier(strategy: tf.distribute.Strategy) -> None:
-  """Returns when every worker has come here."""
+  """Waits until every worker has called this."""
   agree(strategy, 0)
 
 
 def first_signal(
   strategy: tf.distribute.Strategy, pending: Sequence[signal.Signals]
 ) -> signal.Signals | None:
-  """The signal to leave on, the same on every worker, whichever it was sent to."""
+  """The signal to stop on, the same on all workers, whichever of them received it."""
   if cluster(strategy) is None:
     return pending[0] if pending else None
   counts = total(strategy, tf.constant([pending.count(s) for s in _SIGNALS], tf.int64))
@@ -101,7 +102,7 @@ def first_signal(
 
 
 def total(strategy: tf.distribute.Strategy, value: Any) -> tf.Tensor:
-  """The sum over all workers, known to each."""
-  # identity: TensorFlow may have put an equal constant on a device of no worker.
+  """Returns the sum over all workers, on each of them."""
+  # identity: TensorFlow may have placed an equal constant on a device of no worker.
   summed = strategy.reduce(tf.distribute.ReduceOp.SUM, tf.identity(value), axis=None)
   return tf.convert_to_tensor(summed)

@@ -1,4 +1,4 @@
-"""One update of JAN: labels of the source, and the joint MMD of several layers."""
+"""One update of JAN: cross-entropy on the source, and joint MMD of several layers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tfdam import config as config_lib
 from tfdam.matching import drift, joint_mmd
 from tfdam.training import optimizers
 
-# As in the paper's experiments: five widths for features, one for class probabilities.
+# As in JAN's experiments: five widths for features, one for class probabilities.
 _KERNELS, _KERNELS_OF_PROBABILITIES = 5, 1
 
 
 class JointStep:
-  """Cross-entropy on the source and joint MMD between the domains, one replica.
+  """Cross-entropy on the source and joint MMD between the domains, on one replica.
 
-  Unlike AdaptStep, one network sees both domains, so that the source's labels hold it in
-  place (Long et al. 2017, Eq. 9). Each replica measures the distance within its own batch.
+  Unlike in AdaptStep, one network processes both domains, so the source's labels keep it
+  accurate (Long et al. 2017, Eq. 9). Each replica measures the distance in its own batch.
 
   Attributes:
-    metric_names: names of what a call returns.
+    metric_names: names of the metrics that a call returns.
   """
 
   metric_names = ("loss/target", "loss/cross_entropy", "loss/alignment", "loss/drift")
@@ -38,9 +38,13 @@ class JointStep:
     """Takes the network, its taps and its optimiser.
 
     Args:
-      network: starts as a copy of the source or Gaussian-matched.
-      taps: the layers; the network's last is its logits, and enters as probabilities.
-      weight_pairs: (anchor, weight), for drift.
+      network: starts as a copy of the source, or Gaussian-matched.
+      taps: the layers to match. The network's last tap is its logits, which are matched as
+        probabilities.
+      weight_pairs: (anchor, weight) pairs, for drift.
+      optimizer: the network's optimiser.
+      options: weights of the losses.
+      num_replicas: replicas whose gradients are summed.
     """
     self.network = network
     self.optimizer = optimizer

@@ -1,7 +1,7 @@
-"""The training loop: N steps inside one tf.function, then a look up.
+"""The training loop: calls of one tf.function that runs N steps each.
 
-Between two calls: a line of metrics, perhaps a checkpoint, perhaps a signal. Inside a call
-nothing crosses to Python.
+Between two calls, the loop writes metrics and checkpoints and handles signals. Within a
+call, no Python code runs.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _ADVICE: dict[str, str] = {
   " adapt.discriminator_learning_rate, or raise adapt.drift_weight.",
   vocabulary.TRANSLATION: "Lower translation.learning_rate.",
 }
-# A call that takes so many times as long as those before it, and so many seconds, computes
-# no more: it waits for other distribution.
+# If a call takes this many times as long as those before, and at least this many seconds,
+# it no longer computes: it is waiting for other workers.
 _SLOWER, _LONG_S = 3.0, 10.0
 
 
@@ -42,7 +42,7 @@ class Step(Protocol):
 
 
 class Record(Protocol):
-  """Takes what a loop measures: records.Records in a run folder, or a list in memory."""
+  """Stores what a loop measures: records.Records in a run folder, or a list in memory."""
 
   def forget_after(self, stage: str, step: int) -> None: ...
 
@@ -56,25 +56,34 @@ class Record(Protocol):
 
 
 class Keeper(Protocol):
-  """Keeps a stage through kills and signals: runs/distribution.py, or nothing."""
+  """Saves and restores a stage, so that it survives kills and signals.
+
+  In a run folder this is runs/checkpoints.py or, with several workers, runs/workers.py.
+  """
 
   def restore(self) -> Mapping[str, Any] | None:
-    """Brings back what was saved last, and returns what was said about it."""
+    """Restores the newest checkpoint; returns the `info` that `save` was given, or None."""
     ...
 
   def save(self, step: int, info: Mapping[str, Any]) -> None: ...
 
   def deferred_signals(self) -> contextlib.AbstractContextManager[list[signal.Signals]]:
-    """Collects signals, which would end the process in the middle of a step."""
+    """Collects signals that would otherwise end the process in the middle of a step."""
     ...
 
   def allow(self, seconds: float) -> None:
-    """Says how long the next call may take, if a signal comes meanwhile."""
+    """Sets how long the next call may still take after a signal arrives."""
     ...
 
 
 class Phase(NamedTuple):
-  """A part of a stage with one step function, hence one trace."""
+  """A part of a stage with one step function, and hence one trace.
+
+  Attributes:
+    name: shown in the records of its steps.
+    step: the update.
+    num_steps: how many updates.
+  """
 
   name: str
   step: Step
@@ -82,7 +91,7 @@ class Phase(NamedTuple):
 
 
 class Look(NamedTuple):
-  """What is done between steps, such as watching or scoring; it must change no weight.
+  """A callback between steps, such as scoring; it must not change any weight.
 
   Attributes:
     every: steps between two calls, above 0.
@@ -94,7 +103,7 @@ class Look(NamedTuple):
 
 
 class NonFiniteLoss(config_lib.UserError):
-  """A loss became infinite or not a number."""
+  """Raised when a loss becomes infinite or nan."""
 
 
 def run(
@@ -107,24 +116,26 @@ def run(
   options: config_lib.Loop,
   looks: Sequence[Look] = (),
 ) -> float:
-  """Runs a stage to its end, from its newest checkpoint if it has one.
+  """Runs a stage to its end, from its newest checkpoint if there is one.
 
   Args:
-    stage: its name in results and summaries.
-    phases: in order.
-    batches: from a step to the data set that starts there, of this worker's shares.
-    keeper: of this stage, with everything that changes; None keeps nothing, and leaves
-      signals to the program.
-    record: takes metrics.
-    looks: called in their order before the first step, at their steps and at the end;
-      their time does not count.
+    stage: the stage's name in results and summaries.
+    phases: in training order.
+    batches: takes a step, and returns this worker's data set from that step on.
+    strategy: the strategy that distributes the steps.
+    keeper: saves and restores everything that changes in this stage; None for no
+      checkpoints and no handling of signals.
+    record: stores metrics.
+    options: how often to log and save.
+    looks: callbacks, called in order before the first step, at their steps and at the end.
+      Their time is not counted.
 
   Returns:
-    Steps per second of the whole loop, data and logging included, compilation left out; nan
-    if nothing was left to do.
+    Steps per second of the whole loop, including data and logging but not compilation; nan
+    if there was nothing left to do.
 
   Raises:
-    NonFiniteLoss: with the loss's name and the steps between which it happened.
+    NonFiniteLoss: names the loss and the steps between which it happened.
     SystemExit: 128 + the signal's number, after SIGTERM or SIGINT and a checkpoint.
   """
   total = sum(phase.num_steps for phase in phases)
@@ -132,7 +143,7 @@ def run(
   done, clock = info.get("step", 0), _Clock(info.get("steps", 0), info.get("seconds", 0.0))
   if info:
     logging.info("%s: resumed at step %d of %d.", stage, done, total)
-  # A fresh start forgets what a killed one saw before its first step, too.
+  # A fresh start also drops records that a killed run wrote before its first step.
   record.forget_after(stage, done if info else -1)
   record.continue_clock(info.get("run_seconds", 0.0))
 
@@ -142,7 +153,7 @@ def run(
       keeper.save(done, about)
 
   if done == total:
-    if not info:  # a stage without steps still leaves its network for evaluation and export
+    if not info:  # A stage without steps also saves its network, for evaluation and export.
       save()
     return clock.rate()
   iterator = iter(distribution.distribute(strategy, lambda: batches(done)))
@@ -156,7 +167,7 @@ def run(
       phase_end += phase.num_steps
       if done >= phase_end:
         continue
-      # One trace a phase, by construction: a concrete function cannot trace again.
+      # A concrete function cannot trace again, so there is one trace per phase.
       compiled = compile_steps(phase.step, strategy)
       many_steps = compiled.get_concrete_function(iterator, tf.constant(0))
       many_steps(iterator, tf.constant(0))  # optimises the graph before the clock starts
@@ -177,7 +188,7 @@ def run(
         clock.count(count)
         record.write(stage, done, means, phase.name)
         shown.update(done, means)
-        # Before the checkpoint: a run resumed from it must find these in its records.
+        # Before the checkpoint, so that a run resumed from it finds their records.
         due = [look for look in looks if done == total or done % look.every == 0]
         if due:
           clock.pause()
@@ -198,21 +209,21 @@ def run(
 
 
 def compile_steps(step: Step, strategy: tf.distribute.Strategy) -> Any:
-  """Compiles `count` steps on every replica into one function.
+  """Compiles a loop of steps on every replica into one function.
 
   Returns:
-    A tf.function (iterator, count int32 []) -> {metric: float32 [], mean over the steps and
-    replicas}. The count is a tensor: a Python number would trace anew for each value.
+    A tf.function (iterator, count int32 []) -> {metric: float32 [], mean over steps and
+    replicas}. The count is a tensor, since a Python number would trace for each value.
   """
   names = tuple(step.metric_names)
 
   def one_step(batch: Any) -> tf.Tensor:
     metrics = step(batch)
-    # One vector: across workers, each reduction costs a round trip.
+    # One vector of all metrics: each reduction across workers costs a round trip.
     return tf.stack([metrics[name] for name in names])
 
-  # Without AutoGraph: to rewrite the source of steps takes longer than to trace them, and
-  # needs room for temporary files.
+  # Without AutoGraph: rewriting the steps' source takes longer than tracing them, and
+  # needs space for temporary files.
   @tf.function(autograph=False)
   def many_steps(iterator: Any, count: tf.Tensor) -> dict[str, tf.Tensor]:
     def one_more(done: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -230,7 +241,7 @@ def compile_steps(step: Step, strategy: tf.distribute.Strategy) -> Any:
 def _check_finite(
   means: dict[str, float], stage: str, first: int, last: int, is_kept: bool
 ) -> None:
-  # A mean over the window: one bad step makes it infinite or nan.
+  # These are means over several steps: one bad step makes them infinite or nan.
   for name, value in means.items():
     if not math.isfinite(value):
       raise NonFiniteLoss(
@@ -241,7 +252,7 @@ def _check_finite(
 
 
 class _Clock:
-  """Steps and seconds of the loop, over all the processes that ran it."""
+  """Counts steps and seconds of the loop, over all processes that ran it."""
 
   def __init__(self, steps: int, seconds: float):
     self._steps, self._seconds = steps, seconds
@@ -262,7 +273,7 @@ class _Clock:
     return {"steps": self._steps, "seconds": self._seconds}
 
   def expected(self, count: int) -> float:
-    """Seconds that so many steps take; 0 before the first."""
+    """Expected seconds for `count` steps; 0 before the first step."""
     return count * self._seconds / self._steps if self._steps else 0.0
 
   def rate(self) -> float:

@@ -1,4 +1,4 @@
-"""Builds what a config names: the network, its taps, and a discriminator a tap."""
+"""Builds what a config names: the network, its taps, and one discriminator per tap."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ def build_network(
 ) -> Any:
   """Builds the config's network with all its variables; the same weights at every call.
 
-  That of a file is read; see own_network.py.
+  A network from a file is read by own_network.py.
 
   Args:
-    name: its role; "source" alone starts from `model.weights`, if that is set.
-    stage: which one it belongs to: after "source_only", `match.image_moments` counts.
+    config: a whole config.
+    name: its role; only "source" starts from `model.weights`, if that is set.
+    stage: the stage that it belongs to; `match.image_moments` applies after "source_only".
 
   Raises:
-    config.UserError: no such network, one that cannot take images of this size, or one
-      without the batch norms that `match.image_moments` is about.
+    config.UserError: there is no such network, it cannot take images of this size, or
+      `match.image_moments` is set and it has no batch norms.
   """
   if config.model.is_file:
     model = own_network.build(config, name)
@@ -44,7 +45,7 @@ def build_network(
     )
   kind = models.MODELS[config.model.name]
   options = _model_options(config.model, kind)
-  if "weights" in options:  # the others take the source network's
+  if "weights" in options:  # Other roles get the source network's weights later.
     options["weights"] = weights_path(config.model) if name == "source" else ""
   model = kind(config.data.num_classes, config.seed, name=name, **options)
   share = config.match.image_moments
@@ -63,7 +64,7 @@ def build_network(
 
 
 def _try(model: Any, config: config_lib.Config) -> None:
-  """Has a network label a black image, which builds it; raises config.UserError."""
+  """Calls a network on a black image, which builds it; raises config.UserError."""
   data = config.data
   height, width = input_size(data)
   try:
@@ -77,7 +78,7 @@ def _try(model: Any, config: config_lib.Config) -> None:
 
 
 def _reason(error: Exception) -> str:
-  """Why a network's call failed, without where, which Keras says first."""
+  """Why a network's call failed, without the location that Keras puts first."""
   first, *others = [part.strip() for part in str(error).split("\n\n")]
   if others and first.startswith("Exception encountered"):
     first = others[0]
@@ -85,21 +86,21 @@ def _reason(error: Exception) -> str:
 
 
 def weights_path(options: config_lib.Model) -> str:
-  """`model.weights`, absolute if it is a file."""
+  """`model.weights`, as an absolute path if it is a file."""
   weights = options.weights
   return runtime.resolve_path(weights) if weights not in ("", "imagenet") else weights
 
 
 def input_size(options: config_lib.Data) -> tuple[int, int]:
-  """Height and width of what networks are trained on: crops, where there are any."""
+  """Height and width of training images: of crops, if they are set."""
   return options.crop_height or options.height, options.crop_width or options.width
 
 
 def _model_options(options: config_lib.Model, kind: Any) -> dict[str, Any]:
-  """The fields that this network has a use for.
+  """The fields that this network uses.
 
   Raises:
-    config.UserError: one that it has no use for is set.
+    config.UserError: a field is set that the network does not use.
   """
   chosen = {}
   for field in dataclasses.fields(options):
@@ -116,7 +117,11 @@ def _model_options(options: config_lib.Model, kind: Any) -> dict[str, Any]:
 
 
 def settle_taps(config: config_lib.Config, model: Any) -> config_lib.Config:
-  """The config with names for the taps that "auto" stands for.
+  """The config with "auto" replaced by the names of taps.
+
+  Args:
+    config: a whole config.
+    model: the network, with its TAPS.
 
   Raises:
     config.UserError: the network does not have one of `adapt.taps`.
@@ -140,10 +145,14 @@ def settle_taps(config: config_lib.Config, model: Any) -> config_lib.Config:
 def build_discriminators(
   config: config_lib.Config, output: Mapping[str, Any]
 ) -> dict[str, tf.keras.Model]:
-  """One built discriminator for each of adapt.taps; none where no objective needs any.
+  """One built discriminator for each of adapt.taps; none if the objective needs none.
 
   Args:
-    output: {"logits", "taps"} of a network, to learn the shapes from.
+    config: a whole config.
+    output: {"logits", "taps"} of a network, to find shapes from.
+
+  Raises:
+    config.UserError: the discriminator does not fit a tap.
   """
   options = config.adapt
   if not options.has_discriminators:
@@ -176,19 +185,19 @@ def build_discriminators(
 
 
 def _check_locations(logits: tf.Tensor, taps: Mapping[str, tf.Tensor]) -> None:
-  """Raises config.UserError for taps whose activations are of no pixel's class."""
+  """Raises config.UserError for taps without locations if classes are of pixels."""
   for tap, activations in taps.items():
     shape = activations.shape
     if logits.shape.rank == 4 and shape.rank != 4:
       raise config_lib.UserError(
         f"adapt.class_wise is True, but tap '{tap}' of shape {tuple(shape[1:])} has no"
-        " locations, which pixels' classes are of.",
+        " locations, so pixels' classes do not apply to it.",
         "Set adapt.taps or adapt.class_wise=False.",
       )
 
 
 def _spectral_norm() -> Any:
-  # Late: importing addons takes a second that only this option needs.
+  # Imported here: addons takes a second to import, and only this option needs it.
   from tfdam import addons
 
   return addons.spectral_norm

@@ -1,8 +1,8 @@
-"""Optimisers of the players: Adam in one kernel a variable, which can also stand still.
+"""The optimisers: Adam with one fused kernel per variable, and a gate that can hold it.
 
-Under mixed_float16 each is wrapped in a LossScaleOptimizer. A player's loss goes through
-`scaled` inside its tape and its gradients through `unscaled`; in other precisions neither
-does anything. An update whose gradients overflow is left out, and the scale halved.
+Under mixed_float16, each optimiser is wrapped in a LossScaleOptimizer. A loss goes through
+`scaled` inside its tape, and its gradients through `unscaled`; in other precisions both
+return their input. If gradients overflow, the update is skipped and the scale is halved.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _Scaling = tf.keras.mixed_precision.LossScaleOptimizer
 class FusedAdam(tf.keras.optimizers.Adam):
   """Keras's Adam with TensorFlow's fused kernel, and a gate.
 
-  The kernel goes over memory once where Keras's formula goes ten times; the numbers are the
-  same to rounding (Kingma and Ba 2015, Sec. 2, with the bias correction in the step size).
+  The kernel passes over memory once, Keras's formula ten times. The results are the same up
+  to rounding (Kingma and Ba 2015, Sec. 2, with the bias correction in the step size).
   """
 
-  # Set while gated gradients are applied: float32 [], 1 (move) or 0 (stand still).
+  # Set while gated gradients are applied: float32 [], 1 to update, 0 to change nothing.
   _gate: tf.Tensor | None = None
 
   def apply_if(
@@ -36,15 +36,15 @@ class FusedAdam(tf.keras.optimizers.Adam):
     grads_and_vars: Pairs,
     wrapper: tf.keras.optimizers.Optimizer | None = None,
   ) -> None:
-    """Applies gradients if `is_open`; else weights, moments and count stay as they are.
+    """Applies gradients if `is_open`; else weights, moments and step count do not change.
 
-    Arithmetic instead of `tf.cond`, inside which no gradients can be applied under a
-    strategy.
+    The gate is arithmetic because, under a strategy, gradients cannot be applied inside
+    `tf.cond`.
 
     Args:
       is_open: bool [], the same on all replicas.
-      grads_and_vars: pairs.
-      wrapper: the LossScaleOptimizer around this one, if there is one.
+      grads_and_vars: (gradient, variable) pairs.
+      wrapper: the LossScaleOptimizer around this optimiser, if there is one.
     """
     self._gate = tf.cast(is_open, tf.float32)
     (wrapper or self).apply_gradients(grads_and_vars)
@@ -58,7 +58,7 @@ class FusedAdam(tf.keras.optimizers.Adam):
     rate, beta_1, beta_2 = self.learning_rate, self.beta_1, self.beta_2
     gate = self._gate
     if gate is not None:
-      # With a rate of 0 and both betas 1 the kernel changes nothing.
+      # With a rate of 0 and both betas at 1, the kernel changes nothing.
       rate, shut = gate * rate, 1.0 - gate
       beta_1, beta_2 = gate * beta_1 + shut, gate * beta_2 + shut
     tf.raw_ops.ResourceApplyAdam(
@@ -110,16 +110,22 @@ def for_adaptation(
 
 
 class ConstantThenLinear(tf.keras.optimizers.schedules.LearningRateSchedule):
-  """A rate that stays for a while, then falls to 0 on a line."""
+  """A learning rate that is constant at first, then falls linearly to 0."""
 
   def __init__(self, rate: float, num_steps: int, constant_share: float):
-    """Takes the first rate, the number of all steps, and the share in which it stays."""
+    """Sets the schedule.
+
+    Args:
+      rate: the initial learning rate.
+      num_steps: steps until the rate is 0.
+      constant_share: the fraction of steps in which the rate is constant, 0 to 1.
+    """
     self.rate, self.num_steps, self.constant_share = rate, num_steps, constant_share
 
   def __call__(self, step: tf.Tensor) -> tf.Tensor:
     num_constant = self.constant_share * self.num_steps
     left = self.num_steps - tf.cast(step, tf.float32)
-    # Where it stays to the end there is no line to divide by.
+    # If the rate is constant to the end, the falling part has no steps.
     return self.rate * tf.minimum(left / max(self.num_steps - num_constant, 1.0), 1.0)
 
   def get_config(self) -> dict[str, Any]:
@@ -129,7 +135,7 @@ class ConstantThenLinear(tf.keras.optimizers.schedules.LearningRateSchedule):
 def for_translation(
   options: config_lib.Translation, models: Sequence[tf.keras.Model]
 ) -> tf.keras.optimizers.Optimizer:
-  """One Adam for several models, slots built; its rate falls as CycleGAN's does."""
+  """One Adam for several models, slots built, with CycleGAN's learning rate schedule."""
   rate = ConstantThenLinear(options.learning_rate, options.steps, options.constant_share)
   variables = [v for model in models for v in model.trainable_variables]
   return _built(_adam(rate, options), variables)
@@ -140,7 +146,7 @@ def _adam(
   options: config_lib.Source | config_lib.Adapt | config_lib.Translation,
   **average: Any,
 ) -> FusedAdam:
-  # XLA around an optimiser breaks with several replicas.
+  # XLA-compiled optimisers fail with several replicas.
   return FusedAdam(
     learning_rate, options.beta_1, options.beta_2, options.epsilon, jit_compile=False,
     **average,
@@ -161,9 +167,9 @@ def update_average(
   target: tf.keras.Model,
   averaged: tf.keras.Model,
 ) -> None:
-  """Puts the optimiser's moving averages into `averaged`, and what is not averaged.
+  """Copies the moving averages, and the target's non-trainable variables, to `averaged`.
 
-  Without an average both are one network, and nothing happens.
+  If no average is kept, both are the same network, and nothing happens.
   """
   if averaged is target:
     return
@@ -174,26 +180,26 @@ def update_average(
 
 
 def averages(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Variable]:
-  """What an optimiser with `use_ema` keeps: a moving average a variable, in order."""
+  """The moving averages of an optimiser with `use_ema`, one per variable, in order."""
   return _inner(optimizer)._model_variables_moving_average
 
 
 def for_policy(optimizer: tf.keras.optimizers.Optimizer) -> tf.keras.optimizers.Optimizer:
-  """The optimiser as the global precision policy needs it."""
+  """Wraps an optimiser for loss scaling if the global precision policy needs it."""
   if tf.keras.mixed_precision.global_policy().name == "mixed_float16":
     return _Scaling(optimizer)
   return optimizer
 
 
 def scaled(optimizer: tf.keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
-  """The loss whose gradients do not vanish in float16."""
+  """The loss times the loss scale, so that gradients do not vanish in float16."""
   return optimizer.get_scaled_loss(loss) if isinstance(optimizer, _Scaling) else loss
 
 
 def unscaled(
   optimizer: tf.keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor]
 ) -> list[tf.Tensor]:
-  """The gradients of the loss itself."""
+  """Divides gradients of a scaled loss by the loss scale."""
   if isinstance(optimizer, _Scaling):
     return optimizer.get_unscaled_gradients(gradients)
   return list(gradients)
@@ -202,7 +208,7 @@ def unscaled(
 def apply_if(
   optimizer: tf.keras.optimizers.Optimizer, is_open: tf.Tensor, grads_and_vars: Pairs
 ) -> None:
-  """FusedAdam.apply_if, through the loss scaling around it."""
+  """Calls FusedAdam.apply_if, through the loss scaling around it if there is any."""
   inner = _inner(optimizer)
   inner.apply_if(is_open, grads_and_vars, None if inner is optimizer else optimizer)
 

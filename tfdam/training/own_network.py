@@ -1,4 +1,4 @@
-"""A user's trained network: read from its file, and compared with the config."""
+"""Reads a user's trained network from its file, and checks it against the config."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ def build(config: config_lib.Config, name: str) -> network_lib.Network:
   """Reads the network; the same weights at every call.
 
   Args:
-    config: `model.path` is absolute.
-    name: its role; what was found out is logged of "source" alone.
+    config: a whole config; `model.path` is absolute.
+    name: its role; facts about the network are logged only for "source".
 
   Returns:
-    A network of images from 0 to 1, as runs feed them; its taps are those of `adapt.taps`,
-    if there is adaptation.
+    A network that takes images in [0, 1], as runs feed them. If there is adaptation, its
+    taps are those of `adapt.taps`.
 
   Raises:
-    config.UserError: no such file, or a network of another form, size or number of classes
-      than the config's; or nothing says how it takes pixels.
+    config.UserError: there is no such file; the network's form, size or number of classes
+      differs from the config's; or nothing says how it takes pixels.
   """
   options, path = config.model, files.shown(config.model.path)
   expects = _expects(options)
@@ -54,11 +54,11 @@ def build(config: config_lib.Config, name: str) -> network_lib.Network:
 
 
 def _expects(options: config_lib.Model) -> network_lib.Expects | None:
-  """What the config says of the network's images; None: nothing."""
+  """How the config says to prepare images; None if it says nothing."""
 
   def numbers(name: str, default: float) -> tuple[float, ...]:
     text = getattr(options, name)
-    most = text.count(",") + 1  # config.py has compared it with the channels
+    most = text.count(",") + 1  # config.py has checked it against the channels.
     return config_lib.parse_numbers(text, f"model.{name}", most) if text else (default,)
 
   found = network_lib.Expects(
@@ -70,7 +70,7 @@ def _expects(options: config_lib.Model) -> network_lib.Expects | None:
 
 
 def _check_size(network: network_lib.Network, data: config_lib.Data, path: str) -> None:
-  """Raises config.UserError for images that the network does not take."""
+  """Raises config.UserError if the network does not take images of the config's size."""
   names = ("height", "width", "channels")
   shape = network.input_shape
   sizes = [(data.height, data.width, data.channels)]
@@ -91,7 +91,7 @@ def _check_size(network: network_lib.Network, data: config_lib.Data, path: str) 
 
 
 def _check_classes(network: network_lib.Network, data: config_lib.Data, path: str) -> None:
-  """Raises config.UserError for another task, or number of classes, than the config's."""
+  """Raises config.UserError if task or number of classes differ from the config's."""
   shape = network.output_shape
   labels_pixels, count = len(shape) == 3, shape[-1]
   if len(shape) not in (1, 3) or count is None or count < 2:
@@ -110,25 +110,25 @@ def _check_classes(network: network_lib.Network, data: config_lib.Data, path: st
     raise config_lib.UserError(
       f"{path} labels whole images, and data.classes ({data.classes}) are classes of"
       f" pixels.",
-      f"Set data.classes= data.num_classes={count}, and data sets with a label an image;"
+      f"Set data.classes= data.num_classes={count}, and data sets with one label per image;"
       " or another model.path.",
     )
   if count != data.num_classes:
     named = "data.classes names" if data.classes else "data.num_classes is"
     remedy = "data.classes" if data.classes else f"data.num_classes={count}"
     raise config_lib.UserError(
-      f"{path} has {count} classes, and {named} {data.num_classes}; expected as many.",
+      f"{path} has {count} classes, but {named} {data.num_classes}; expected {count}.",
       f"Set {remedy}.",
     )
 
 
 def _tapped(network: network_lib.Network, options: config_lib.Adapt) -> network_lib.Network:
-  """The same whose calls return the taps of adaptation, if there is any."""
+  """A view of the network that returns the taps of adaptation, if there is any."""
   if not options.steps:
     return network
   is_auto = options.taps == config_lib.AUTO
   taps = network_lib.auto_taps(network.TAPS) if is_auto else list(options.tap_weights)
-  if config_lib.ENTROPY not in network.all_taps:  # it is made of the logits
+  if config_lib.ENTROPY not in network.all_taps:  # Computed from the logits later.
     taps = [tap for tap in taps if tap != config_lib.ENTROPY] or [*network.TAPS[-1:]]
   try:
     return network.view(taps)

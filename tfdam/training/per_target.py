@@ -1,8 +1,8 @@
-"""One network whose batch norms are each target's own; it shares everything else.
+"""One network with separate batch norms for each target; all other layers are shared.
 
-A batch norm's moments and its scale and shift say what a domain looks like, the other
-weights what to see in it: so a network serves several domains (Li et al., AdaBN, 2016;
-Chang et al., "Domain-specific batch normalization", CVPR 2019).
+Batch norms hold what is particular to a domain, and the other weights what domains have in
+common, so one network can serve several domains (Li et al., AdaBN, 2016; Chang et al.,
+"Domain-specific batch normalization", CVPR 2019).
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ Norms = Sequence[conv_norm.BatchNorm]
 
 
 def norms_of(network: Any) -> list[conv_norm.BatchNorm]:
-  """A network's batch norms, in an order that is the same in its copies."""
+  """A network's batch norms, in the same order for all of its copies."""
   found = [layer for layer in network.submodules if isinstance(layer, conv_norm.BatchNorm)]
   return sorted(found, key=lambda norm: norm.name)
 
 
 class TargetNorms(tf.Module):
-  """The batch norms of every target but the first, which has the network's own.
+  """The batch norms of every target but the first, which uses the network's own.
 
   Attributes:
-    sets: of each other target as many norms as the network has, in their order.
+    sets: for each further target, as many norms as the network has, in the same order.
   """
 
   def __init__(self, sets: Sequence[Norms]):
-    """Takes the norms of the second target and of those after it."""
+    """Takes the norms of the second target and of all after it."""
     super().__init__(name="target_norms")
     self.sets = [list(norms) for norms in sets]
 
@@ -43,28 +43,31 @@ class TargetNorms(tf.Module):
 
 
 class PerTarget:
-  """A network (network.py) for images of several targets, a set of norms for each.
+  """A network (network.py) for images of several targets, with one set of norms for each.
 
   Call arguments:
-    images: float32 [B, H, W, C], as many of each target, in turn: of n targets the image at
-      i is of number i % n, as in batches of adaptation and in `pairs.probe_batches`.
-    training: for batch norms.
+    images: float32 [B, H, W, C], with targets interleaved: of n targets, image i belongs to
+      target i % n, as in batches of adaptation and in `pairs.probe_batches`.
+    training: whether batch norms use the batch's own moments.
 
   Returns:
-    {"logits", "taps"}, as the network gives them, in the order of the images.
+    The network's {"logits", "taps"}, in the order of the images.
 
   Attributes:
-    network: has the first target's norms.
-    norms: the others'.
-    names: of the targets, in their order.
+    network: the network, with the first target's norms.
+    norms: the other targets' norms.
+    names: names of the targets, in order.
     TAPS: the network's.
   """
 
   def __init__(self, network: Any, names: Sequence[str], norms: TargetNorms | None = None):
-    """Takes a network of tfdam.models, built.
+    """Takes a built network of tfdam.models.
 
     Args:
-      norms: None: new ones, which start anywhere (see `set_weights`).
+      network: the network, with the first target's norms.
+      names: names of the targets, in order.
+      norms: the other targets' norms. If None, new ones are made, to be given values by
+        `set_weights`.
     """
     own = norms_of(network)
     self.network = network
@@ -74,7 +77,7 @@ class PerTarget:
 
   @classmethod
   def alike(cls, network: Any, names: Sequence[str]) -> PerTarget:
-    """A network that each target has as it is: where others start, or are held."""
+    """Uses the network's own norms for all targets: a start or an anchor for others."""
     return cls(network, names, TargetNorms([norms_of(network) for _ in names[1:]]))
 
   def __call__(self, images: tf.Tensor, training: bool = False) -> dict[str, Any]:
@@ -86,17 +89,17 @@ class PerTarget:
     return tf.nest.map_structure(_in_turn, *outputs)
 
   def of_target(self, name: str) -> OfTarget:
-    """The network of one target, as it is whenever it is called."""
+    """The network of one target; later changes of the weights apply to it too."""
     return OfTarget(self, self.names.index(name))
 
   def adopt(self, name: str, norms: Norms) -> None:
-    """Gives a target the values of other norms, in their order."""
+    """Copies the values of other norms, in the same order, to a target's norms."""
     into = self._norms(self.names.index(name))
     for norm, other in zip(into, norms):
       norm.set_weights(other.get_weights())
 
   def give(self, name: str) -> None:
-    """Makes the network itself one target's, in place of the first's."""
+    """Copies a target's norms into the network itself, over the first target's."""
     self.adopt(self.names[0], self._norms(self.names.index(name)))
 
   @property
@@ -104,7 +107,7 @@ class PerTarget:
     return self.network.submodules
 
   def sites(self) -> Any:
-    """Those of the first target's network."""
+    """The sites of the first target's network."""
     return self.network.sites()
 
   @property
@@ -113,7 +116,7 @@ class PerTarget:
 
   @property
   def trainable_variables(self) -> list[Any]:
-    """The network's, then the other targets' scales and shifts."""
+    """The network's variables, then the other targets' scales and shifts."""
     others = [v for n in self._others() for v in n.trainable_variables]
     return [*self.network.trainable_variables, *others]
 
@@ -141,25 +144,25 @@ class PerTarget:
 
   @contextlib.contextmanager
   def acting(self, index: int) -> Iterator[None]:
-    """Within it the network has one target's norms."""
+    """Within this context, the network uses one target's norms."""
     with conv_norm.acting(zip(norms_of(self.network), self._norms(index))):
       yield
 
 
 class OfTarget:
-  """One target's network, of images of that target alone."""
+  """One target's network; it takes images of that target only."""
 
   def __init__(self, networks: PerTarget, index: int):
     self._networks, self._index = networks, index
 
   def __call__(self, images: tf.Tensor, training: bool = False) -> dict[str, Any]:
-    """As a network; see network.py."""
+    """Runs the network; see network.py."""
     with self._networks.acting(self._index):
       return self._networks.network(images, training=training)
 
 
 def _twin(norm: conv_norm.BatchNorm) -> conv_norm.BatchNorm:
-  """Another norm of the same kind, built."""
+  """Makes and builds another norm of the same kind."""
   twin = conv_norm.BatchNorm(
     epsilon=norm.epsilon, momentum=norm.momentum, name=f"{norm.name}_of_target"
   )
@@ -171,7 +174,7 @@ def _twin(norm: conv_norm.BatchNorm) -> conv_norm.BatchNorm:
 
 
 def _in_turn(*parts: tf.Tensor) -> tf.Tensor:
-  """One image of each part, then the next of each."""
+  """Interleaves tensors [B, ...]: the first entry of each, then the second of each."""
   size = parts[0].shape[1:]
   rest = size if size.is_fully_defined() else tf.shape(parts[0])[1:]
   return tf.reshape(tf.stack(parts, axis=1), tf.concat([[-1], rest], axis=0))

@@ -1,4 +1,4 @@
-"""The phases of adaptation: warm-ups, and taps together or one more at a time (Sec. 5)."""
+"""The phases of adaptation: warm-ups, then all taps at once or one by one (Sec. 5)."""
 
 from __future__ import annotations
 
@@ -34,14 +34,19 @@ def of_adaptation(
   prior: np.ndarray | None,
   centroids: centroid_term.CentroidTerm | None = None,
 ) -> list[loop.Phase]:
-  """The phases, in their order.
+  """The phases, in training order.
 
   Args:
-    averaged: takes the moving average of the target's weights, where one is kept.
-    discriminators: {tap: discriminator}; empty where nothing is matched.
-    optimizers: what `optimizers.for_adaptation` returned.
-    prior: float [classes], the source's label frequencies; None where it has no labels.
-    centroids: what a term of the loss keeps from step to step; None: there is no such term.
+    config: a whole config.
+    source: the frozen source network.
+    target: the network that is trained.
+    averaged: takes the moving average of the target's weights, if one is kept.
+    discriminators: {tap: discriminator}; empty if no taps are matched.
+    weight_pairs: (anchor, target weight) pairs, for drift.
+    optimizers: the result of `optimizers.for_adaptation`.
+    num_replicas: replicas in sync.
+    prior: float [classes], the source's label frequencies; None if it has no labels.
+    centroids: the centroid term; None if it is not used.
   """
   options = config.adapt
   weights = options.tap_weights
@@ -89,7 +94,7 @@ def of_adaptation(
       phases.append(
         phase(f"warmup {'+'.join(new)}", new, options.warmup_steps, moves_target=False)
       )
-    # Shares of the steps, the remainder spread; information sets in within one of them.
+    # An even split of the steps. Information maximisation may start within a part.
     end = options.steps * (i + 1) // len(joining)
     name = f"adapt {'+'.join(playing)}".rstrip()
     uninformed = min(max(after - start, 0), end - start)
@@ -109,7 +114,7 @@ def _label_terms(
   optimizer: tf.keras.optimizers.Optimizer,
   loss: cross_entropy.CrossEntropy,
 ) -> list[class_terms.Term]:
-  """What the target network learns from labels in every phase in which it moves."""
+  """The terms that use labels, in every phase in which the target network learns."""
   terms: list[class_terms.Term] = []
   if options.source_label_weight:
     terms.append(class_terms.SourceLabels(options.source_label_weight, target, loss))

@@ -1,4 +1,4 @@
-"""What replicas tell one another inside a step."""
+"""Communication between replicas inside a step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def mean(value: tf.Tensor) -> tf.Tensor:
-  """The mean of a tensor over all replicas, known to each; differentiable."""
+  """Returns the mean of a tensor over all replicas, on each of them; differentiable."""
   context = tf.distribute.get_replica_context()
   if context is None or context.num_replicas_in_sync == 1:
     return value
@@ -18,10 +18,13 @@ def mean(value: tf.Tensor) -> tf.Tensor:
 
 
 def gathered(value: tf.Tensor) -> tf.Tensor:
-  """The batches of all replicas in one, in their order, known to each.
+  """Concatenates the batches of all replicas, in order, on each of them.
 
   Args:
-    value: [B, ...], as large on each replica.
+    value: [B, ...], of the same shape on all replicas.
+
+  Returns:
+    [B * replicas, ...].
   """
   context = tf.distribute.get_replica_context()
   if context is None or context.num_replicas_in_sync == 1:
@@ -33,7 +36,15 @@ def gathered(value: tf.Tensor) -> tf.Tensor:
 
 
 def own_part(every: tf.Tensor, size: int) -> tf.Tensor:
-  """What `gathered` took from this replica: `size` of the first axis."""
+  """The part of a result of `gathered` that came from this replica.
+
+  Args:
+    every: [B * replicas, ...].
+    size: B.
+
+  Returns:
+    [B, ...].
+  """
   context = tf.distribute.get_replica_context()
   if context is None or context.num_replicas_in_sync == 1:
     return every
@@ -42,7 +53,7 @@ def own_part(every: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def assign(variables: Sequence[tf.Variable], values: Sequence[tf.Variable]) -> None:
-  """Gives variables the values of others, each replica's of its own."""
+  """Copies values to variables, on each replica from its own copy."""
 
   def update(strategy: tf.distribute.Strategy) -> None:
     for variable, value in zip(variables, values):

@@ -11,10 +11,10 @@ from tfdam.training import cross_entropy, optimizers
 
 
 class SourceStep:
-  """Cross-entropy and L2 on the kernels, one replica.
+  """Cross-entropy, and L2 regularisation of the kernels, on one replica.
 
   Attributes:
-    metric_names: names of what a call returns.
+    metric_names: names of the metrics that a call returns.
   """
 
   metric_names = ("loss/cross_entropy", "loss/l2", "metric/train_accuracy")
@@ -30,22 +30,26 @@ class SourceStep:
     """Takes the network, its optimiser and its loss.
 
     Args:
-      loss: None: all images count, and all classes the same.
+      model: the network.
+      optimizer: its optimiser.
+      options: the weight of L2.
+      num_replicas: replicas whose gradients are summed.
+      loss: the cross-entropy; if None, all images and classes count equally.
     """
     self.model = model
     self.optimizer = optimizer
     self.l2_weight = options.l2
     self.num_replicas = num_replicas
     self.loss = loss or cross_entropy.CrossEntropy()
-    # Biases and normalisation parameters are vectors; only kernels decay.
+    # Only kernels are regularised; biases and parameters of norms are vectors.
     self.kernels = [v for v in model.trainable_variables if len(v.shape) > 1]
 
   def __call__(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Updates the model once.
 
     Args:
-      batch: {"image": float32 [B, H, W, C], "label": integers [B] or [B, H, W]}, this
-        replica's; and "noise", float32 [B, ...], where the network drops channels.
+      batch: this replica's {"image": float32 [B, H, W, C], "label": integers [B] or
+        [B, H, W]}, and "noise", float32 [B, num_noise], if the network has dropout.
 
     Returns:
       {name in metric_names: float32 []}.
