@@ -78,7 +78,7 @@ class OtherStackTest(tf.test.TestCase):
       code, output = programs.run(workdir, self.root, *_RUN, **python)
       self.assertEqual(code, 0, output)
       self.assertIn("adapted: resumed at step 40", output)
-      self.assertIn("the same to rounding, not to the bit", output)
+      self.assertIn("results are the same up to rounding", output)
       sessions = self.read(workdir, "run.json")["sessions"]
       self.assertCountEqual([s["stack"] for s in sessions], stack.STACKS)
       # The target's own variables: wrappers' go by other names on each stack.

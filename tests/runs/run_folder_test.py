@@ -38,7 +38,7 @@ def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(tmp_path, name):
 @pytest.mark.parametrize(
   ("path", "said"),
   [
-    ("/tmp/caf\udce9", r"caf\\xe9 has bytes that are no UTF-8"),
+    ("/tmp/caf\udce9", r"caf\\xe9 has bytes that are not UTF-8"),
     ("/tmp/" + "n" * 256, "has a name of 256 bytes; expected 255 at most"),
     ("/tmp/" + "\u20ac" * 86, "has a name of 258 bytes"),
     ("/tmp" + "/a" * 1_500, "is 1502 levels deep; expected 200"),

@@ -1,1 +1,1 @@
-"""A run in its folder: its story, checkpoints, cache, workers and signals."""
+"""Training runs in run folders: stages, checkpoints, cache, workers and signals."""

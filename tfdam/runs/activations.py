@@ -1,4 +1,4 @@
-"""Activations of a run's networks on images of both domains, for games and pictures."""
+"""Activations of a run's networks on images of both domains."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tfdam.metrics import source_or_not_rounds as rounds_lib
 from tfdam.runs import loading, run_folder
 from tfdam.vocabulary import Stage
 
-# Of a map; more would fill histograms no better. Values of an image and a tap: 64 images of
-# a map with thousands of channels would take gigabytes.
+# At most so many locations of a map (more would not improve histograms), and so many values
+# per image and tap (64 images of a map with thousands of channels would take gigabytes).
 _LOCATIONS, _VALUES = 1_024, 1 << 18
 
 
 class Tapped(NamedTuple):
-  """What one network's taps gave on some images.
+  """The activations of one network's taps on some images.
 
   Attributes:
-    values: {tap: float32 [images, locations, channels]}, some locations of large maps, the
-      same of every image.
-    shapes: {tap: of its activations without the batch}.
+    values: {tap: float32 [images, locations, channels]}; of large maps only some locations,
+      the same for every image.
+    shapes: {tap: shape of its activations without the batch axis}.
   """
 
   values: dict[str, np.ndarray]
@@ -43,14 +43,20 @@ def by_stage(
   num_images: int,
   seed: int,
 ) -> Iterator[tuple[str, Tapped, Tapped]]:
-  """Yields each stage, the source network on source images, and its own on target images.
+  """Yields each stage with the activations to compare.
 
-  One stage at a time: activations are large.
+  It yields one stage at a time, since activations are large.
 
   Args:
+    config: the run's.
+    folder: the run folder.
     splits: {"source": ..., "target": ...}, the training splits.
-    num_images: of each, at most.
-    seed: of their choice.
+    num_images: at most so many images of each split.
+    seed: determines which images are chosen.
+
+  Yields:
+    (stage, activations of the source network on source images, activations of the stage's
+    network on target images).
 
   Raises:
     config.UserError: there is no source network, or an image is damaged.
@@ -91,9 +97,10 @@ def collect(
   """Runs a network on images, in inference.
 
   Args:
+    network: returns {"taps": ...}.
     batches: float32 [B, H, W, C], in [0, 1].
-    taps: wanted, in network order; empty: all.
-    locations: of a map, at most.
+    taps: names of taps, in network order; empty for all.
+    locations: at most so many locations of a map.
   """
   parts: dict[str, list[np.ndarray]] = {tap: [] for tap in taps or network.TAPS}
   shapes: dict[str, tuple[int, ...]] = {}
@@ -103,7 +110,7 @@ def collect(
       activations = tf.cast(every[tap], tf.float32).numpy()
       shapes[tap] = activations.shape[1:]
       maps = activations.reshape(len(activations), -1, activations.shape[-1])
-      # The same places of every image, drawn: an even stride would follow a map's width.
+      # The same random places for every image: an even stride could align with columns.
       most = max(1, min(locations, _VALUES // maps.shape[-1]))
       places = np.random.RandomState(0).permutation(maps.shape[1])[:most]
       found.append(maps[:, np.sort(places)])
@@ -113,13 +120,16 @@ def collect(
 def gap(
   source: Tapped, target: Tapped, seed: int = 0, is_strict: bool = True
 ) -> gap_lib.Gap:
-  """How far apart they are, tap by tap: the engine of api.measure_gap.
+  """Measures the gap between activations, tap by tap; api.measure_gap uses this.
 
   Args:
-    is_strict: whether a tap that cannot be compared is an error; else it is left out.
+    source: activations on source images.
+    target: activations of the same taps on target images.
+    seed: of the measurement.
+    is_strict: whether a tap that cannot be compared raises an error; else it is skipped.
 
   Raises:
-    config.UserError: activations that are not finite, or fewer than two images.
+    config.UserError: activations are not finite, or there are fewer than two images.
   """
   rows = []
   for depth, (tap, shape) in enumerate(source.shapes.items()):

@@ -1,4 +1,4 @@
-"""Adversarial matching as a stage: builds the players, and plays (Sec. 4.2)."""
+"""Adversarial matching as a stage of a run (Sec. 4.2)."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from tfdam.training import (
 from tfdam.training import optimizers as optimizers_lib
 from tfdam.vocabulary import Stage
 
-# Part of the result, to rounding: no field.
+# Not a config field, because the batch size changes the result by rounding.
 _TAPS_BATCH_SIZE = 500
 
 
 class Adapted(NamedTuple):
-  """What the stage leaves.
+  """The result of the stage.
 
   Attributes:
     network: the target network, or its moving average.
-    last_step: the target network itself.
-    num_steps: warm-ups among them.
-    steps_per_s: of the whole loop; nan if nothing was left to do.
-    monitor: what looked on, if anything did.
+    last_step: the target network after the last step, not averaged.
+    num_steps: number of steps, warm-ups included.
+    steps_per_s: speed of the whole loop; nan if nothing was left to do.
+    monitor: the monitor of the stage, if it had one.
   """
 
   network: tf.keras.Model
@@ -54,8 +54,9 @@ def adapt(
   """Matches the target network's activations to the source's.
 
   Args:
-    source: trained; frozen from here on.
-    matched: after Gaussian matching; None if that stage was left out.
+    context: the run's.
+    source: the trained source network; frozen from here on.
+    matched: the network after Gaussian matching; None if that stage was skipped.
   """
   config, options = context.config, context.config.adapt
   distribution.announce(context.strategy, Stage.ADAPTED)
@@ -118,7 +119,7 @@ def _source_taps(
   source: tf.keras.Model,
   checkpoints: checkpoints_lib.Checkpoints,
 ) -> dict[str, tf.Tensor] | None:
-  """The frozen source's taps of every image, where steps may share them."""
+  """The frozen source's taps of every image, if all steps can use the same ones."""
   config, options = context.config, context.config.adapt
   images = context.domains.source
   needs_images = (

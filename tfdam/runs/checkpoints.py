@@ -1,4 +1,4 @@
-"""Checkpoints, whole or absent: written beside their place, hashed, renamed into it."""
+"""Checkpoints that are whole or absent: written to a temporary folder, hashed, renamed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tfdam.runs import signals, supervisor
 
 _INFO = "checkpoint.json"
 _PREFIX = "state"
-# What TensorFlow raises when a file's content or its structure is not what it expects.
+# Errors of TensorFlow for files with unexpected content or structure.
 _UNREADABLE = (
   AssertionError, KeyError, RuntimeError, TypeError, ValueError, tf.errors.OpError
 )  # fmt: skip
@@ -38,15 +38,16 @@ class _Saved(TypedDict):
 
 
 class Info(_Saved, total=False):
-  """What checkpoint.json holds.
+  """The content of checkpoint.json.
 
   Attributes:
-    step: that it was saved at.
+    step: the step at which it was saved.
     sha256: {file: its digest}.
-    stage: whose.
-    total: steps of the stage.
-    steps: that this run has done itself, in `seconds`.
-    run_seconds: of the run so far.
+    stage: the stage's name.
+    total: number of steps of the stage.
+    steps: steps that were timed for `seconds`, compilation left out.
+    seconds: how long these steps took.
+    run_seconds: seconds of the run so far.
     shared: the source cache's key, if the network came from there.
   """
 
@@ -61,8 +62,8 @@ class Info(_Saved, total=False):
 class Checkpoints:
   """The checkpoints of one stage: <folder>/<step>/.
 
-  Each is a folder with a TensorFlow checkpoint and checkpoint.json (step, whatever the loop
-  wants back, and the SHA-256 of every file).
+  Each folder holds a TensorFlow checkpoint and checkpoint.json, which has the step, the
+  loop's information, and the SHA-256 digest of every file.
   """
 
   def __init__(
@@ -72,14 +73,14 @@ class Checkpoints:
     keep: int = 2,
     prepare: Callable[[], None] = lambda: None,
   ):
-    """Names what is saved, and where.
+    """Sets what is saved, and where.
 
     Args:
-      folder: made at the first save.
-      objects: {name: trackable}, with all their variables built. "model" is what evaluation
-        and export read.
-      keep: how many of the newest stay.
-      prepare: called before every save, to bring derived objects up to date.
+      folder: the stage's folder, made at the first save.
+      objects: {name: trackable}, with all variables built. Evaluation and export read
+        "model".
+      keep: number of newest checkpoints to keep.
+      prepare: called before every save, to update derived objects.
     """
     self.folder = folder
     self.objects = dict(objects)
@@ -89,8 +90,12 @@ class Checkpoints:
   def save(self, step: int, info: Mapping[str, Any]) -> None:
     """Writes one checkpoint, whole or not at all, and removes the oldest.
 
+    Args:
+      step: number of steps done.
+      info: further content of checkpoint.json.
+
     Raises:
-      config.UserError: a weight of the network is infinite or not a number.
+      config.UserError: a weight of the network is infinite or nan.
     """
     self._prepare()
     self._check_finite(step)
@@ -100,9 +105,9 @@ class Checkpoints:
     try:
       self._write(partial, {"step": step, **info})
     except BaseException:
-      shutil.rmtree(partial, ignore_errors=True)  # it may be what fills the disk
+      shutil.rmtree(partial, ignore_errors=True)  # It may be what fills the disk.
       raise
-    # What stands above is damaged, or restoring would have taken it.
+    # Newer checkpoints are damaged, or `restore` would have used them.
     for above in (old for old in steps(self.folder) if old >= step):
       _remove(os.path.join(self.folder, f"{above:08d}"))
     os.replace(partial, place)
@@ -121,7 +126,7 @@ class Checkpoints:
       _sync(os.path.join(place, name))
 
   def _check_finite(self, step: int) -> None:
-    # A loss is taken before its update, and a dead unit's weights are in no loss.
+    # Losses do not show it: they are computed before the update, and leave out dead units.
     models = [self.objects[k] for k in ("model", "model_norms") if k in self.objects]
     for variable in (v for model in models for v in model.variables):
       if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
@@ -132,10 +137,13 @@ class Checkpoints:
         )
 
   def restore(self) -> Info | None:
-    """Reads the newest whole checkpoint into the objects; None if there is none.
+    """Reads the newest whole checkpoint into the objects.
+
+    Returns:
+      Its checkpoint.json; None if there is no checkpoint.
 
     Raises:
-      config.UserError: it is of another network, or of another run.
+      config.UserError: it is another network's or another run's.
     """
     place = self.newest()
     if place is None:
@@ -158,20 +166,21 @@ class Checkpoints:
     return signals.deferred()
 
   def allow(self, seconds: float) -> None:
-    """Says how long the next call may take; see supervisor.py."""
+    """Sets how long the next call may still take after a signal; see supervisor.py."""
     supervisor.allow(seconds)
 
   def newest(self) -> str | None:
-    """The newest whole checkpoint's folder."""
+    """The folder of the newest whole checkpoint; None if there is none."""
     return newest(self.folder)
 
 
 def restore_model(model: tf.keras.Model, place: str, kind: str) -> None:
-  """Reads the network alone from a checkpoint folder, whatever else it holds.
+  """Reads only the network from a checkpoint folder.
 
   Args:
-    model: built.
-    kind: its name in MODELS, for the message.
+    model: a built network.
+    place: the checkpoint folder.
+    kind: the network's name in MODELS, for the message.
 
   Raises:
     config.UserError: the checkpoint holds another network.
@@ -184,9 +193,9 @@ def restore_model(model: tf.keras.Model, place: str, kind: str) -> None:
   if not other:
     try:
       status = tf.train.Checkpoint(model=model).read(path)
-      # What else it holds would be listed in a warning each, were it not expected.
+      # Without `expect_partial`, TensorFlow warns of every other object in it.
       status.expect_partial().assert_existing_objects_matched()
-    except _UNREADABLE:  # a version of this network from another time
+    except _UNREADABLE:  # Another version of this network.
       other = "its variables have other names"
   if other:
     raise config_lib.UserError(
@@ -202,10 +211,11 @@ def restore_norms(norms: tf.Module, place: str, kind: str) -> None:
 
   Args:
     norms: see training/per_target.py.
+    place: the checkpoint folder.
     kind: as for `restore_model`.
 
   Raises:
-    config.UserError: the checkpoint holds none, or others.
+    config.UserError: the checkpoint holds none, or other ones.
   """
   try:
     status = tf.train.Checkpoint(model_norms=norms).read(os.path.join(place, _PREFIX))
@@ -219,10 +229,10 @@ def restore_norms(norms: tf.Module, place: str, kind: str) -> None:
 
 
 def _other_variables(model: tf.keras.Model, path: str) -> str:
-  """By what a checkpoint's "model" differs from this network, in words; "" if it does not.
+  """Describes how a checkpoint's "model" differs from this network; "" if it does not.
 
-  Beforehand, since a read takes what fits, such as the convolutions of a network that has
-  batch norms between them.
+  This is checked first because a read restores whatever fits, such as the convolutions of a
+  network that has batch norms between them.
   """
   wanted = collections.Counter(tuple(variable.shape) for variable in model.variables)
   wrong = []
@@ -241,7 +251,7 @@ def _other_variables(model: tf.keras.Model, path: str) -> str:
 
 
 def steps(folder: str) -> list[int]:
-  """Steps of the checkpoints in a folder, whole or not, in rising order."""
+  """Steps of all checkpoints in a folder, whole or not, in ascending order."""
   if not os.path.isdir(folder):
     return []
   names = files.list_folder(folder)
@@ -251,7 +261,7 @@ def steps(folder: str) -> list[int]:
 
 
 def newest(folder: str) -> str | None:
-  """The newest whole checkpoint's folder; walks past damaged ones and says so."""
+  """The folder of the newest whole checkpoint; skips damaged ones with a warning."""
   for step in reversed(steps(folder)):
     place = os.path.join(folder, f"{step:08d}")
     damage = find_damage(place)
@@ -268,7 +278,7 @@ def read_info(place: str) -> Info:
   """The content of a checkpoint's checkpoint.json.
 
   Raises:
-    config.UserError: it is missing or damaged, which `find_damage` tells.
+    config.UserError: it is missing or damaged; `find_damage` detects both.
   """
   path = os.path.join(place, _INFO)
   remedy = "Remove that checkpoint, or bring it back from a copy."
@@ -279,10 +289,12 @@ def read_info(place: str) -> Info:
 
 
 def copy(place: str, target: str, changes: Mapping[str, Any]) -> None:
-  """Copies a checkpoint folder to one that is not there yet.
+  """Copies a checkpoint folder to a new one.
 
   Args:
-    changes: to what its checkpoint.json says.
+    place: the checkpoint folder.
+    target: the new folder, which must not exist.
+    changes: replacements for entries of checkpoint.json.
   """
   info = read_info(place)
   os.makedirs(target)
@@ -296,22 +308,22 @@ def _write_info(place: str, info: Mapping[str, Any]) -> None:
 
 
 def is_finished(place: str) -> bool:
-  """Whether a stage's checkpoint stands at its end."""
+  """Whether a checkpoint is from its stage's last step."""
   info = read_info(place)
   return info["step"] == info.get("total")
 
 
 def progress(place: str) -> str:
-  """Where in its stage a checkpoint stands, such as "step 20 of 60"."""
+  """A checkpoint's progress in its stage, such as "step 20 of 60"."""
   info = read_info(place)
   return f"step {info['step']} of {info.get('total', 'unknown')}"
 
 
 def find_damage(place: str) -> str | None:
-  """What is wrong with a checkpoint folder, or None.
+  """Says what is wrong with a checkpoint folder; None if it is whole.
 
   Raises:
-    PermissionError: it may not be read, and may be whole.
+    PermissionError: it may not be read, so it may still be whole.
   """
   try:
     with files.open_regular(os.path.join(place, _INFO)) as file:
@@ -323,12 +335,12 @@ def find_damage(place: str) -> str | None:
     return f"{_INFO} is no file"
   except stored.DamagedError as error:
     return f"{_INFO}: {error}"
-  except OSError as error:  # it is missing, or the disk is worn
+  except OSError as error:  # It is missing, or the disk fails.
     return f"{_INFO}: {error.strerror}"
 
 
 def _contradiction(place: str, info: Info) -> str | None:
-  """Where a checkpoint's files are not what its checkpoint.json says, or None."""
+  """Says where a checkpoint's files contradict its checkpoint.json; None if they agree."""
   step, digests = os.path.basename(place), info["sha256"]
   if step.isdecimal() and int(step) != info["step"]:
     return f"{_INFO} is of step {info['step']}"
@@ -345,7 +357,7 @@ def _contradiction(place: str, info: Info) -> str | None:
 
 
 def file_digest(path: str) -> str:
-  """The file's SHA-256."""
+  """The SHA-256 digest of a file, in hexadecimal."""
   digest = hashlib.sha256()
   with open(path, "rb") as file:
     while block := file.read(1 << 20):
@@ -354,12 +366,12 @@ def file_digest(path: str) -> str:
 
 
 def _brief(error: Exception) -> str:
-  """The first line of what may be pages."""
+  """The first line of an error, whose text may be pages long."""
   return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _remove(place: str) -> None:
-  """Removes a checkpoint, or what stands in its place."""
+  """Removes a checkpoint folder, or a file in its place."""
   if os.path.isdir(place) and not os.path.islink(place):
     shutil.rmtree(place)
   elif os.path.lexists(place):

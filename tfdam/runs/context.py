@@ -1,4 +1,4 @@
-"""What every stage of a run works with."""
+"""The objects that every stage of a run uses."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Domains(NamedTuple):
   """The data of a run.
 
   Attributes:
-    source: training split; labelled where a run reads its labels.
-    target: training split without labels: adaptation is given nothing else of the target.
-    scored: {"test": labelled, "transductive": labelled}, None where there are no labels;
-      only `evaluation` sees these.
+    source: the training split; with labels if the run reads them.
+    target: the training split without labels. Adaptation sees no other target data.
+    scored: {"test": labelled split, "transductive": labelled split}, None for one without
+      labels; only `evaluation` uses these.
   """
 
   source: feeds.Split
@@ -33,13 +33,18 @@ class Domains(NamedTuple):
 
 
 def _nothing() -> None:
-  """Has nothing to bring up to date before a save."""
+  """Does nothing: for stages without objects to update before a save."""
 
 
 class Context(NamedTuple):
-  """One run's config, data, folder and devices.
+  """A run's config, data, folder and devices.
 
   Attributes:
+    config: a whole config.
+    domains: the data.
+    folder: the run folder.
+    records: where metrics are written.
+    strategy: distributes the steps.
     share: this worker's part of every global batch.
   """
 
@@ -58,7 +63,7 @@ class Context(NamedTuple):
     return workers.Checkpoints(self.strategy, self.folder, stage, objects, keep, prepare)
 
   def label_prior(self) -> np.ndarray | None:
-    """How often the source has each label, fractions."""
+    """The source's label frequencies, float64 [classes]; None if it has no labels."""
     counts = self.domains.source.label_counts(self.config.data.num_classes)
     return None if counts is None or not counts.sum() else counts / counts.sum()
 
@@ -76,7 +81,7 @@ class Context(NamedTuple):
   def monitor(
     self, stage: str, source: tf.keras.Model, network: tf.keras.Model
   ) -> monitor_lib.Monitor | None:
-    """What looks at a stage's network on images of both training splits, if asked for."""
+    """The monitor of a stage's network on both training splits, if the config has one."""
     options = self.config.loop
     if not options.watch_every:
       return None
@@ -89,11 +94,12 @@ class Context(NamedTuple):
   def curve(
     self, stage: str, network: tf.keras.Model, update: Callable[[], None]
   ) -> curve_lib.Curve | None:
-    """What scores a stage's network between its steps, if asked for and there are labels.
+    """Scores a stage's network between steps; None if not configured or without labels.
 
     Args:
-      network: that is scored.
-      update: brings it up to date before.
+      stage: the stage's name.
+      network: the network to score.
+      update: called before each score, to update the network.
     """
     if not self.config.loop.score_every:
       return None

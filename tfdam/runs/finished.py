@@ -1,4 +1,4 @@
-"""Facts for the report of a run that is over, from its checkpoints."""
+"""Computes report.json of a finished run from its checkpoints."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ def compute_facts(
   domains: context_lib.Domains,
   strategy: tf.distribute.Strategy,
 ) -> None:
-  """Writes report.json, as the run would have at its end.
+  """Writes report.json, as the run would have done at its end.
 
   Args:
-    config: of the run.
-    stages: those that it was scored after, in order.
+    config: the run's.
+    folder: the run folder.
+    stages: the stages that were scored, in order.
+    domains: the run's data.
+    strategy: the strategy to compute with.
 
   Raises:
     config.UserError: a stage has no whole checkpoint.

@@ -1,4 +1,4 @@
-"""The checkpoint of another run that source training starts from."""
+"""Finds the checkpoint of another run from which source training starts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from tfdam.vocabulary import Stage
 
 
 def find(path: str) -> str:
-  """The checkpoint folder that source.init_checkpoint names: a run's source stage, or it.
+  """The checkpoint folder for source.init_checkpoint.
 
   Args:
-    path: absolute.
+    path: absolute path of a checkpoint folder, or of a run folder, whose source stage is
+      then used.
 
   Raises:
-    config.UserError: neither, damaged, or of a source stage that is not finished.
+    config.UserError: the path is neither, or the checkpoint is damaged, or the run's source
+      stage is unfinished.
   """
   run_folder.refuse_pattern(path, "--config.source.init_checkpoint")
   is_checkpoint = os.path.lexists(os.path.join(path, "checkpoint.json"))

@@ -1,4 +1,4 @@
-"""The network that a stage of a run has left."""
+"""Loads the network of a run's stage from its checkpoint."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tfdam.vocabulary import Stage
 
 
 class Loaded(NamedTuple):
-  """A stage's network (its moving average, where the run kept one).
+  """A stage's network, or its moving average if the run kept one.
 
   Attributes:
-    network: see network.py; of a run with norms for each target training/per_target.py.
-    step: that it stands at.
-    unfinished: where the stage stands, such as "step 10 of 20"; empty at its end.
+    network: see network.py; if the run has norms for each target, training/per_target.py.
+    step: the step of its checkpoint.
+    unfinished: the progress of an unfinished stage, such as "step 10 of 20"; else "".
   """
 
   network: Any
@@ -31,16 +31,17 @@ def load_network(
   """Builds a run's network with the weights of a stage's newest whole checkpoint.
 
   Args:
-    config: of the run, perhaps with another place of its data.
+    config: the run's; `data.root` may differ.
+    folder: the run folder.
     stage: one of Stage.
-    target: where the run has norms for each target, the one whose network is wanted; empty:
-      all.
+    target: the target whose network to load, if the run has norms for each target; empty
+      for all.
 
   Returns:
-    None: the stage has no checkpoint.
+    The network; None if the stage has no checkpoint.
 
   Raises:
-    config.UserError: the run's config does not fit the network that its checkpoint holds.
+    config.UserError: the run's config does not fit the network in its checkpoint.
   """
   place = checkpoints.newest(folder.checkpoints(stage))
   if place is None:
@@ -65,12 +66,12 @@ def load_network(
 
 
 def has_norms_per_target(config: config_lib.Config, stage: str) -> bool:
-  """Whether a stage leaves a network for each target."""
+  """Whether a stage's network has norms for each target."""
   return config.adapt.per_target and stage != Stage.SOURCE_ONLY
 
 
 def trackables(name: str, network: Any) -> dict[str, Any]:
-  """{name: what a checkpoint holds of a network}; of norms for each target two."""
+  """{name: trackable} for checkpoints of a network; two if it has norms for each target."""
   if isinstance(network, per_target.PerTarget):
     return {name: network.network, f"{name}_norms": network.norms}
   return {name: network}

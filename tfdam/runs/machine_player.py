@@ -1,6 +1,7 @@
-"""What the machine scores in Source-or-Not on a run's networks: source_or_not.json."""
+"""The machine's scores in Source-or-Not on a run's networks: source_or_not.json."""
 
-# No `from __future__ import annotations`: Python 3.9 evaluates what stands here.
+# No `from __future__ import annotations`: `stored` evaluates these annotations, and Python
+# 3.9 could not evaluate them from strings.
 from collections.abc import Mapping
 from typing import Any, Optional, TypedDict
 
@@ -17,13 +18,13 @@ _REMEDY = "Remove it, and play again: tfdam.source_or_not writes a new one."
 
 
 class File(TypedDict):
-  """What source_or_not.json holds.
+  """The content of source_or_not.json.
 
   Attributes:
-    seed: of the choice of images and units.
-    num_images: of each domain, at most.
-    stages: {stage: the gap between the source network on source images and that stage's on
-      target images}.
+    seed: determines the choice of images and units.
+    num_images: at most so many images of each domain were used.
+    stages: {stage: the gap between the source network's activations on source images and
+      that stage's network's on target images}.
   """
 
   seed: stored.Count
@@ -41,7 +42,7 @@ def write(
 
 
 def read(folder: run_folder.RunFolder) -> Optional[dict[str, gap_lib.Gap]]:
-  """{stage: its gap}, as `write` got it; None: nobody has played.
+  """Reads {stage: its gap}, as `write` took it; None if there is no such file.
 
   Raises:
     config.UserError: the file is damaged.
@@ -53,10 +54,10 @@ def read(folder: run_folder.RunFolder) -> Optional[dict[str, gap_lib.Gap]]:
 
 
 def table(gaps: Mapping[str, gap_lib.Gap]) -> rich.table.Table:
-  """AUCs of every tap in rows, stages in columns.
+  """A table of AUCs with taps in rows and stages in columns.
 
   Args:
-    gaps: {stage: its gap}, of the same taps.
+    gaps: {stage: its gap}, all of the same taps.
   """
   shown = rich.table.Table(
     title="Source-or-Not, played by the machine: mean AUC of a tap's units (0.5: guessing)"

@@ -1,4 +1,4 @@
-"""Reads metrics.jsonl: a line of JSON a look up. Imports no TensorFlow."""
+"""Reads metrics.jsonl, which has one line of JSON per record. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILE = "metrics.jsonl"
 
 
 class Line(TypedDict):
-  """What every line says; its other keys are names of numbers, which may be null."""
+  """The fixed keys of a line. Its other keys are metrics: numbers, or null."""
 
   stage: str
   phase: str
@@ -22,7 +22,7 @@ class Line(TypedDict):
 
 
 def read(path: str) -> Iterator[tuple[bytes, Any]]:
-  """Yields every whole line with its content; says how many are damaged."""
+  """Yields every whole line with its content; warns of damaged ones."""
   if not os.path.lexists(path):
     return
   damaged = []
@@ -31,7 +31,7 @@ def read(path: str) -> Iterator[tuple[bytes, Any]]:
       try:
         yield line, stored.parse(line, Line)
       except stored.DamagedError as error:
-        if line.endswith(b"\n"):  # else a kill cut it off
+        if line.endswith(b"\n"):  # Else the process was killed while it wrote.
           damaged.append(f"line {number}: {error}")
   if damaged:
     logging.warning(

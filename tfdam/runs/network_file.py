@@ -1,9 +1,9 @@
-"""The file of a user's trained network: where a run finds it, and how it tells another one.
+"""The file of a user's trained network, its copy in the run folder, and its digests.
 
-  network.keras   the file as it came in (network.h5, network/: the form that it came in)
+  network.keras   a copy of the file (or network.h5, network/: in the file's own form)
   adapted.keras   the last stage's network, in the same form
 
-The copy makes a run folder whole: the run goes on, is scored and exported from it alone.
+Thanks to the copy, a run can be resumed, scored and exported from its run folder alone.
 Imports no TensorFlow.
 """
 
@@ -24,10 +24,10 @@ _BLOCK = 1 << 20
 
 
 def find(config: config_lib.Config, folder: run_folder.RunFolder) -> config_lib.Config:
-  """The config with model.path absolute: the user's file, or without it the run's copy.
+  """The config with an absolute model.path: the user's file or, if missing, the run's copy.
 
   Raises:
-    config.UserError: it is no file of a network, and the run has no copy.
+    config.UserError: the path is not a network's file, and the run has no copy.
   """
   path = runtime.resolve_path(config.model.path)
   if not os.path.lexists(path):
@@ -42,7 +42,7 @@ def find(config: config_lib.Config, folder: run_folder.RunFolder) -> config_lib.
 
 
 def of_run(config: config_lib.Config, folder: run_folder.RunFolder) -> config_lib.Config:
-  """The config of a run that has begun: its copy is read, wherever the user's file is."""
+  """The config of a run that has begun: model.path is the run's copy if it has one."""
   if not config.model.is_file:
     return config
   kept = _kept(folder.path)
@@ -52,7 +52,7 @@ def of_run(config: config_lib.Config, folder: run_folder.RunFolder) -> config_li
 def run_digests(
   config: config_lib.Config, folder: run_folder.RunFolder
 ) -> dict[str, dict[str, str]]:
-  """{run_folder.NETWORK: {file: MD5}} of a network from a file; of any other nothing.
+  """{run_folder.NETWORK: {file: MD5}} for a network from a file; else an empty dict.
 
   Raises:
     config.UserError: see `find`.
@@ -63,7 +63,10 @@ def run_digests(
 
 
 def digests(path: str) -> dict[str, str]:
-  """{file: MD5} of a network's file, or of each one in its folder; not by its own name."""
+  """{file: MD5} of a network's file, or of all files in its folder.
+
+  The name of the file or folder itself does not matter.
+  """
   if not files.is_folder(path):
     return {_KEPT: _digest(path)}
   return {
@@ -74,10 +77,13 @@ def digests(path: str) -> dict[str, str]:
 
 
 def keep(config: config_lib.Config, folder: run_folder.RunFolder) -> config_lib.Config:
-  """Copies the file into the run folder, whole or not at all; the config names the copy.
+  """Copies the network's file into the run folder, whole or not at all.
+
+  Returns:
+    The config, with the copy as model.path.
 
   Raises:
-    OSError: the disk refuses.
+    OSError: the copy cannot be written.
   """
   path = config.model.path
   place = folder.join(_KEPT + keras_files.ending_of(path))
@@ -91,25 +97,26 @@ def keep(config: config_lib.Config, folder: run_folder.RunFolder) -> config_lib.
     _remove(place)
     os.rename(partial, place)
   except OSError:
-    _remove(partial)  # it may be what fills the disk
+    _remove(partial)  # It may be what fills the disk.
     raise
   return _at(config, place)
 
 
 def adapted(config: config_lib.Config, folder: run_folder.RunFolder) -> str:
-  """Where the run leaves its last stage's network."""
+  """The path to which the run writes its last stage's network."""
   return folder.join(_ADAPTED + keras_files.ending_of(config.model.path))
 
 
 def save(network: Any, config: config_lib.Config, folder: run_folder.RunFolder) -> None:
-  """Writes a stage's network in the form that it came in, whole or not at all.
+  """Writes a stage's network in the form of the user's file, whole or not at all.
 
   Args:
-    network: with the weights to write, on however many replicas.
-    config: of the run; `model.path` has the architecture.
+    network: has the weights to write, on any number of replicas.
+    config: the run's; the architecture is read from `model.path`.
+    folder: the run folder.
 
   Raises:
-    OSError: the disk refuses.
+    OSError: the file cannot be written.
   """
   model = keras_files.read(config.model.path)
   model.set_weights(network.get_weights())
@@ -117,7 +124,7 @@ def save(network: Any, config: config_lib.Config, folder: run_folder.RunFolder) 
 
 
 def written(folder: run_folder.RunFolder) -> str | None:
-  """The network that the run has left; None: none, or not yet."""
+  """The path of the network that the run has written; None if there is none."""
   return _named(folder.path, _ADAPTED)
 
 
@@ -135,7 +142,7 @@ def _at(config: config_lib.Config, path: str) -> config_lib.Config:
 
 
 def _copy(path: str, place: str) -> None:
-  """Copies a file or a folder; shutil's errors name what is read, or nothing."""
+  """Copies a file or a folder; unlike shutil's, errors name the file that was written."""
   if files.is_folder(path):
     for folder, names in files.walk(path):
       made = os.path.join(place, os.path.relpath(folder, path))

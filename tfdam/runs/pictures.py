@@ -1,7 +1,7 @@
-"""What people would rather look at than read: one picture a question, at the end of a run.
+"""Draws the pictures at the end of a run.
 
-pictures/panels.png        scenes: image, truth, and the label map of every stage
-pictures/activations-*.png whether single channels still tell the domains apart
+pictures/panels.png        scenes: image, true labels, and every stage's label map
+pictures/activations-*.png histograms of single channels on both domains
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ def draw(context: context_lib.Context, networks: Networks) -> list[panels.Column
   """Writes the run's pictures.
 
   Args:
-    networks: {stage: its network}, Stage.SOURCE_ONLY among them.
+    context: the run's.
+    networks: {stage: its network}, including Stage.SOURCE_ONLY.
 
   Returns:
-    What the panels show; empty where there are none.
+    The columns of the panels; empty if there are none.
   """
   columns = panel_columns(context, networks)
   if columns:
@@ -42,18 +43,18 @@ def draw(context: context_lib.Context, networks: Networks) -> list[panels.Column
 
 
 def class_names(context: context_lib.Context) -> tuple[str, ...]:
-  """Of what panels are painted in; there are none where images have one label."""
+  """Names of the classes in panels; empty if each image has one label."""
   named = _shown_split(context).class_names
   return tuple(named or config_lib.parse_classes(context.config.data.classes))
 
 
 def _shown_split(context: context_lib.Context) -> feeds.Split:
-  """Test scenes, or the target's."""
+  """The test split or, without one, the target's training split."""
   return context.domains.scored["test"] or context.domains.target
 
 
 def panel_columns(context: context_lib.Context, networks: Networks) -> list[panels.Column]:
-  """A few scenes: "image", "truth" if there is one, and what every stage predicts."""
+  """Columns of a few scenes: "image", "truth" if known, and every stage's prediction."""
   split = _shown_split(context)
   count = min(context.config.loop.num_panels, len(split))
   if not context.config.data.classes or not count:
@@ -74,12 +75,12 @@ def panel_columns(context: context_lib.Context, networks: Networks) -> list[pane
 
 
 def _draw_activations(context: context_lib.Context, networks: Networks) -> None:
-  """Source-or-Not (Sec. 5.1): the source network on both domains, and the last stage's."""
+  """Draws Source-or-Not (Sec. 5.1) for the source network and the last stage's network."""
   config, source = context.config, networks[Stage.SOURCE_ONLY]
   on_source = monitor_lib.probe(source, _probe_images(context.domains.source, config))
   target_images = _probe_images(context.domains.target, config)
   chosen = [tap for tap in config.adapt.tap_weights if tap in source.TAPS]
-  # No set: workers read networks together, hence in one order.
+  # Not a set: all workers read networks together, so the order must be the same.
   for stage in dict.fromkeys((Stage.SOURCE_ONLY, list(networks)[-1])):
     on_target = monitor_lib.probe(networks[stage], target_images)
     taps = {

@@ -1,4 +1,4 @@
-"""A run's metrics: a line of JSON a look up, and the same numbers for TensorBoard."""
+"""Writes a run's metrics: one line of JSON per record, and the same for TensorBoard."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _FILE = metric_lines.FILE
 
 
 class Records:
-  """metrics.jsonl and summaries/<run>/ of a run folder; scalars of a stage are one run."""
+  """metrics.jsonl and summaries/<run>/ of a run folder; each stage is one of the runs."""
 
   def __init__(self, folder: run_folder.RunFolder):
     self.folder = folder
     self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
   def continue_clock(self, seconds: float) -> None:
-    """Counts what an earlier process had spent; see RunFolder.continue_clock."""
+    """Adds the seconds of earlier processes; see RunFolder.continue_clock."""
     self.folder.continue_clock(seconds)
 
   def elapsed(self) -> dict[str, float]:
@@ -42,7 +42,7 @@ class Records:
     with self._writing(stage, step):
       for name, value in values.items():
         tf.summary.scalar(name, value)
-    # Last: a run that goes on looks here for what it has written already.
+    # The line comes last: a resumed run looks here for what it has already written.
     path = self.folder.join(_FILE)
     with stored.naming(path), open(path, "a") as file:
       file.write(line + "\n")
@@ -51,7 +51,7 @@ class Records:
     """Adds one histogram of each tensor to summaries/<run>/."""
     with self._writing(run, step):
       for name, value in values.items():
-        # An infinite value would leave its histogram without buckets.
+        # With an infinite value, a histogram would have no buckets.
         tf.summary.histogram(name, tf.boolean_mask(value, tf.math.is_finite(value)))
 
   def write_image(self, run: str, step: int, name: str, image: np.ndarray) -> None:
@@ -60,11 +60,11 @@ class Records:
       tf.summary.image(name, image[np.newaxis])
 
   def read(self, stage: str, phase: str) -> list[dict[str, Any]]:
-    """A stage's lines of this phase, in order."""
+    """The lines of a stage's phase, in order."""
     return [r for _, r in self._lines() if (r["stage"], r["phase"]) == (stage, phase)]
 
   def last_values(self, stage: str) -> dict[str, Any]:
-    """{name: what the last of a stage's lines that has it says}, of all phases."""
+    """{name: its last value} in a stage's lines of all phases."""
     found: dict[str, Any] = {}
     for _, line in self._lines():
       if line["stage"] == stage:
@@ -76,9 +76,9 @@ class Records:
     return bool(self.read(stage, phase))
 
   def forget_after(self, stage: str, step: int) -> None:
-    """Drops what a stage wrote past a step: a resumed run writes it again."""
+    """Drops what a stage wrote after a step; a resumed run writes it again."""
     if os.path.lexists(self.folder.join(_FILE)):
-      # A kill may have cut the last one's newline off.
+      # If a process was killed, the last line may lack its newline.
       kept = [
         line.decode().rstrip("\n") + "\n"
         for line, r in self._lines()
@@ -91,13 +91,13 @@ class Records:
         self._forget_events(run, step)
 
   def _forget_events(self, run: str, step: int) -> None:
-    """Drops points past a step: TensorBoard would draw both sessions' on one curve."""
+    """Drops points after a step; TensorBoard would draw those of both sessions."""
     if run in self._writers:
       self._writers.pop(run).close()
     folder = self.folder.join("summaries", run)
     for path in glob.glob(os.path.join(glob.escape(folder), "*tfevents*")):
       files.check_regular(path)
-      # What stands before the place where a kill cut the file off, if one did.
+      # If a process was killed while writing, these are the events before the cut.
       events = list(event_file_loader.RawEventFileLoader(path).Load())
       kept = [event for event in events if not _is_point_after(step, event)]
       if len(kept) < len(events):
@@ -106,7 +106,7 @@ class Records:
 
   @contextlib.contextmanager
   def _writing(self, run: str, step: int) -> Iterator[None]:
-    """Sends what the body sums up to summaries/<run>/, and sees it written."""
+    """Within this context, summaries go to summaries/<run>/; flushes them at the end."""
     folder = self.folder.join("summaries", run)
     with _told(folder):
       if run not in self._writers:
@@ -121,7 +121,7 @@ class Records:
 
 @contextlib.contextmanager
 def _told(folder: str) -> Iterator[None]:
-  """Says what keeps TensorFlow from writing to a folder of TensorBoard's files."""
+  """Explains why TensorFlow cannot write to a folder of TensorBoard's files."""
   try:
     yield
   except tf.errors.OpError as error:
@@ -140,6 +140,6 @@ def _write_events(path: str, events: Iterable[bytes]) -> None:
 
 
 def _is_point_after(step: int, serialized: bytes) -> bool:
-  """Whether an event is a point of a curve past a step; others are the file's own."""
+  """Whether an event is a point of a curve after a step; others belong to the file."""
   event = tf.compat.v1.Event.FromString(serialized)
   return event.step > step and event.HasField("summary")

@@ -1,7 +1,7 @@
-"""Computes what a report shows beside scores and losses, and keeps it in report.json.
+"""Computes what a report shows besides scores and losses, and writes report.json.
 
-Confusion matrices are kept stage by stage, as they are counted; the rest is computed once,
-when the run is over, from its networks. Nothing here draws at random or changes a weight.
+Confusion matrices are stored when a stage is scored. The rest is computed once, at the end
+of the run, from its networks. Nothing here uses random state or changes a weight.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from tfdam.vocabulary import Stage
 Networks = Mapping[str, Any]
 
 FILE = "report.json"
-# Pixels of one domain that go through a network, and how many images that may be: dense
-# layers have one location an image, and their histograms need many.
+# Pixels of one domain that go through a network, and bounds of the number of images: dense
+# layers have one location per image, and histograms need many.
 _PIXELS = 1 << 19
 _FEWEST = {"segmentation": 16, "classification": 64}
 _MOST_IMAGES = 500
 _BATCH_PIXELS = 1 << 18
 _LOCATIONS = 64
-# Layers whose gap is measured, and what histograms are shown of.
+# At most so many layers in the gap, and so many taps and channels with histograms.
 _MOST_LAYERS, _MOST_TAPS, _MOST_CHANNELS = 16, 6, 3
 _NUM_BINS = 40
 _MOST_SCENES, _MOST_WIDTH = 6, 480
 _JPEG_QUALITY = 85
-# What layers keep beside what they learn.
+# Variables of layers that are not learned.
 _NOT_LEARNED = ("moving_mean", "moving_variance", "seed_generator")
 
 
@@ -55,7 +55,7 @@ def keep_confusion(
     if len(counts) <= facts_lib.MOST_CLASSES
   }
   facts.setdefault("confusion", {})[stage] = small
-  # Another network stands behind the rest, if the stage was scored anew.
+  # Drop the rest: if the stage was scored again, it is another network's.
   folder.write_json(FILE, {k: facts[k] for k in ("version", "confusion") if k in facts})
 
 
@@ -64,11 +64,12 @@ def complete(
   networks: Networks,
   columns: Sequence[panels.Column] = (),
 ) -> None:
-  """Computes what report.json lacks, once every stage is there.
+  """Computes what report.json lacks, after all stages.
 
   Args:
+    context: the run's.
     networks: {stage: its network}, Stage.SOURCE_ONLY first.
-    columns: of the run's panels, as `pictures.draw` returns them.
+    columns: of the run's panels, the result of `pictures.draw`.
   """
   facts = _found(context.folder)
   for stage in _ends(networks):
@@ -89,23 +90,23 @@ def complete(
 
 
 def _found(folder: run_folder.RunFolder) -> dict[str, Any]:
-  """What report.json holds; of a damaged one nothing: all of it can be computed again."""
+  """The content of report.json; a damaged one counts as empty, and is computed again."""
   try:
     facts = folder.read_json(FILE)
   except config_lib.UserError as error:
-    logging.warning("%s It is written anew.", error)
+    logging.warning("%s Computing it again.", error)
     facts = None
   return facts or {"version": facts_lib.VERSION}
 
 
 def _ends(networks: Networks) -> list[str]:
-  """The first and the last stage; one, if there are no others."""
+  """The first and the last stage; one stage if there are no others."""
   stages = list(networks)
   return list(dict.fromkeys((stages[0], stages[-1])))
 
 
 def _drift(networks: Networks) -> list[facts_lib.Drift]:
-  """Of every site, and every stage behind the first."""
+  """The drift of every site's weights, for every stage after the first."""
   source = _weights(networks[Stage.SOURCE_ONLY])
   rows = []
   for stage, network in networks.items():
@@ -121,7 +122,7 @@ def _drift(networks: Networks) -> list[facts_lib.Drift]:
 
 
 def _weights(network: Any) -> dict[str, np.ndarray]:
-  """{site: what its layer has learned, as one vector}."""
+  """{site: its layer's learned weights as one vector}."""
   found = {}
   for site in network.sites():
     parts = [
@@ -135,12 +136,12 @@ def _weights(network: Any) -> dict[str, np.ndarray]:
 
 
 def _path(variable: Any) -> str:
-  """A variable's name; in Keras 3 `name` lacks the layer's part."""
+  """A variable's name with its layer's; in Keras 3, `name` lacks the layer's."""
   return f"{getattr(variable, 'path', '')} {variable.name}"
 
 
 def _activations(context: context_lib.Context, networks: Networks) -> dict[str, Any]:
-  """The gap by layer and the histograms of channels, before and after."""
+  """The gap by layer and histograms of channels, before and after adaptation."""
   config, source = context.config, networks[Stage.SOURCE_ONLY]
   taps = _chosen_taps(source.TAPS, config.adapt.tap_weights, _MOST_LAYERS)
   on_source = _sampled(source, context.domains.source, config, taps)
@@ -169,7 +170,7 @@ def _activations(context: context_lib.Context, networks: Networks) -> dict[str, 
 
 
 def _chosen_taps(every: Sequence[str], wanted: Mapping[str, float], most: int) -> list[str]:
-  """At most so many, those that were adapted first, others evenly; in network order."""
+  """At most `most` taps in network order: the wanted ones, then others evenly spaced."""
   chosen = [tap for tap in every if tap in wanted][:most]
   others = [tap for tap in every if tap not in chosen]
   room = min(most - len(chosen), len(others))
@@ -180,7 +181,7 @@ def _chosen_taps(every: Sequence[str], wanted: Mapping[str, float], most: int) -
 def _sampled(
   network: Any, split: feeds.Split, config: config_lib.Config, taps: Sequence[str]
 ) -> activations.Tapped:
-  """What taps give on some images, at a few locations."""
+  """Activations of taps on some images, at a few locations."""
   pixels = max(1, config.data.height * config.data.width)
   most = min(_MOST_IMAGES, config.loop.watch_images)
   count = min(most, max(_FEWEST[config.task], _PIXELS // pixels))
@@ -195,7 +196,7 @@ def _channels(
   before: activations.Tapped,
   after: activations.Tapped | None,
 ) -> list[dict[str, Any]]:
-  """Histograms of the channels that differ most before; of equals the first."""
+  """Histograms of the channels that differ most before adaptation; ties by number."""
   targets = [before] if after is None else [before, after]
   found = [_histograms(source.values[tap], target.values[tap]) for target in targets]
   bits = divergence.jensen_shannon(found[0].source, found[0].target)
@@ -231,10 +232,11 @@ def _histogram(found: divergence.Histograms, channel: int) -> facts_lib.Histogra
 def _panels(
   columns: Sequence[panels.Column], class_names: Sequence[str]
 ) -> facts_lib.Panels:
-  """Small files of a few scenes.
+  """Encodes a few scenes as small files.
 
   Args:
-    columns: "image" first, perhaps "truth", and a stage's name each.
+    columns: "image" first, "truth" if it is known, then one per stage.
+    class_names: names of the classes, in the order of labels.
   """
   table = palette.colours(class_names)
   stages = {stage.shown: stage.value for stage in Stage}
@@ -264,7 +266,7 @@ def _panels(
 
 
 def _painted(labels: np.ndarray, size: tuple[int, int], table: np.ndarray) -> bytes:
-  """A label map as a PNG of few bytes."""
+  """Encodes a label map as a small PNG."""
   painted = Image.fromarray(palette.colourise(labels, table))
   painted = painted.resize(size, Image.Resampling.NEAREST)
   return _file(painted.quantize(256, dither=Image.Dither.NONE), "PNG")

@@ -1,7 +1,7 @@
 """The config of a run folder, as a config file: `tfdam/runs/resume.py:runs/m2u`.
 
-What --workdir alone stands for, where the folder holds a run; found by path, as those in
-configs/ are, which cannot import what reads run folders.
+Commands use it when --workdir is given alone and the folder holds a run. It is found by its
+path, like the files in configs/, which cannot import the reader of run folders.
 """
 
 from __future__ import annotations

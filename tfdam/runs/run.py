@@ -1,7 +1,7 @@
-"""The story of a run: train on the source, match moments, match distributions; score each.
+"""A run: trains on the source, matches moments, matches distributions, and scores each.
 
-Every stage leaves its network in checkpoints/<stage>/; a run that is started again goes on
-where the newest whole checkpoint stands.
+Every stage writes its network to checkpoints/<stage>/. If a run is started again, it
+resumes from the newest whole checkpoint.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _EVALUATION = "evaluation"
 
 
 class Run:
-  """One run in its folder: `prepare` raises what is wrong, `execute` does the work."""
+  """A run in its folder: `prepare` checks and builds, `execute` trains and scores."""
 
   def __init__(
     self,
@@ -68,7 +68,7 @@ class Run:
     self.monitor: monitor_lib.Monitor | None = None
 
   def _use(self, config: config_lib.Config) -> None:
-    """Goes on with a config in which more is settled."""
+    """Continues with a config in which more fields are resolved."""
     self.config = config
     self.context = context_lib.Context(
       config, self.domains, self.folder, self.records, self.strategy,
@@ -76,11 +76,11 @@ class Run:
     )  # fmt: skip
 
   def prepare(self) -> None:
-    """Builds the source network and checks what only TensorFlow can.
+    """Builds the source network, and checks the config against it.
 
     Raises:
       config.UserError: the network is for another task, or batch sizes, taps, sites or the
-      initial checkpoint do not fit.
+        initial checkpoint do not fit.
     """
     config = self.config
     replicas = self.strategy.num_replicas_in_sync
@@ -93,7 +93,7 @@ class Run:
         "adapt.global_batch_size", config.adapt.global_batch_size, replicas
       )
       self._check_shares(replicas)
-    # A run that has its own source checkpoint no longer needs what it started from.
+    # Once a run has its own source checkpoint, initial weights are not needed.
     begun = self.context.checkpoints(Stage.SOURCE_ONLY, {}).newest()
     first = dataclasses.replace(config.model, weights="" if begun else config.model.weights)
     with self.strategy.scope():
@@ -113,7 +113,7 @@ class Run:
       checkpoints_lib.restore_model(self.source, place, config.model.name)
 
   def _check_task(self) -> None:
-    """Raises config.UserError if the network labels images and the data pixels, or so."""
+    """Raises config.UserError if network and data are for different tasks."""
     data = self.config.data
     size = networks.input_size(data)
     scores = self.source(tf.zeros([1, *size, data.channels]))["logits"].shape
@@ -128,12 +128,12 @@ class Run:
     if labels_pixels and self.config.needs_source_labels and scores[1:3] != size:
       shown = " and ".join(f"{height} x {width}" for height, width in (scores[1:3], size))
       raise config_lib.UserError(
-        f"The network's scores and the labels that it trains on have other sizes: {shown}.",
+        f"The network's scores and the labels that it trains on differ in size: {shown}.",
         "Set model.enlarge=True.",
       )
 
   def _check_shares(self, replicas: int) -> None:
-    """Raises config.UserError if replicas would not see as many images of each target."""
+    """Raises config.UserError if replicas would get unequal numbers of the targets."""
     parts, size = self.domains.target.parts, self.config.adapt.global_batch_size
     if parts and size % (replicas * len(parts.names)):
       divisor = replicas * len(parts.names)
@@ -141,7 +141,7 @@ class Run:
       sizes = [str(near) for near in (down, down + divisor) if near]
       of_each = f" on each of {replicas} replicas" if replicas > 1 else ""
       raise config_lib.UserError(
-        f"adapt.global_batch_size is {size}, but a batch has as many images of each target"
+        f"adapt.global_batch_size is {size}, but batches need equally many of each target"
         f" ({', '.join(parts.names)}){of_each}; expected a multiple of {divisor}, such as"
         f" {' or '.join(sizes)}.",
         "Set adapt.global_batch_size.",
@@ -178,7 +178,7 @@ class Run:
     ]  # fmt: skip
 
   def _check_matcher(self) -> None:
-    """Raises config.UserError if adaptation could not begin after source training."""
+    """Raises config.UserError if adaptation would fail after source training."""
     config = self.config
     if config.adapt.is_joint and self.config.task == Task.SEGMENTATION:
       raise config_lib.UserError(
@@ -194,8 +194,8 @@ class Run:
       )
     if not self.source.trainable_variables:
       raise config_lib.UserError(
-        f"All layers of {files.shown(config.model.path)} were frozen when it was saved, and"
-        " adaptation has nothing to move.",
+        f"All layers of {files.shown(config.model.path)} were frozen when it was saved, so"
+        " adaptation has no weights to train.",
         "Set layer.trainable = True and save it again, or adapt.steps=0.",
       )
     if config.adapt.curriculum_weight:
@@ -206,10 +206,10 @@ class Run:
       networks.build_discriminators(config, self.source(images))
 
   def execute(self) -> dict[str, Any]:
-    """Runs every stage that the config asks for; returns what results.json holds.
+    """Runs every stage of the config; returns the content of results.json.
 
     Raises:
-      config.UserError: a file turns out to be damaged, or a loss becomes infinite.
+      config.UserError: a file is damaged, or a loss becomes infinite or nan.
     """
     with (
       feeds.failures_explained(),
@@ -220,7 +220,7 @@ class Run:
 
   @contextlib.contextmanager
   def _loss_of_room_explained(self) -> Iterator[None]:
-    """Says of a full disk, or of rights that are gone, what the run has by now."""
+    """If the disk is full or files cannot be written, says what was saved so far."""
     try:
       yield
     except (OSError, tf.errors.OpError) as error:
@@ -229,7 +229,7 @@ class Run:
         raise
       saved = workers.saved(self.folder.shared_path)
       raise config_lib.UserError(
-        f"{problem} {saved}; then the same command goes on."
+        f"{problem} {saved}: start the same command again to continue."
       ) from error
 
   def _execute(self) -> dict[str, Any]:
@@ -250,7 +250,7 @@ class Run:
       networks[Stage.ADAPTED] = adapted.network
       self._score(Stage.ADAPTED, adapted.network, adapted.num_steps)
       if adapted.last_step is not adapted.network:
-        # Beside the moving average, in no stage of its own: nobody deploys it.
+        # Scored for comparison with the moving average, which is what gets deployed.
         self._score_last_step(adapted.last_step)
     if self.config.model.is_file and (len(networks) > 1 or self.config.source.steps):
       last = list(networks)[-1]
@@ -264,7 +264,7 @@ class Run:
     return self.results()
 
   def results(self) -> dict[str, Any]:
-    """What results.json holds so far."""
+    """The content of results.json so far."""
     config = self.config
     return self.folder.read_json("results.json") or {
       "task": config.task,
@@ -304,7 +304,7 @@ class Run:
       len(self.domains.source),
       devices(self.strategy),
     )
-    # The others read what the chief finds; a second worker would wait for its lock.
+    # Only the chief uses the cache; the other workers read the checkpoint that it takes.
     cache = (
       source_cache_lib.folder(options) if distribution.is_chief(self.strategy) else None
     )
@@ -329,13 +329,13 @@ class Run:
     return self.source
 
   def _match_gaussian(self) -> tf.keras.Model:
-    """A copy of the source network, its sites matched to the target (Sec. 4.1)."""
+    """A copy of the source network with its sites matched for the target (Sec. 4.1)."""
     config, options = self.config, self.config.match
     distribution.announce(self.strategy, Stage.GAUSSIAN)
     with self.strategy.scope():
       matched = networks.build_network(config, "matched", Stage.GAUSSIAN)
       if config.adapt.per_target:
-        assert self.domains.target.parts is not None  # `prepare` has seen to it
+        assert self.domains.target.parts is not None  # `prepare` has checked it.
         matched = per_target.PerTarget(matched, self.domains.target.parts.names)
     checkpoints = self.context.checkpoints(
       Stage.GAUSSIAN, loading.trackables("model", matched)
@@ -346,7 +346,7 @@ class Run:
     if config.adapt.per_target:
       start = per_target.PerTarget.alike(start, matched.names)
     matched.set_weights(start.get_weights())
-    self.records.forget_after(Stage.GAUSSIAN, -1)  # of a session that was killed
+    self.records.forget_after(Stage.GAUSSIAN, -1)  # Records of a killed session.
 
     def images(examples: feeds.Split) -> Any:
       chosen = pairs.subset(examples, options.max_images, config.seed)
@@ -354,7 +354,7 @@ class Run:
 
     monitor = self.context.monitor(Stage.GAUSSIAN, self.source, matched)
     if monitor:
-      monitor.write_histograms(0)  # before: still a copy of the source network
+      monitor.write_histograms(0)  # Before matching: still a copy of the source network.
     logging.info("gaussian: matching the sites' moments.")
     if config.adapt.per_target:
       records = self._match_each(matched, images)
@@ -366,8 +366,8 @@ class Run:
         images(self.domains.target),
         options,
       )
-    # Every worker has computed this, as reading a network may take them all; machines of
-    # another kind round otherwise, and replicas must start from the same bits.
+    # Every worker computes this, since reading a network may need them all. Machines of
+    # different kinds round differently, but replicas must start from the same bits.
     chiefs = [distribution.from_chief(self.strategy, w) for w in matched.get_weights()]
     matched.set_weights(chiefs)
     if monitor:
@@ -381,14 +381,14 @@ class Run:
   ) -> list[dict[str, Any]]:
     """Matches each target's norms on its own images; returns the records of all.
 
-    Sites without a norm stay the source's: they are shared, and what fits one target would
-    not fit the next. The norms behind them take up most of it.
+    Other sites stay as in the source network: targets share them, and a correction for one
+    target would not fit the next. The norms after them correct most of the difference.
     """
     network = matched.network
     sites = ",".join(self._sites_of_norms(network))
     options = dataclasses.replace(self.config.match, sites=sites)
     found: dict[str, list[dict[str, Any]]] = {}
-    # The first target last: its norms are the network's, on which each is matched.
+    # The first target comes last: its norms are the network's own, which each one uses.
     for name in reversed(matched.names):
       network.set_weights(self.source.get_weights())
       found[name] = closed_form.match(
@@ -414,7 +414,7 @@ class Run:
       if monitor:
         results.setdefault("unlabelled", {})[stage] = monitor.summary()
     self._score_without_labels(stage, network, results)
-    # Nothing on a worker beside the chief, if an earlier session scored this stage.
+    # Empty on workers other than the chief if an earlier session scored this stage.
     scores = results["stages"].get(stage, {})
     headline = self.config.task.headline
     every = {split: of.get(headline) for split, of in scores.items()}
@@ -439,7 +439,7 @@ class Run:
   def _score_without_labels(
     self, stage: str, network: tf.keras.Model, results: dict[str, Any]
   ) -> None:
-    """Adds to the results what predictions on target images say; chooses nothing by it."""
+    """Adds label-free measures of the predictions on target images; they decide nothing."""
     every = results.setdefault("label_free", {})
     if not distribution.agree(self.strategy, stage not in every):
       return
@@ -453,7 +453,7 @@ class Run:
     results["source_label_shares"] = shares.tolist()
 
   def _warn_of_skew(self, results: dict[str, Any]) -> None:
-    """Warns before matching where predicted labels stray far from the source's."""
+    """Warns before matching if predicted labels are far from the source's frequencies."""
     config, alarms = self.config, results["alarms"]
     if not (config.match.enabled or config.adapt.steps):
       return
@@ -465,13 +465,13 @@ class Run:
     )
     if alarm and alarm not in alarms:
       logging.warning("%s %s", files.shown(alarm["what"]), label_free.SKEW_ADVICE)
-    # A run that goes on may have another bound.
+    # A resumed run may have another bound.
     results["alarms"] = [alarm] if alarm else []
     results["alarms"] += [a for a in alarms if a["step"] > 0]
 
   @functools.cached_property
   def _source_shares(self) -> np.ndarray:
-    """The source's label frequencies; those that its network predicts, if it has none."""
+    """The source's label frequencies; without labels, those that its network predicts."""
     prior = self.context.label_prior()
     if prior is not None:
       return prior
@@ -507,9 +507,9 @@ class Run:
 
 @contextlib.contextmanager
 def _missing_kernels_explained() -> Iterator[None]:
-  """Says what mends it that an operation cannot compute the same bits twice on a GPU.
+  """Explains the error for an operation without a deterministic kernel on a GPU.
 
-  Our networks have none; users' own may.
+  The networks of tfdam have no such operation; users' own may.
   """
   try:
     yield
@@ -519,13 +519,13 @@ def _missing_kernels_explained() -> Iterator[None]:
     raise config_lib.UserError(
       "An operation of the network cannot compute the same bits twice on this device"
       f" ({error.message.splitlines()[0]}).",
-      "Set runtime.deterministic=False: then a run that is resumed ends with the same to"
-      " rounding.",
+      "Set runtime.deterministic=False. A resumed run then gives the same result only up"
+      " to rounding.",
     ) from error
 
 
 def class_names(config: config_lib.Config, *splits: feeds.Split | None) -> list[str]:
-  """The classes' names, in the order of their labels: the first split's that has labels."""
+  """Names of the classes in the order of labels, from the first split with labels."""
   for split in splits:
     if split is not None and split.has_labels and split.class_names:
       return list(split.class_names)
@@ -535,7 +535,7 @@ def class_names(config: config_lib.Config, *splits: feeds.Split | None) -> list[
 
 
 def devices(strategy: tf.distribute.Strategy) -> list[str]:
-  """Names of the devices that compute, such as "GPU:0", or "worker:1/GPU:0" of several."""
+  """Names of the devices that compute, such as "GPU:0"; with workers "worker:1/GPU:0"."""
   team = distribution.cluster(strategy)
   if team or isinstance(strategy, tf.distribute.MirroredStrategy):
     names = strategy.extended.worker_devices
@@ -543,5 +543,5 @@ def devices(strategy: tf.distribute.Strategy) -> list[str]:
     logical = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     names = [logical[0].name]
   local = [name.rpartition("device:")[2] for name in names]
-  # Workers have as many devices each.
+  # All workers have the same number of devices.
   return [f"{task}/{name}" for task in team.tasks for name in local] if team else local

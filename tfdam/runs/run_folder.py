@@ -1,4 +1,4 @@
-"""The run folder: what it holds, whose it is, and how nothing in it gets lost.
+"""The run folder: its files, its lock, and the checks that protect what is in it.
 
   config.json    the resolved config           checkpoints/<stage>/<step>/
   run.json       versions, commit, digests     summaries/<run>/ (TensorBoard)
@@ -9,10 +9,10 @@
   translation.json (from tfdam.translate: losses and speed)
   pictures/      panels of scenes and label maps by stage, histograms of activations
   curriculum.npz (what Curriculum Domain Adaptation has estimated for target images)
-  network.keras  of a network from a file: what came in, and what comes out (or .h5, or a
-  adapted.keras  folder: the form that it came in)
+  network.keras  for a network from a file: a copy of the input, and the adapted network
+  adapted.keras  (or .h5, or a folder, as the input)
 
-Imports no TensorFlow: a folder that cannot be used is refused before it starts.
+Imports no TensorFlow, so that an unusable folder is refused before TensorFlow starts.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ from tfdam import commands, files, stack, stored
 from tfdam import config as config_lib
 from tfdam.reporting.report import facts as facts_lib
 
-# A role in run.json's "data": the network's file, where it comes from one.
+# A role in run.json's "data": the file of the network, if it comes from a file.
 NETWORK = "network"
 _LOCK, _PROBE = ".lock", ".tfdam-probe-"
 _PACKAGES = ("keras", "tf-keras", "numpy", "ml-collections", "protobuf")
-# Bytes of a name, as file systems take them; of a path, less what a run adds to it; and
-# levels, of which Python makes one in each of at most 1,000 calls within one another.
+# Bytes that file systems allow in a name; bytes of a path, less what a run adds to it; and
+# levels, which Python makes recursively, with at most 1,000 nested calls.
 _LONGEST_NAME, _LONGEST_PATH, _MOST_LEVELS = 255, 4096 - 600, 200
 
 
 class PartScores(TypedDict, total=False):
-  """Of one stage on one target's images; fractions from 0 to 1, classes by their labels."""
+  """Scores of one stage on one target's images, from 0 to 1; lists are in label order."""
 
   num_images: stored.Count
   accuracy: stored.Number
@@ -65,7 +65,7 @@ class PartScores(TypedDict, total=False):
 
 
 class Scores(PartScores, total=False):
-  """Of one stage on one split, and on each target's or sequence's images in it."""
+  """Scores of one stage on one split, and on each target or sequence in it."""
 
   parts: dict[str, PartScores]
 
@@ -76,14 +76,15 @@ class Alarm(TypedDict):
 
 
 class Unlabelled(TypedDict):
-  """Of one stage, on some of the target's images; of labels none is right or wrong.
+  """Measures of one stage on some target images, without using labels.
 
   Attributes:
-    marginal_distance: of predicted labels from the source's, in total variation, 0 to 1.
-    classes_predicted: how many were, at least once.
-    dead_channels: of all taps, those that never change on target images.
-    source_dead_channels: those of the source network on source images.
-    channels: of all taps.
+    marginal_distance: total variation between the frequencies of predicted labels and of
+      the source's labels, 0 to 1.
+    classes_predicted: number of classes predicted at least once.
+    dead_channels: channels in all taps that never change on target images.
+    source_dead_channels: the same for the source network on source images.
+    channels: number of channels in all taps.
   """
 
   marginal_distance: stored.Number
@@ -94,15 +95,16 @@ class Unlabelled(TypedDict):
 
 
 class LabelFree(TypedDict, total=False):
-  """Of one stage, on some of the target's images; see metrics/label_free.py.
+  """Label-free measures of one stage on some target images; see metrics/label_free.py.
 
   Attributes:
-    entropy: mean over images, or pixels, of the prediction's entropy, in nats.
-    marginal_entropy: of the mean prediction, in nats.
-    information: the latter less the former.
-    marginal_distance: of predicted labels from the source's, in total variation, 0 to 1.
-    label_shares: how often each class was predicted, in the order of labels.
-    discriminator_accuracy: of the adapted stage, mean over taps at the end.
+    entropy: mean entropy of the predictions over images or pixels, in nats.
+    marginal_entropy: entropy of the mean prediction, in nats.
+    information: marginal_entropy - entropy, in nats.
+    marginal_distance: total variation between the frequencies of predicted labels and of
+      the source's labels, 0 to 1.
+    label_shares: how often each class was predicted, fractions in label order.
+    discriminator_accuracy: for the adapted stage, the mean over taps at the end.
   """
 
   entropy: stored.Number
@@ -120,12 +122,12 @@ class _Task(TypedDict):
 
 
 class Results(_Task, total=False):
-  """What results.json holds: {stage: {split: scores}}, and what the run is.
+  """The content of results.json: {stage: {split: scores}}, and what the run is.
 
   Attributes:
-    tap_channels: {tap: channels}, of which lines of phase "watch" count the dead.
-    source_label_shares: how often the source has each label; what its network predicts for
-      source images where that is not known.
+    tap_channels: {tap: number of channels}; lines of phase "watch" count the dead ones.
+    source_label_shares: the source's label frequencies; if they are not known, what its
+      network predicts for source images.
   """
 
   alarms: list[Alarm]
@@ -138,14 +140,14 @@ class Results(_Task, total=False):
 
 
 class Session(TypedDict):
-  """What one process of a run was; see `_session`."""
+  """One process of a run; see `_session`."""
 
   devices: list[str]
   packages: dict[str, Any]
 
 
 class Run(TypedDict):
-  """What run.json holds: {role: {file: MD5}} of the data, notes on it, and sessions."""
+  """The content of run.json: data as {role: {file: MD5}}, notes on it, and sessions."""
 
   data: dict[str, dict[str, str]]
   notes: list[str]
@@ -153,7 +155,7 @@ class Run(TypedDict):
 
 
 class Translation(TypedDict):
-  """What translation.json holds: of //tfdam:translate, at its end."""
+  """The content of translation.json, which //tfdam:translate writes at its end."""
 
   source: str
   target: str
@@ -167,7 +169,7 @@ class _Versioned(TypedDict):
   version: int
 
 
-# {file: (its shape, what mends it)}.
+# {file: (its type, how to repair it)}.
 _STORED: dict[str, tuple[Any, str]] = {
   "config.json": (
     dict[str, Any],
@@ -193,14 +195,15 @@ _STORED: dict[str, tuple[Any, str]] = {
 
 
 class RunFolder:
-  """One run's folder, from `check` (writes nothing) to `claim` (writes what the run is)."""
+  """A run's folder: `check` writes nothing, `claim` locks it and records the run."""
 
   def __init__(self, path: str, shared_path: str = ""):
-    """Names the folder; nothing is written yet.
+    """Sets the path; writes nothing yet.
 
     Args:
-      path: absolute.
-      shared_path: the run folder that a worker reads whose own is `path`; empty: the same.
+      path: absolute path of the folder to write to.
+      shared_path: the run folder to read from, for a worker whose own `path` is temporary;
+        empty for the same as `path`.
 
     Raises:
       config.UserError: TensorFlow could not write or read checkpoints in such a path.
@@ -241,16 +244,17 @@ class RunFolder:
     notes: list[str],
     devices: Sequence[str],
   ) -> None:
-    """Writes config.json and run.json, or continues those that are there.
+    """Locks the folder, and writes config.json and run.json or continues existing ones.
 
     Args:
-      digests: {role: {file: MD5}}, "source" and "target" among the roles, and NETWORK.
-      notes: what readers of the results have to know about the data.
-      devices: what the run computes on.
+      config: the run's.
+      digests: {role: {file: MD5}}, with roles such as "source", "target" and NETWORK.
+      notes: facts about the data that readers of the results must know.
+      devices: names of the devices that the run uses.
 
     Raises:
-      config.UserError: another process runs here, or the data is not what the run began
-      with.
+      config.UserError: another process runs here, or the run began with another config,
+        other data or another network.
     """
     os.makedirs(self.path, exist_ok=True)
     files.check_regular(self.join(_LOCK))
@@ -264,11 +268,11 @@ class RunFolder:
       ) from error
     except OSError:
       logging.warning("%s takes no locks: let no second process run there.", self.path)
-    self.check(config)  # again: another process may have claimed it in between
+    self.check(config)  # Again: another process may have claimed it in between.
     if not os.path.lexists(self.join("config.json")):
       self.write_text("config.json", config_lib.to_json(config))
     run = self.read_json("run.json") or {"data": digests, "notes": notes, "sessions": []}
-    trained_on = ("source", "target")  # what is scored may get its labels later
+    trained_on = ("source", "target")  # Scored splits may get their labels later.
     if any(run["data"].get(role) != digests.get(role) for role in trained_on):
       raise config_lib.UserError(
         f"{files.shown(self.path)} was begun with other data (run.json has the checksums)."
@@ -290,10 +294,10 @@ class RunFolder:
     self._earlier_seconds = results.get("timing", {}).get("seconds") or 0.0
 
   def check_scored_data(self, scored: Mapping[str, Any]) -> None:
-    """Warns where the data to score on is not what the run was scored on.
+    """Warns if the data to score on differs from what the run was scored on.
 
     Args:
-      scored: {split: Examples or None}.
+      scored: {split: its data, or None}.
     """
     recorded = (self.read_json("run.json") or {}).get("data", {})
     for split, examples in scored.items():
@@ -301,18 +305,18 @@ class RunFolder:
         logging.warning("The %s split is not the one that the run was scored on.", split)
 
   def elapsed(self) -> dict[str, float]:
-    """Seconds of this run so far, over all its processes."""
+    """{"run_seconds": seconds of this run so far}, over all its processes."""
     return {"run_seconds": self._earlier_seconds + time.perf_counter() - self._start}
 
   def continue_clock(self, run_seconds: float) -> None:
-    """Counts what an earlier process had spent when it wrote its last checkpoint."""
+    """Adds the seconds that earlier processes had spent by the last checkpoint."""
     self._earlier_seconds = max(self._earlier_seconds, run_seconds)
 
   def read_config(self, data_root: str = "") -> config_lib.Config:
     """The resolved config of this folder.
 
     Args:
-      data_root: where data sets lie now; empty: where the run had them.
+      data_root: the folder of data sets; empty for the run's own.
 
     Raises:
       config.UserError: this is no run folder.
@@ -332,7 +336,7 @@ class RunFolder:
 
   @contextlib.contextmanager
   def config_explained(self) -> Iterator[None]:
-    """Has errors in what config.json says name that file: no flag has set it."""
+    """Makes errors about values in config.json name that file, as no flag set them."""
     try:
       yield
     except config_lib.UserError as error:
@@ -342,7 +346,7 @@ class RunFolder:
       ) from error
 
   def read_json(self, name: str) -> dict[str, Any] | None:
-    """What a file of _STORED holds, or None if it is not there.
+    """The content of a file in _STORED; None if there is no such file.
 
     Raises:
       config.UserError: it is damaged.
@@ -352,7 +356,7 @@ class RunFolder:
     return stored.read(self.join(name), *_STORED[name])
 
   def _check_version(self, name: str) -> None:
-    """Raises config.UserError for what another version of tfdam keeps under this name."""
+    """Raises config.UserError if another version of tfdam wrote this file."""
     _, remedy = _STORED[name]
     found = stored.read(self.join(name), _Versioned, remedy)
     if found and found["version"] != facts_lib.VERSION:
@@ -369,7 +373,7 @@ class RunFolder:
 
 
 def strict(value: Any) -> Any:
-  """The same, with None for what is infinite or no number: JSON has neither."""
+  """Replaces infinite values and nan by None, since JSON has neither."""
   if isinstance(value, Mapping):
     return {name: strict(item) for name, item in value.items()}
   if isinstance(value, (list, tuple)):
@@ -378,24 +382,29 @@ def strict(value: Any) -> Any:
 
 
 def refuse_pattern(path: str, flag: str) -> None:
-  """Raises config.UserError for a path that TensorFlow would not find checkpoints below.
+  """Raises config.UserError for a path below which TensorFlow would not find checkpoints.
 
-  It takes their path for a pattern, in which these characters do not mean themselves.
+  TensorFlow takes a checkpoint's path for a glob pattern, in which some characters have
+  another meaning.
+
+  Args:
+    path: absolute path.
+    flag: the flag that sets it, for the message.
   """
   found = next((character for character in "[]\\" if character in path), None)
   if found:
     raise config_lib.UserError(
-      f"{files.shown(path)} has '{found}' in it, with which TensorFlow reads no checkpoint."
-      f" Set {flag} to a folder without (rename it, or one above it)."
+      f"{files.shown(path)} has '{found}' in it, and TensorFlow cannot read checkpoints"
+      f" from such a path. Set {flag} to a path without it, or rename the folder."
     )
 
 
 def _refuse_length(path: str) -> None:
-  """Raises config.UserError for a path below which a run's files could have no names."""
+  """Raises config.UserError if a run's files could not be named below this path."""
   names = [os.fsencode(name) for name in path.split(os.sep)]
   longest, total = max(map(len, names)), len(os.fsencode(path))
   if any("\udc80" <= character <= "\udcff" for character in path):
-    found = "has bytes that are no UTF-8, in which TensorFlow takes every path"
+    found = "has bytes that are not UTF-8, which TensorFlow needs in every path"
   elif longest > _LONGEST_NAME:
     found = f"has a name of {longest} bytes; expected {_LONGEST_NAME} at most"
   elif len(names) > _MOST_LEVELS:
@@ -411,7 +420,7 @@ def _refuse_length(path: str) -> None:
 
 
 def _foreign_files(path: str) -> list[str]:
-  """What a folder holds beside what a start that was killed leaves behind."""
+  """The names in a folder, except what a killed start leaves behind."""
   try:
     names = os.listdir(path)
   except OSError as error:
@@ -439,12 +448,17 @@ def _refuse_differences(
 
 
 def check_writable(path: str, flag: str = "--workdir") -> None:
-  """Raises config.UserError where no folder can be written; leaves no file behind."""
+  """Raises config.UserError if the folder cannot be written; leaves no file behind.
+
+  Args:
+    path: absolute path; it need not exist.
+    flag: the flag that sets it, for the message.
+  """
   existing = path
   while not os.path.lexists(existing):
     existing = os.path.dirname(existing)
   try:
-    # Several workers may probe at a time.
+    # A unique name, since several workers may probe at the same time.
     os.rmdir(tempfile.mkdtemp(prefix=_PROBE, dir=existing))
   except OSError as error:
     raise config_lib.UserError(
@@ -454,7 +468,7 @@ def check_writable(path: str, flag: str = "--workdir") -> None:
 
 
 def _session(devices: Sequence[str]) -> dict[str, Any]:
-  """What this process is."""
+  """Describes this process for run.json."""
   return {
     "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     "arguments": sys.argv[1:],
@@ -469,25 +483,25 @@ def _session(devices: Sequence[str]) -> dict[str, Any]:
 
 
 def _warn_of_other_bits(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-  """Says where a run goes on with other rounding than it began with; run.json keeps it."""
+  """Warns if a resumed run may round differently than before; run.json records both."""
   for then, here in zip(_computes_on(before), _computes_on(now)):
     if then != here:
       logging.warning(
-        "The run went on %s before and now goes on %s: the same to rounding, not to the"
-        " bit.",
+        "The run used %s before and now uses %s: results are the same up to rounding, not"
+        " bit for bit.",
         *(then, here),
       )
 
 
 def _computes_on(session: Mapping[str, Any]) -> tuple[str, str]:
-  """What decides how a session rounds, in words."""
+  """What determines a session's rounding: its devices and TensorFlow's version."""
   version = session["packages"].get("tensorflow")
   return ", ".join(session["devices"]), f"TensorFlow {version}"
 
 
 def _packages() -> dict[str, str]:
-  """{package: version} of those that are installed."""
-  # Its distribution may have another name, such as tensorflow-cpu.
+  """{package: version} of the installed packages that matter."""
+  # TensorFlow's distribution may have another name, such as tensorflow-cpu.
   found = {"tensorflow": stack.tensorflow_version()}
   for name in _PACKAGES:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -498,7 +512,7 @@ def _packages() -> dict[str, str]:
 def _commit() -> str | None:
   """The project's commit, with "+changes" if the tree differs; None outside a checkout."""
   if commands.IS_INSTALLED:
-    return None  # the environment may lie in a repository of the user's
+    return None  # The environment may be inside a repository of the user's.
   project = os.environ.get("BUILD_WORKSPACE_DIRECTORY", commands.PROJECT)
   git = ["git", "-C", project]
   try:

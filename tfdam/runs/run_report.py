@@ -1,4 +1,4 @@
-"""The report of a run folder: reads what the run has left, and writes report.html.
+"""Reads a run folder and writes its report.html.
 
 Imports no TensorFlow.
 """
@@ -14,7 +14,7 @@ FILE = "report.html"
 
 
 def material(folder: run_folder.RunFolder) -> run_page.Material:
-  """What a report is made of.
+  """Reads the material of a report.
 
   Raises:
     config.UserError: this is no run folder, or a file in it is damaged.
@@ -30,7 +30,7 @@ def material(folder: run_folder.RunFolder) -> run_page.Material:
 
 
 def written(folder: run_folder.RunFolder) -> str | None:
-  """Where the run's report lies; None: nowhere yet."""
+  """The path of the run's report; None if there is none yet."""
   path = folder.join(FILE)
   return path if os.path.lexists(path) else None
 
@@ -39,7 +39,7 @@ def write(folder: run_folder.RunFolder) -> str:
   """Writes the folder's report.html, and returns its path.
 
   Raises:
-    OSError: the disk refuses.
+    OSError: the file cannot be written.
   """
   path = folder.join(FILE)
   run_page.page(material(folder)).write(path)

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: a step is never cut in two, and the exit status says which it was."""
+"""SIGTERM and SIGINT: no step is interrupted, and the exit status names the signal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CAUGHT = (signal.SIGTERM, signal.SIGINT)
 def deferred() -> Iterator[list[signal.Signals]]:
   """Collects signals in the yielded list, for the loop to act on between two calls.
 
-  A second SIGINT interrupts at once.
+  A SIGINT after another signal ends the process at once.
   """
   pending: list[signal.Signals] = []
 

@@ -1,12 +1,12 @@
-"""Trained source networks, shared by the runs whose source training is the same.
+"""Trained source networks, shared by runs with the same source training.
 
   <cache>/source/<key>/   a checkpoint of the finished source stage
   <cache>/source/<key>.lock
 
-The key is a digest of what decides the weights: the fields of source training, the data's
-checksums, the code that trains, the devices and TensorFlow's version. Of two runs that
-start at once one trains and the other waits; what stands in the cache was renamed into
-place, whole.
+The key is a digest of everything that determines the weights: the fields of source
+training, the data's checksums, the training code, the devices and TensorFlow's version. If
+two runs start at once, one trains and the other waits. Entries are renamed into place, so
+they are always whole.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tfdam import files, runtime
 from tfdam.runs import checkpoints, network_file
 from tfdam.training import networks
 
-# What trains: a change in any of these files is another training.
+# The training code: a change in any of these files gives another key.
 _CODE = (
   "config/*.py", "network.py", "sites.py", "keras_files/*.py", "keras_models/*.py",
   "models/*.py", "data/*.py", "runs/context.py", "runs/run.py", "runs/workers.py",
@@ -38,16 +38,16 @@ _CODE = (
   "training/networks.py", "training/optimizers.py", "training/own_network.py",
   "training/replicas.py", "training/source_step.py",
 )  # fmt: skip
-# What draws the images, where they are drawn.
+# The code that draws the images, if the source is drawn.
 _STREETS = "streets/*.py"
-# Fields that are about the source but not about its weights, or of the target alone.
+# Fields that do not affect the source network's weights.
 _LEFT_OUT = {"data": ("root", "target", "target_limit", "target_skew", "on_bad_image",
                       "cache_mb", "require_canonical"),
              "source": ("cache",)}  # fmt: skip
 
 
 def folder(options: config_lib.Source) -> str | None:
-  """The cache's folder; None if the run shares nothing."""
+  """The cache's folder; None if the run does not use the cache."""
   if options.cache == "off" or not options.steps or options.init_checkpoint:
     return None
   try:
@@ -66,9 +66,10 @@ def key(
   """A digest of everything that the source network's weights depend on.
 
   Args:
+    config: the run's.
     digests: {file: MD5} of the source's training data.
-    num_images: of them; fewer where damaged ones are skipped.
-    devices: what trains.
+    num_images: number of training images, without skipped damaged ones.
+    devices: names of the devices that train.
   """
   sections = {"model": dataclasses.asdict(config.model)}
   for name, left_out in _LEFT_OUT.items():
@@ -110,21 +111,21 @@ def _code_digest(source: str) -> str:
 
 @contextlib.contextmanager
 def shared(cache: str | None, name: str, stage_folder: str) -> Iterator[None]:
-  """Brings a cached source network into a run before the body trains, and leaves it after.
+  """Copies a cached source network into a run; else caches what the body trains.
 
   Args:
-    cache: what `folder` returned.
-    name: what `key` returned.
-    stage_folder: the run's checkpoints of its source stage; a run that has begun its own
-      training goes on with it.
+    cache: the result of `folder`.
+    name: the result of `key`.
+    stage_folder: the run's checkpoints of its source stage. A run that has begun its own
+      training continues with that.
   """
   if cache is None or not _usable(cache):
     yield
     return
   with _locked(os.path.join(cache, f"{name}.lock"), name):
     cached = os.path.join(cache, name)
-    # What stands here may have been trained by other code, or on other devices: whatever
-    # the key says now, it is not shared.
+    # The checkpoints here may come from other code or devices than the key says now, so
+    # they are not shared.
     begun = bool(checkpoints.steps(stage_folder))
     if not begun and os.path.isdir(cached):
       _take(cached, stage_folder)
@@ -133,7 +134,7 @@ def shared(cache: str | None, name: str, stage_folder: str) -> Iterator[None]:
     if finished and checkpoints.is_finished(finished) and not os.path.isdir(cached):
       try:
         _copy(finished, cached)
-      # A full disk, or another user's folder: no reason to end a run that has its network.
+      # A full disk, or another user's folder: the run has its network, and can go on.
       except OSError as error:
         logging.warning("The source network is not shared: %s.", error)
 
@@ -149,11 +150,11 @@ def _take(cached: str, stage_folder: str) -> None:
       shutil.rmtree(cached)
       return
     info = checkpoints.read_info(cached)
-  except OSError as error:  # another user's
+  except OSError as error:  # Another user's file.
     logging.warning("%s is not used (%s): training again.", cached, error.strerror)
     return
   logging.info("source_only: taken from %s.", cached)
-  # This run has not spent the other one's time; what it knows of its own is the key.
+  # The other run's time does not count for this one.
   changes = {"run_seconds": 0.0, "shared": os.path.basename(cached)}
   _copy(cached, os.path.join(stage_folder, f"{info['step']:08d}"), changes)
 
@@ -173,7 +174,7 @@ def _usable(cache: str) -> bool:
 
 @contextlib.contextmanager
 def _locked(path: str, name: str) -> Iterator[None]:
-  """Holds the key's lock; the kernel frees it when a process dies."""
+  """Holds the lock of a key; the kernel releases it if the process dies."""
   files.check_regular(path)
   with contextlib.ExitStack() as stack:
     try:
@@ -197,9 +198,11 @@ def _copy(source: str, target: str, changes: Mapping[str, Any] | None = None) ->
   """Copies a checkpoint folder, whole or not at all.
 
   Args:
-    changes: to what its checkpoint.json says.
+    source: the checkpoint folder.
+    target: the new folder.
+    changes: replacements for entries of checkpoint.json.
   """
-  # What runs that were killed here left behind.
+  # Remove what killed runs left behind.
   for stale in glob.glob(f"{glob.escape(target)}.*.partial"):
     shutil.rmtree(stale, ignore_errors=True)
   partial = f"{target}.{os.getpid()}.partial"
@@ -208,5 +211,5 @@ def _copy(source: str, target: str, changes: Mapping[str, Any] | None = None) ->
     os.rename(partial, target)
   except OSError:
     shutil.rmtree(partial, ignore_errors=True)
-    if not os.path.isdir(target):  # else, without locks, another run was first
+    if not os.path.isdir(target):  # Else another run was first, without locks.
       raise

@@ -1,10 +1,10 @@
-"""A parent that ends a worker which waits for others and cannot hear a signal.
+"""A parent process that ends a worker which waits for others and cannot react to signals.
 
-TensorFlow waits in C++, while it joins with Python's lock held, and puts its own handler in
-the place of SIGTERM's: nothing inside the process can be relied on. So the process that a
-user started only watches over a child, which trains. Signals go on to the child; one that
-has not left when its time is over is killed, and the exit status is the signal's all the
-same. A worker that is killed so loses no more than the steps since its last checkpoint.
+While a worker waits in TensorFlow's C++ code, Python signal handlers do not run: joining a
+cluster holds Python's lock, and TensorFlow replaces the handler of SIGTERM. So the process
+that the user started only supervises a child process, which trains. It forwards signals to
+the child. If the child does not end in time, it is killed, and the exit status is still the
+signal's. A killed worker loses only the steps since its last checkpoint.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ import tempfile
 import time
 
 _CAUGHT = (signal.SIGTERM, signal.SIGINT)
-# Seconds that a child may take over leaving, where `allow` does not grant more.
+# Seconds that a child may take to end after a signal, if `allow` does not grant more.
 _PATIENCE_S = 5.0
-# EX_TEMPFAIL: others were gone. If a signal came, it was told to them as well.
+# EX_TEMPFAIL: other workers were gone; after a signal, they have received it as well.
 _OTHERS_GONE = 75
 _PR_SET_PDEATHSIG = 1
 
-# What a child may take: [seconds, since when], on the clock that both processes have. Two
-# floats written at once, not locked: half a write only moves the deadline.
+# The time granted to the child: (seconds, start), on the clock that both processes share.
+# Two floats without a lock: a torn write would only shift the deadline.
 _terms: mmap.mmap | None = None
 
 
 def start(who: str) -> None:
-  """Goes on in a child process, and does not return in the parent.
+  """Continues in a child process; in the parent, this does not return.
 
-  Before TensorFlow is imported: its threads would be missing in the child.
+  Call it before TensorFlow is imported, since a fork does not copy its threads.
 
   Args:
-    who: the worker, for messages.
+    who: the worker's name, for messages.
   """
   global _terms
   _terms = mmap.mmap(-1, struct.calcsize("dd"))
   allow(0)
-  # The child's, which cannot remove it once it is killed.
+  # The child's temporary folder. The parent removes it, as a killed child cannot.
   scratch = tempfile.mkdtemp(prefix="tfdam-worker-")
   read, write = os.pipe()
   os.set_blocking(write, False)
   caught = (*_CAUGHT, signal.SIGCHLD)
-  # Before there is a child: else the end of a short one would go unheard.
+  # Before the fork, or the end of a short-lived child could be missed.
   former = {number: signal.signal(number, lambda *_: None) for number in caught}
   wakeup = signal.set_wakeup_fd(write)
   for stream in (sys.stdout, sys.stderr):
-    stream.flush()  # else both would write what waits there
+    stream.flush()  # Else both processes would write what is in the buffer.
   parent, child = os.getpid(), os.fork()
   if child:
     status = _watch(child, read, who)
@@ -64,17 +64,18 @@ def start(who: str) -> None:
     signal.signal(number, handler)
   os.close(read)
   os.close(write)
-  # A terminal's Ctrl-C reaches the parent alone, which passes it on once.
+  # Ctrl-C in a terminal then reaches only the parent, which forwards it once.
   os.setpgid(0, 0)
   _die_with(parent)
   tempfile.tempdir = scratch
 
 
 def allow(seconds: float) -> None:
-  """Grants a child more time for what it does from now on, after a signal.
+  """Grants a child more time to end after a signal, for what it does from now on.
 
   Args:
-    seconds: from now, or from a later signal. A few are always granted; nan is 0.
+    seconds: counted from now, or from the signal if that comes later. At least 5 s are
+      always granted; nan counts as 0.
   """
   if _terms is not None:
     granted = seconds if seconds > _PATIENCE_S else _PATIENCE_S
@@ -82,10 +83,15 @@ def allow(seconds: float) -> None:
 
 
 def _watch(child: int, signals: int, who: str) -> int:
-  """Waits for a child's end; returns the exit status, negative for what killed it.
+  """Waits for a child's end.
 
   Args:
-    signals: what the numbers of signals are read from.
+    child: its process id.
+    signals: file descriptor from which the numbers of signals are read.
+    who: the worker's name, for messages.
+
+  Returns:
+    The exit status; negative for a signal that killed the child.
   """
   first, since = None, 0.0
   while True:
@@ -103,7 +109,7 @@ def _watch(child: int, signals: int, who: str) -> int:
         with contextlib.suppress(OSError):
           print(f"{who}: {first.name} while it waited for the others.", file=sys.stderr)
         return 128 + first
-      # What is granted may change meanwhile.
+      # The granted time may change meanwhile.
       seconds_left = min(seconds_left, 0.5)
     if select.select([signals], [], [], seconds_left)[0]:
       for number in os.read(signals, 64):
@@ -114,16 +120,16 @@ def _watch(child: int, signals: int, who: str) -> int:
 
 
 def _end(status: int) -> None:
-  """Ends this process as its child ended."""
+  """Ends this process in the same way as its child."""
   if status < 0:
-    with contextlib.suppress(OSError):  # SIGKILL takes no handler
+    with contextlib.suppress(OSError):  # SIGKILL's handler cannot be set.
       signal.signal(-status, signal.SIG_DFL)
     os.kill(os.getpid(), -status)
   os._exit(abs(status) + 128 if status < 0 else status)
 
 
 def _die_with(parent: int) -> None:
-  """Has the kernel kill this process when its parent is killed (Linux)."""
+  """Makes the kernel kill this process when its parent dies (Linux)."""
   with contextlib.suppress(OSError, AttributeError):
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
   if os.getppid() != parent:

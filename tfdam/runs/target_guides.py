@@ -1,9 +1,9 @@
-"""What simple models say of the target's images, computed once and kept in the run folder.
+"""Estimates of simple models for target images, computed once and kept in the run folder.
 
-  curriculum.npz   shares, landmarks and their classes, and a key of what they came from
+  curriculum.npz   shares, landmarks and their classes, and a key of their inputs
 
-Curriculum Domain Adaptation (Zhang et al., ICCV 2017); see PAPER.md [34]. It reads images
-and labels of the source, and images of the target.
+For curriculum domain adaptation (Zhang et al., ICCV 2017); see PAPER.md [34]. The models
+use images and labels of the source, and images of the target.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from tfdam.runs import context as context_lib
 from tfdam.training import distribution
 
 FILE = "curriculum.npz"
-# Source images that the simple models learn from, and superpixels of all of them; fewer
-# where features are many, as these bytes take some time to fit.
+# Bounds of what the simple models learn from: source images, superpixels of all of them,
+# and bytes of features, which take time to fit.
 _MOST_IMAGES, _MOST_SUPERPIXELS, _MOST_BYTES = 2_000, 40_000, 1 << 28
 _UNREADABLE = (
   OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error
@@ -43,7 +43,14 @@ _DECIDES = (
 
 
 class _Seen(NamedTuple):
-  """One image, and what the simple models know of it."""
+  """One image's superpixels, features and labels.
+
+  Attributes:
+    superpixels: int64 [H, W].
+    of_superpixels: float32 [N, D], their features.
+    of_image: float32 [D'], features of the image.
+    label: uint8 [H, W]; None for target images.
+  """
 
   superpixels: np.ndarray
   of_superpixels: np.ndarray
@@ -52,10 +59,14 @@ class _Seen(NamedTuple):
 
 
 def prepare(context: context_lib.Context, network: tf.keras.Model) -> guides.Guides | None:
-  """Reads the run's estimates, or makes them; None where no term of the loss asks for any.
+  """Reads the run's estimates, or computes them; None if no loss term uses them.
 
   Args:
+    context: the run's.
     network: the source network; its activations are features.
+
+  Raises:
+    config.UserError: a worker cannot read the chief's file, or there are no usable labels.
   """
   config, strategy = context.config, context.strategy
   if not config.adapt.curriculum_weight:
@@ -66,12 +77,12 @@ def prepare(context: context_lib.Context, network: tf.keras.Model) -> guides.Gui
   is_chief = distribution.is_chief(strategy)
   found = _read(path, key) if is_chief else None
   if not distribution.agree(strategy, int(found is not None)):
-    # All of them: reading a moving moment waits for every worker.
+    # On all workers: reading a moving moment waits for every one.
     found = _estimated(context, network, tap)
     if is_chief:
       _write(path, key, found)
     distribution.barrier(strategy)
-  # Another machine may round otherwise.
+  # Workers use the chief's file, as their machines may round differently.
   found = found if is_chief else _read(path, key)
   if found is None:
     raise config_lib.UserError(
@@ -82,10 +93,10 @@ def prepare(context: context_lib.Context, network: tf.keras.Model) -> guides.Gui
 
 
 def feature_tap(config: config_lib.Config, network: tf.keras.Model) -> str:
-  """The last of `adapt.taps`, in the network's order, that is a map.
+  """The last of `adapt.taps`, in network order, that is a map.
 
   Raises:
-    config.UserError: none is.
+    config.UserError: none of them is a map.
   """
   data = config.data
   image = tf.zeros([1, data.height, data.width, data.channels])
@@ -93,8 +104,8 @@ def feature_tap(config: config_lib.Config, network: tf.keras.Model) -> str:
   maps = [n for n in taps if n in config.adapt.tap_weights and taps[n].shape.rank == 4]
   if not maps:
     raise config_lib.UserError(
-      f"None of adapt.taps ({config.adapt.taps}) is a map of activations, which features of"
-      " superpixels are taken from.",
+      f"None of adapt.taps ({config.adapt.taps}) is a map of activations, and the features"
+      " of superpixels need one.",
       "Set adapt.taps, or adapt.curriculum_weight=0.",
     )
   return maps[-1]
@@ -116,7 +127,7 @@ def _key(context: context_lib.Context, network: tf.keras.Model, tap: str) -> str
 
 
 def _read(path: str, key: str) -> guides.Guides | None:
-  """What `_write` wrote; None if there is nothing whole, or of another key."""
+  """Reads what `_write` wrote; None if it is missing, damaged, or has another key."""
   try:
     with files.open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
       if bytes(arrays["key"]).decode() != key:
@@ -149,7 +160,7 @@ def _write(path: str, key: str, found: guides.Guides) -> None:
 
 
 class _Lessons(NamedTuple):
-  """What simple models learn from: features and labels of images and of superpixels."""
+  """What the simple models learn from: features and labels of images and superpixels."""
 
   of_images: np.ndarray
   shares: np.ndarray
@@ -160,7 +171,7 @@ class _Lessons(NamedTuple):
 def _estimated(
   context: context_lib.Context, network: tf.keras.Model, tap: str
 ) -> guides.Guides:
-  """Trains the simple models on the source, and asks them about the target."""
+  """Trains the simple models on the source, and applies them to the target."""
   config, domains = context.config, context.domains
   options, source = config.adapt, domains.source
   if len(source) > _MOST_IMAGES:
@@ -178,7 +189,7 @@ def _estimated(
     classify = superpixels.classifier(
       lessons.of_superpixels, lessons.classes, config.data.num_classes
     )
-    # Their features wait for the mean and deviation of all.
+    # Features are collected first, as their scale needs the mean and deviation of all.
     for image in seen(domains.target, False, len(source)):
       of_images.append(image.of_image)
       of_superpixels.append(image.of_superpixels)
@@ -207,8 +218,12 @@ def _estimated(
 
 
 def _lessons(config: config_lib.Config, seen: Iterator[_Seen], count: int) -> _Lessons:
-  """Collects features and labels of `count` source images, as many of each one's
-  superpixels as there is room for.
+  """Collects features and labels of source images and of some of their superpixels.
+
+  Args:
+    config: the run's.
+    seen: the source images.
+    count: number of source images, which share the bound of superpixels.
   """
   num_classes = config.data.num_classes
   draw = np.random.RandomState(config_lib.derive_seed(config.seed, "superpixels"))
@@ -235,7 +250,7 @@ def _lessons(config: config_lib.Config, seen: Iterator[_Seen], count: int) -> _L
 
 
 def _scale(features: list[np.ndarray]) -> logistic.Scale:
-  """The scale of many images' superpixels, of so many of them as the source's counted."""
+  """The scale of many images' superpixels, with the same bound as for the source's."""
   most = min(_MOST_SUPERPIXELS, _MOST_BYTES // (8 * features[0].shape[1]))
   step = math.ceil(sum(map(len, features)) / most)
   return logistic.Scale.of(np.concatenate([each[::step] for each in features]))
@@ -248,7 +263,7 @@ def _images(
   split: feeds.Split,
   labels: bool,
 ) -> Iterator[_Seen]:
-  """Every image of a split, as the network sees it, with its features."""
+  """Yields every image of a split, at the network's input size, with its features."""
   read, size = feeds.feed(split, config.data, labels), config.match.batch_size
   count = config.adapt.curriculum_superpixels
 
@@ -262,7 +277,7 @@ def _images(
       label,
     )
 
-  # Compiled loops of scikit-image run without Python's lock.
+  # Threads help, since scikit-image's compiled loops release Python's lock.
   with scene_files.decoders() as pool:
     for first in range(0, len(split), size):
       batch = read(tf.range(first, min(first + size, len(split)), dtype=tf.int64))

@@ -1,10 +1,10 @@
-"""Several workers, one run: who writes, what all have to agree on, and when one dies.
+"""Several workers in one run: who writes, what all must agree on, and what if one dies.
 
-Saving, restoring and reading a network are done by all of them: a variable that is averaged
-when it is read, as a moving statistic may be, waits for every worker. What they tell one
-another is in training/distribution.py.
+All workers save, restore and read networks together: a variable that is averaged when it is
+read, such as a moving statistic, waits for every worker. The communication itself is in
+training/distribution.py.
 
-All that stands here does nothing, and costs nothing, with one worker.
+With one worker these functions do nothing and cost nothing.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from tfdam.runs import checkpoints as checkpoints_lib
 from tfdam.runs import run_folder, supervisor
 from tfdam.training import distribution
 
-# A network file system may remember for so long that a file was not there.
+# A network file system may cache for so long that a file does not exist.
 _SECONDS_FOR_A_FILE = 60.0
-# Writing gigabytes to one takes its time, too.
+# Time to write gigabytes to a network file system.
 _SECONDS_TO_SAVE = 60.0
 _SECONDS_FOR_OTHERS = 10.0
 
@@ -59,14 +59,18 @@ class Checkpoints(checkpoints_lib.Checkpoints):
     self._shared = os.path.join(folder.shared_path, "checkpoints", stage)
 
   def save(self, step: int, info: Mapping[str, Any]) -> None:
-    """Writes one checkpoint; no worker goes on before the chief's is whole."""
+    """Writes one checkpoint; all workers wait until the chief's is whole."""
     supervisor.allow(_SECONDS_TO_SAVE)
     super().save(step, info)
     supervisor.allow(_SECONDS_FOR_OTHERS)
     distribution.barrier(self._strategy)
 
   def newest(self) -> str | None:
-    """The checkpoint that the chief resumes from, whatever another worker sees."""
+    """The checkpoint that the chief resumes from, on all workers.
+
+    Raises:
+      config.UserError: this worker cannot read it.
+    """
     chief = distribution.is_chief(self._strategy)
     place = super().newest() if chief else None
     step = distribution.agree(self._strategy, int(os.path.basename(place)) if place else -1)
@@ -86,9 +90,9 @@ class Checkpoints(checkpoints_lib.Checkpoints):
 def own_folder(
   strategy: tf.distribute.Strategy, folder: run_folder.RunFolder
 ) -> Iterator[run_folder.RunFolder]:
-  """Yields where this worker writes: the run folder, or for all but the chief a throwaway.
+  """Yields the folder to which this worker writes: only the chief's is the run folder.
 
-  So nothing that writes has to know which worker it runs on.
+  The other workers get temporary folders, so code that writes need not know its worker.
   """
   if distribution.is_chief(strategy):
     yield folder
@@ -101,7 +105,7 @@ def check_shared(strategy: tf.distribute.Strategy, folder: run_folder.RunFolder)
   """Raises config.UserError on a worker that does not see what the chief wrote."""
   if distribution.cluster(strategy) is None:
     return
-  distribution.barrier(strategy)  # the chief has written config.json
+  distribution.barrier(strategy)  # From here on, the chief has written config.json.
   path = os.path.join(folder.shared_path, "config.json")
   deadline = time.monotonic() + _SECONDS_FOR_A_FILE
   while not os.path.exists(path):
@@ -121,11 +125,14 @@ def check_same(
 ) -> None:
   """Raises config.UserError on every worker if one has another config or other data.
 
-  Otherwise each would step by its own learning rate, or wait for a call that another does
-  not make, and only the chief's weights would be saved.
+  Without this check, workers could use different learning rates, or wait for a call that
+  another worker never makes; and only the chief's weights would be saved.
 
   Args:
-    digests: {role: {file: MD5}} of what this worker reads.
+    strategy: the run's.
+    folder: the run folder.
+    config: this worker's.
+    digests: {role: {file: MD5}} of the data that this worker reads.
   """
   team = distribution.cluster(strategy)
   if team is None:
@@ -149,24 +156,30 @@ def check_same(
 
 
 def _unlike_chief(folder: run_folder.RunFolder, config: config_lib.Config) -> str:
-  """The fields in which this worker differs from what the run began with."""
+  """Describes the fields in which this worker differs from the run's config.json."""
   chief = run_folder.RunFolder(folder.shared_path).read_config()
   there = config_lib.shared_fields(chief)
   here = config_lib.shared_fields(config)
   found = [f"{k}: {v!r} here, {there[k]!r} there" for k, v in here.items() if v != there[k]]
   if found:
     return f" {'; '.join(found)}."
-  # A resumed run's chief may have been given other `loop` fields than config.json has.
-  return " No field differs from config.json: the data does, or what the chief was given."
+  # If the run is resumed, the chief's `loop` fields may differ from config.json.
+  return (
+    " No field differs from config.json: the data differs, or the chief was started with"
+    " other fields."
+  )
 
 
 @contextlib.contextmanager
 def loss_explained(
   strategy: tf.distribute.Strategy, folder: run_folder.RunFolder
 ) -> Iterator[None]:
-  """Turns what TensorFlow raises when another worker is gone into WorkerLost.
+  """Turns TensorFlow's errors after the loss of another worker into WorkerLost.
 
   TensorFlow notices a closed connection at once, and a silent worker by its heartbeat.
+
+  Raises:
+    WorkerLost: another worker is gone.
   """
   try:
     yield
@@ -197,7 +210,7 @@ def _lost_worker(message: str, team: cluster_lib.Cluster) -> str:
 
 
 def saved(path: str) -> str:
-  """What the run folder holds of the run."""
+  """A sentence, without its full stop, on what was saved of the run in a run folder."""
   folder = os.path.join(path, "checkpoints")
   stages = os.listdir(folder) if os.path.isdir(folder) else []
   found = [
