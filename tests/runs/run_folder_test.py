@@ -31,7 +31,7 @@ def test_checking_writes_nothing(tmp_path):
 
 @pytest.mark.parametrize("name", ["town[night]", "a]", "a\\b"])
 def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(tmp_path, name):
-  with pytest.raises(config_lib.UserError, match="Set --workdir to a folder without"):
+  with pytest.raises(config_lib.UserError, match="Set --workdir to a path without"):
     run_folder.RunFolder(str(tmp_path / name / "run"))
 
 

@@ -35,6 +35,8 @@ def loss(
   p = tf.exp(log_p)
   conditional = -tf.reduce_mean(tf.reduce_sum(p * log_p, axis=-1))
   marginal = mean_over_replicas(tf.reduce_mean(p, axis=0))
-  tiny = 1e-8  # Keeps logs finite for a class that is never predicted or has a prior of 0.
+  tiny = (
+    1e-8  # Keeps logarithms finite for a class that is never predicted or has a prior of 0.
+  )
   ratio = tf.math.log(marginal + tiny) - tf.math.log(prior + tiny)
   return conditional + tf.reduce_sum(marginal * ratio)
