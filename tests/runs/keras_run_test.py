@@ -369,7 +369,7 @@ def test_what_no_config_may_say_is_told_before_tensorflow_starts(root, fields, s
 @pytest.mark.parametrize(("fields", "said"), [
   ({"model__path": "/no/such.keras"}, "/no/such.keras"),
   ({"model__scale": ""}, "begins with no Rescaling or Normalization layer, and nothing"),
-  ({"data__num_classes": 7}, "digits.keras has 10 classes, and data.num_classes is 7;"),
+  ({"data__num_classes": 7}, "digits.keras has 10 classes, but data.num_classes is 7;"),
   ({"data__classes": "a,b,c", "data__num_classes": 0}, "labels whole images, and data.cl"),
   ({"data__height": 20}, "takes images of 16 x 16 x 1, and data.height x width x channels"
    " is 20 x 16 x 1. Set data.height=16 data.width=16"),

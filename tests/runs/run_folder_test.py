@@ -135,7 +135,7 @@ def test_going_on_with_another_tensorflow_warns_that_bits_may_differ(tmp_path, m
   monkeypatch.setattr(stack, "tensorflow_version", lambda: "2.99.0")
   folder = claim(tmp_path / "run", config)
   ((text, then, now),) = said
-  assert "not to the bit" in " ".join(text.split())
+  assert "not bit for bit" in " ".join(text.split())
   assert (then, now) == (f"TensorFlow {tf.__version__}", "TensorFlow 2.99.0")
   versions = [s["packages"]["tensorflow"] for s in folder.read_json("run.json")["sessions"]]
   assert versions == [tf.__version__, tf.__version__, "2.99.0"]
