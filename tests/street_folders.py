@@ -170,15 +170,19 @@ def write_cityscapes(root, train=6, test=4, size=(48, 96), seed=200, **style):
 
 
 def write_camvid(root, train=6, test=4, size=(48, 64), seed=300, ending="png",
-                 dusk=None, **style):  # fmt: skip
-  """`dusk`: how many images of each split are at dusk, (train, test); None: all."""
+                 dusk=None, val=0, **style):  # fmt: skip
+  """Writes CamVid.
+
+  `dusk`: how many images of each split are at dusk, (train, test); None: all. `val`: how
+  many images there are to choose by, none of them at dusk.
+  """
   folder = os.path.join(root, "camvid")
   at_dusk = [*range(train + test)]
   if dusk is not None:
     at_dusk = [*range(dusk[0]), *range(train, train + dusk[1])]
-  for i in range(train + test):
+  for i in range(train + test + val):
     image, label = scene(seed + i, *size, **style)
-    split = "train" if i < train else "test"
+    split = "train" if i < train else "test" if i < train + test else "val"
     sequence = "0001TP" if i in at_dusk else "Seq05VD"
     save(image, folder, split, f"{sequence}_{i:06d}.{ending}")
     stored = native(label, CAMVID_IDS)
@@ -230,7 +234,7 @@ def write_all(root):
     write(root, gain=0.8, offset=50.0)
   for write in (write_cityscapes, write_own):
     write(root)
-  write_camvid(root, dusk=(3, 2))
+  write_camvid(root, dusk=(3, 2), val=3)
   return str(root)
 
 

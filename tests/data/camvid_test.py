@@ -26,6 +26,32 @@ def test_ids_are_the_classes_in_their_order_and_void_is_ignored(tmp_path, ending
     assert distance == 0 if ending == "png" else distance < 20
 
 
+def test_validation_images_stand_in_the_place_of_the_test_split(tmp_path):
+  folder = street_folders.write_camvid(tmp_path, val=3)
+  whole = camvid.load(folder, "train", True, OPTIONS)
+  assert camvid.VAL.load(folder, "train", True, OPTIONS).names == whole.names
+  chosen = camvid.VAL.load(folder, "test", True, OPTIONS)
+  assert [f"{folder}/val" in name for name in chosen.names] == 3 * [True]
+  image, label = street_folders.scene(310, 48, 64)
+  np.testing.assert_array_equal(chosen.read_image(0), image)
+  wanted = street_folders.native(label, street_folders.CAMVID_IDS)
+  wanted[0, 0] = 255
+  np.testing.assert_array_equal(chosen.read_label(0), wanted)
+  assert camvid.VAL.has_labels(folder, "test")
+  bare = street_folders.write_camvid(tmp_path / "bare")
+  assert not camvid.VAL.has_labels(bare, "test")
+  with pytest.raises(config_lib.UserError, match=r"expected val/NAME\.png"):
+    camvid.VAL.load(bare, "test", True, OPTIONS)
+
+
+def test_real_validation_images_are_complete():
+  folder = f"{synthetic.real_data('camvid')}/camvid"
+  for split in ("train", "test"):
+    scenes = camvid.VAL.load(folder, split, True, OPTIONS)
+    assert len(scenes) == camvid.VAL.INFO.sizes[split]
+    assert not scenes.notes
+
+
 def test_the_original_colour_labels_are_refused(tmp_path):
   folder = street_folders.write_camvid(tmp_path)
   colours = np.zeros((48, 64, 3), np.uint8)

@@ -57,6 +57,8 @@ DATASETS: dict[str, Any] = {
   # CamVid's images by day and those at dusk, from the same folder.
   "camvid/day": camvid.DAY,
   "camvid/dusk": camvid.DUSK,
+  # Scored on the images that settings are chosen by.
+  "camvid/val": camvid.VAL,
   "carla": carla,
   # Your own street scenes, described by a dataset.yaml in the folder NAME: "scenes:NAME".
   "scenes": scene_folder,

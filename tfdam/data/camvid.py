@@ -1,10 +1,12 @@
 """CamVid in SegNet's layout and its 11 classes.
 
 Images are train/NAME.png and test/NAME.png, or JPEGs; their labels lie in trainannot/ and
-testannot/. val/ and valannot/ are not used.
+testannot/.
 
 One sequence was filmed at dusk, the others by day. `DAY` and `DUSK` are data sets of their
-own from the same folder. The whole set is scored on each of these parts as well.
+own from the same folder. The whole set is scored on each of these parts as well. `VAL` has
+the same training split, and is scored on the images of val/ and valannot/: settings are
+chosen on those, so that the test split is scored once.
 """
 
 from __future__ import annotations
@@ -101,6 +103,33 @@ DAY = Sequences("day", False, {"train": 305, "test": 171})
 DUSK = Sequences("dusk", True, {"train": 62, "test": 62})
 
 
+class Validation:
+  """CamVid with its validation images in the place of the test split."""
+
+  INFO = dataclasses.replace(
+    INFO,
+    title="CamVid (validation images)",
+    files={"train": "train", "test": "val"},
+    label_files={"train": "trainannot", "test": "valannot"},
+    sizes={"train": 367, "test": 101},
+    folder="camvid",
+  )
+
+  def has_labels(self, folder: str, split: str) -> bool:
+    return has_labels(folder, self.INFO.files[split])
+
+  def load(
+    self, folder: str, split: str, labels: bool, options: config_lib.Data
+  ) -> scenes.Scenes:
+    """Finds one split's files; see this module's `load`."""
+    where = self.INFO.files[split]
+    images = scene_files.list_images(folder, where)
+    return _load(self.INFO, images, folder, split, labels, options, where)
+
+
+VAL = Validation()
+
+
 def _is_at_dusk(path: str) -> bool:
   return os.path.basename(path).startswith(_DUSK)
 
@@ -112,16 +141,22 @@ def _load(
   split: str,
   labels: bool,
   options: config_lib.Data,
+  where: str = "",
 ) -> scenes.Scenes:
-  """Returns the scenes of these images."""
+  """Returns the scenes of these images.
+
+  Args:
+    where: the name of the images' folder, if it is not the split's.
+  """
+  where = where or split
   table = labels_lib.class_table(CLASSES, options, info.title)
   files = scene_files.Split(
     info,
     split,
     folder,
     images,
-    scene_files.same_names(images, folder, f"{split}annot") if labels else None,
-    f"{split}/NAME.png (or .jpg) with {split}annot/NAME.png",
+    scene_files.same_names(images, folder, f"{where}annot") if labels else None,
+    f"{where}/NAME.png (or .jpg) with {where}annot/NAME.png",
   )
   return scene_files.load(
     files,
