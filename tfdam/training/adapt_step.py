@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -14,6 +14,23 @@ from tfdam.training import chosen_taps, class_terms, optimizers, replicas
 
 _LOSSES = ("loss/target", "loss/alignment", "loss/drift", "loss/discriminator")
 _PER_TAP = ("loss", "accuracy")
+
+
+class _Game(NamedTuple):
+  """One move of the discriminators; each attribute but `labels` is {tap: ...}.
+
+  Attributes:
+    source_logits, target_logits: what the discriminators say.
+    labels: soft class labels; None unless discriminators tell classes.
+    losses: of the discriminators.
+    weighted: the same, times the taps' weights.
+  """
+
+  source_logits: dict[str, tf.Tensor]
+  target_logits: dict[str, tf.Tensor]
+  labels: adversarial.Labels | None
+  losses: dict[str, tf.Tensor]
+  weighted: dict[str, tf.Tensor]
 
 
 class AdaptStep:
@@ -81,82 +98,123 @@ class AdaptStep:
     Returns:
       {name in metric_names: float32 []}.
     """
-    discriminators, options = self.discriminators, self.options
     source = self._of_source(batch)
-    source_taps = self._played(source)
     with tf.GradientTape() as target_tape:
       # A warm-up must not change the target's moving moments either.
-      training = options.batch_norm == "train" and self.target_optimizer is not None
+      training = self.options.batch_norm == "train" and self.target_optimizer is not None
       output = self.target(batch["target"], training=training)
       # A second tape: on the first, gradients would be traced back to the images.
       with tf.GradientTape() as discriminator_tape:
-        # One pass of each discriminator serves both losses.
-        source_logits = {
-          tap: d(self._judged(tap, source_taps[tap]), training=True)
-          for tap, d in discriminators.items()
-        }
-        target_taps = self._played(output)
-        target_logits = {
-          tap: d(self._judged(tap, target_taps[tap]), training=True)
-          for tap, d in discriminators.items()
-        }
-        labels = None
-        if options.class_wise:
-          labels = adversarial.Labels(
-            self._labels(source["logits"], source_taps, source_logits),
-            self._labels(output["logits"], target_taps, target_logits),
-          )
-        losses = self.matcher.discriminator_losses(source_logits, target_logits, labels)
-        weighted = self.matcher.weighted(losses)
-        # Replicas sum their gradients; dividing outside the tape would yield None. Each
-        # optimiser scales its loss by its own factor. Each loss depends on one
-        # discriminator only, so the gradients of the sum are those of every loss.
-        discriminator_share = _sum([
-          optimizers.scaled(self.discriminator_optimizers[tap], loss / self.num_replicas)
-          for tap, loss in weighted.items()
-        ])  # fmt: skip
-      alignment = self.matcher.alignment_loss(target_logits, labels)
-      weight_drift = drift.squared_distance(self.weight_pairs, options.drift_reduction)
-      target = options.gan_weight * alignment + options.drift_weight * weight_drift
-      metrics = {}
-      for term in self.terms:
-        value = term({**batch, "source_taps": source["taps"]}, output)
-        target += term.weight * value
-        metrics[f"loss/{term.name}"] = value
-      target_share = target / self.num_replicas
+        game = self._play(source, output)
+        discriminator_share = self._share_of_discriminators(game)
+      losses = self._losses_of_target(batch, source, output, game)
+      target_share = losses["loss/target"] / self.num_replicas
       if self.target_optimizer is not None:
         target_share = optimizers.scaled(self.target_optimizer, target_share)
     # Both gradients first, then both updates: neither player sees the other's move.
     gradients = discriminator_tape.gradient(
-      discriminator_share, {tap: d.trainable_variables for tap, d in discriminators.items()}
+      discriminator_share,
+      {tap: d.trainable_variables for tap, d in self.discriminators.items()},
     )
-    accuracies = self.matcher.accuracies(source_logits, target_logits, labels)
+    accuracies = self.matcher.accuracies(
+      game.source_logits, game.target_logits, game.labels
+    )
     if self.target_optimizer is not None:
       variables = self.target.trainable_variables
       # Without drift, weights above the last tap have no gradient: they do not change.
-      target_gradients = optimizers.unscaled(
-        self.target_optimizer,
-        target_tape.gradient(target_share, variables, unconnected_gradients="zero"),
+      target_gradients = target_tape.gradient(
+        target_share, variables, unconnected_gradients="zero"
       )
-      if self.is_gated:
-        # While the discriminators are near chance, their gradients to the target are noise.
-        accuracy = replicas.mean(tf.add_n(list(accuracies.values())) / len(accuracies))
-        is_open = accuracy > options.gate_accuracy
-        grads_and_vars = zip(target_gradients, variables)
-        optimizers.apply_if(self.target_optimizer, is_open, grads_and_vars)
-        metrics["gate/open"] = tf.cast(is_open, tf.float32)
-      else:
-        self.target_optimizer.apply_gradients(zip(target_gradients, variables))
-    for tap, d in discriminators.items():
+      losses.update(self._move_target(target_gradients, variables, accuracies))
+    self._move_discriminators(gradients)
+    losses["loss/discriminator"] = _sum(list(game.weighted.values()))
+    for tap in self.discriminators:
+      losses[f"discriminator/{tap}/loss"] = game.losses[tap]
+      losses[f"discriminator/{tap}/accuracy"] = accuracies[tap]
+    return losses
+
+  def _play(self, source: Mapping[str, Any], output: Mapping[str, Any]) -> _Game:
+    """What the discriminators say of both networks' taps, and their losses.
+
+    One pass of each discriminator serves both players.
+
+    Args:
+      source: the frozen source's output (see `_of_source`).
+      output: the target network's.
+    """
+    source_taps = self._played(source)
+    source_logits = {
+      tap: d(self._judged(tap, source_taps[tap]), training=True)
+      for tap, d in self.discriminators.items()
+    }
+    target_taps = self._played(output)
+    target_logits = {
+      tap: d(self._judged(tap, target_taps[tap]), training=True)
+      for tap, d in self.discriminators.items()
+    }
+    labels = None
+    if self.options.class_wise:
+      labels = adversarial.Labels(
+        self._labels(source["logits"], source_taps, source_logits),
+        self._labels(output["logits"], target_taps, target_logits),
+      )
+    losses = self.matcher.discriminator_losses(source_logits, target_logits, labels)
+    weighted = self.matcher.weighted(losses)
+    return _Game(source_logits, target_logits, labels, losses, weighted)
+
+  def _share_of_discriminators(self, game: _Game) -> tf.Tensor:
+    """This replica's share of all discriminators' losses, as one scalar.
+
+    Replicas sum their gradients, and dividing outside the tape would yield None. Each
+    optimiser scales its loss by its own factor. Each loss depends on one discriminator
+    only, so the gradients of the sum are those of every loss.
+    """
+    return _sum([
+      optimizers.scaled(self.discriminator_optimizers[tap], loss / self.num_replicas)
+      for tap, loss in game.weighted.items()
+    ])  # fmt: skip
+
+  def _losses_of_target(
+    self,
+    batch: Mapping[str, tf.Tensor],
+    source: Mapping[str, Any],
+    output: Mapping[str, Any],
+    game: _Game,
+  ) -> dict[str, tf.Tensor]:
+    """{"loss/target": what the target minimises, and the parts of it}."""
+    options = self.options
+    alignment = self.matcher.alignment_loss(game.target_logits, game.labels)
+    weight_drift = drift.squared_distance(self.weight_pairs, options.drift_reduction)
+    target = options.gan_weight * alignment + options.drift_weight * weight_drift
+    losses = {"loss/alignment": alignment, "loss/drift": weight_drift}
+    for term in self.terms:
+      value = term({**batch, "source_taps": source["taps"]}, output)
+      target += term.weight * value
+      losses[f"loss/{term.name}"] = value
+    return {"loss/target": target, **losses}
+
+  def _move_target(
+    self,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[tf.Variable],
+    accuracies: Mapping[str, tf.Tensor],
+  ) -> dict[str, tf.Tensor]:
+    """Updates the target network, unless a gate is closed; returns the gate's metric."""
+    gradients = optimizers.unscaled(self.target_optimizer, gradients)
+    if not self.is_gated:
+      self.target_optimizer.apply_gradients(zip(gradients, variables))
+      return {}
+    # While the discriminators are near chance, their gradients to the target are noise.
+    accuracy = replicas.mean(tf.add_n(list(accuracies.values())) / len(accuracies))
+    is_open = accuracy > self.options.gate_accuracy
+    optimizers.apply_if(self.target_optimizer, is_open, zip(gradients, variables))
+    return {"gate/open": tf.cast(is_open, tf.float32)}
+
+  def _move_discriminators(self, gradients: Mapping[str, Sequence[tf.Tensor]]) -> None:
+    for tap, d in self.discriminators.items():
       optimizer = self.discriminator_optimizers[tap]
       unscaled = optimizers.unscaled(optimizer, gradients[tap])
       optimizer.apply_gradients(zip(unscaled, d.trainable_variables))
-    discriminator = _sum(list(weighted.values()))
-    metrics.update(zip(_LOSSES, (target, alignment, weight_drift, discriminator)))
-    for tap in discriminators:
-      metrics[f"discriminator/{tap}/loss"] = losses[tap]
-      metrics[f"discriminator/{tap}/accuracy"] = accuracies[tap]
-    return metrics
 
   def _of_source(self, batch: Mapping[str, Any]) -> Mapping[str, Any]:
     """Taps of the frozen source network, computed or cached; logits if classes count."""

@@ -138,74 +138,141 @@ def run(
     NonFiniteLoss: names the loss and the steps between which it happened.
     SystemExit: 128 + the signal's number, after SIGTERM or SIGINT and a checkpoint.
   """
-  total = sum(phase.num_steps for phase in phases)
-  info: Any = (keeper.restore() if keeper else None) or {}
-  done, clock = info.get("step", 0), _Clock(info.get("steps", 0), info.get("seconds", 0.0))
-  if info:
-    logging.info("%s: resumed at step %d of %d.", stage, done, total)
-  # A fresh start also drops records that a killed run wrote before its first step.
-  record.forget_after(stage, done if info else -1)
-  record.continue_clock(info.get("run_seconds", 0.0))
-
-  def save() -> None:
-    if keeper:
-      about = {"stage": stage, "total": total, **clock.state(), **record.elapsed()}
-      keeper.save(done, about)
-
-  if done == total:
-    if not info:  # A stage without steps also saves its network, for evaluation and export.
-      save()
-    return clock.rate()
-  iterator = iter(distribution.distribute(strategy, lambda: batches(done)))
-  phase_end = 0
-  if not info:
+  work = _Work(stage, phases, strategy, keeper, record, options, looks)
+  is_fresh = not work.resume()
+  if work.done == work.total:
+    if is_fresh:  # A stage without steps also saves its network, for evaluation and export.
+      work.save()
+    return work.clock.rate()
+  iterator = iter(distribution.distribute(strategy, lambda: batches(work.done)))
+  if is_fresh:
     for look in looks:
       look.call(0)
   waits: Any = keeper.deferred_signals() if keeper else contextlib.nullcontext([])
-  with waits as pending, progress.bar(stage, done, total) as shown:
+  with waits as pending, progress.bar(stage, work.done, work.total) as shown:
+    phase_end = 0
     for phase in phases:
       phase_end += phase.num_steps
-      if done >= phase_end:
-        continue
-      # A concrete function cannot trace again, so there is one trace per phase.
-      compiled = compile_steps(phase.step, strategy)
-      many_steps = compiled.get_concrete_function(iterator, tf.constant(0))
-      many_steps(iterator, tf.constant(0))  # optimises the graph before the clock starts
-      clock.resume()
-      shown.begin(done)
-      while done < phase_end:
-        to_checkpoint = options.checkpoint_every - done % options.checkpoint_every
-        count = min(options.log_every, phase_end - done, to_checkpoint)
-        count = min([count, *(look.every - done % look.every for look in looks)])
-        if keeper:
-          keeper.allow(max(_LONG_S, _SLOWER * clock.expected(count)))
-        means = {
-          name: float(value)
-          for name, value in many_steps(iterator, tf.constant(count)).items()
-        }
-        _check_finite(means, stage, done, done + count, keeper is not None)
-        done += count
-        clock.count(count)
-        record.write(stage, done, means, phase.name)
-        shown.update(done, means)
-        # Before the checkpoint, so that a run resumed from it finds their records.
-        due = [look for look in looks if done == total or done % look.every == 0]
-        if due:
-          clock.pause()
-          for look in due:
-            look.call(done)
-          clock.resume()
-        leave = distribution.first_signal(strategy, pending)
-        if done == total or done % options.checkpoint_every == 0 or leave:
-          save()
-        if leave and done < total:
-          logging.warning("%s at step %d of %s: saved.", leave.name, done, stage)
-          raise SystemExit(128 + leave)
-      clock.pause()
+      if work.done < phase_end:
+        work.do(phase, phase_end, iterator, pending, shown)
   leave = distribution.first_signal(strategy, pending)
   if leave:
     raise SystemExit(128 + leave)
-  return clock.rate()
+  return work.clock.rate()
+
+
+class _Work:
+  """A stage at work: what is done, and what comes after each call.
+
+  Attributes:
+    total: the stage's steps.
+    done: those that are done.
+    clock: counts them.
+  """
+
+  def __init__(
+    self,
+    stage: str,
+    phases: Sequence[Phase],
+    strategy: tf.distribute.Strategy,
+    keeper: Keeper | None,
+    record: Record,
+    options: config_lib.Loop,
+    looks: Sequence[Look],
+  ):
+    """Takes what `run` does."""
+    self._stage, self._strategy, self._keeper = stage, strategy, keeper
+    self._record, self._options, self._looks = record, options, looks
+    self.total = sum(phase.num_steps for phase in phases)
+    self.done, self.clock = 0, _Clock(0, 0.0)
+
+  def resume(self) -> bool:
+    """Goes on from the newest checkpoint; returns whether there is one."""
+    info: Any = (self._keeper.restore() if self._keeper else None) or {}
+    if info:
+      self.done = info.get("step", 0)
+      self.clock = _Clock(info.get("steps", 0), info.get("seconds", 0.0))
+      logging.info("%s: resumed at step %d of %d.", self._stage, self.done, self.total)
+    # A fresh start also drops records that a killed run wrote before its first step.
+    self._record.forget_after(self._stage, self.done if info else -1)
+    self._record.continue_clock(info.get("run_seconds", 0.0))
+    return bool(info)
+
+  def save(self) -> None:
+    if self._keeper:
+      about = {"stage": self._stage, "total": self.total}
+      self._keeper.save(
+        self.done, {**about, **self.clock.state(), **self._record.elapsed()}
+      )
+
+  def do(
+    self,
+    phase: Phase,
+    end: int,
+    iterator: Any,
+    pending: Sequence[signal.Signals],
+    shown: Any,
+  ) -> None:
+    """Runs a phase up to its last step.
+
+    Args:
+      phase: the phase.
+      end: how many steps of the stage are done then.
+      iterator: over the batches.
+      pending: signals that have arrived.
+      shown: the progress bar (see progress.bar).
+
+    Raises:
+      NonFiniteLoss, SystemExit: see `run`.
+    """
+    # A concrete function cannot trace again, so there is one trace per phase.
+    compiled = compile_steps(phase.step, self._strategy)
+    many_steps = compiled.get_concrete_function(iterator, tf.constant(0))
+    many_steps(iterator, tf.constant(0))  # optimises the graph before the clock starts
+    self.clock.resume()
+    shown.begin(self.done)
+    while self.done < end:
+      count = self._steps_at_once(end)
+      if self._keeper:
+        self._keeper.allow(max(_LONG_S, _SLOWER * self.clock.expected(count)))
+      means = {
+        name: float(value)
+        for name, value in many_steps(iterator, tf.constant(count)).items()
+      }
+      last, is_kept = self.done + count, self._keeper is not None
+      _check_finite(means, self._stage, self.done, last, is_kept)
+      self.done = last
+      self.clock.count(count)
+      self._record.write(self._stage, self.done, means, phase.name)
+      shown.update(self.done, means)
+      self._look()  # Before the checkpoint: a run resumed from it finds their records.
+      self._save_or_leave(pending)
+    self.clock.pause()
+
+  def _steps_at_once(self, end: int) -> int:
+    """Steps until something is due: a line, a checkpoint, a look or the phase's end."""
+    periods = [self._options.checkpoint_every, *(look.every for look in self._looks)]
+    due = (every - self.done % every for every in periods)
+    return min(self._options.log_every, end - self.done, *due)
+
+  def _look(self) -> None:
+    is_last = self.done == self.total
+    due = [look for look in self._looks if is_last or self.done % look.every == 0]
+    if due:
+      self.clock.pause()
+      for look in due:
+        look.call(self.done)
+      self.clock.resume()
+
+  def _save_or_leave(self, pending: Sequence[signal.Signals]) -> None:
+    """Saves where a checkpoint is due, or the run is to leave; leaves then."""
+    leave = distribution.first_signal(self._strategy, pending)
+    is_last = self.done == self.total
+    if is_last or self.done % self._options.checkpoint_every == 0 or leave:
+      self.save()
+    if leave and not is_last:
+      logging.warning("%s at step %d of %s: saved.", leave.name, self.done, self._stage)
+      raise SystemExit(128 + leave)
 
 
 def compile_steps(step: Step, strategy: tf.distribute.Strategy) -> Any:

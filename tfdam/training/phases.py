@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -63,48 +63,63 @@ def of_adaptation(
   terms += [centroids] if centroids else []
   terms += curriculum_terms.of_options(options)
 
-  def phase(
-    name: str,
-    taps: Sequence[str],
-    num_steps: int,
-    moves_target: bool = True,
-    informed: bool = False,
-  ) -> loop.Phase:
-    matcher = adversarial.Matcher(objective, {tap: weights[tap] for tap in taps})
-    playing_terms = [*terms] if moves_target else []
-    if informed:
-      known = tf.constant(prior, tf.float32)
+  known = None if prior is None else tf.constant(prior, tf.float32)
+
+  def phase(part: _Part) -> loop.Phase:
+    matcher = adversarial.Matcher(objective, {tap: weights[tap] for tap in part.taps})
+    playing_terms = [*terms] if part.moves_target else []
+    if part.is_informed:
       playing_terms.append(class_terms.Information(options.information_weight, known))
     step = adapt_step.AdaptStep(
       source, target, discriminators, matcher, weight_pairs,
-      target_optimizer if moves_target else None, discriminator_optimizers, options,
+      target_optimizer if part.moves_target else None, discriminator_optimizers, options,
       num_replicas, playing_terms,
     )  # fmt: skip
-    return loop.Phase(name, step, num_steps)
+    return loop.Phase(part.name, step, part.num_steps)
 
-  taps = list(weights) if options.has_discriminators else []
+  return [phase(part) for part in _parts(options)]
+
+
+class _Part(NamedTuple):
+  """A stretch of steps with the same players.
+
+  Attributes:
+    name: the phase's.
+    taps: those that are matched.
+    num_steps: its length.
+    moves_target: whether the target is trained, too; a warm-up trains discriminators only.
+    is_informed: whether information is maximised.
+  """
+
+  name: str
+  taps: Sequence[str]
+  num_steps: int
+  moves_target: bool = True
+  is_informed: bool = False
+
+
+def _parts(options: config_lib.Adapt) -> Iterator[_Part]:
+  """The parts of adaptation, in order: discriminators warm up as they join."""
+  taps = list(options.tap_weights) if options.has_discriminators else []
   joining = [[tap] for tap in taps] if options.schedule == "one_at_a_time" else [taps]
   after = options.information_after if options.information_weight else options.steps
-  phases: list[loop.Phase] = []
   playing: list[str] = []
   start = 0
   for i, new in enumerate(joining):
     playing = playing + new
     if options.warmup_steps:
-      phases.append(
-        phase(f"warmup {'+'.join(new)}", new, options.warmup_steps, moves_target=False)
-      )
+      name = f"warmup {'+'.join(new)}"
+      yield _Part(name, new, options.warmup_steps, moves_target=False)
     # An even split of the steps. Information maximisation may start within a part.
     end = options.steps * (i + 1) // len(joining)
     name = f"adapt {'+'.join(playing)}".rstrip()
     uninformed = min(max(after - start, 0), end - start)
     if uninformed:
-      phases.append(phase(name, playing, uninformed))
+      yield _Part(name, playing, uninformed)
     if end - start > uninformed:
-      informed_steps = end - start - uninformed
-      phases.append(phase(f"{name}, information", playing, informed_steps, informed=True))
+      informed = end - start - uninformed
+      yield _Part(f"{name}, information", playing, informed, is_informed=True)
     start = end
-  return phases
 
 
 def _label_terms(
