@@ -1,7 +1,7 @@
-"""Reading a user's trained Keras network from a file, and writing one in the same form.
+"""Reads a user's trained Keras network from a file, and writes one in the same form.
 
-`tf.keras` is Keras 2 on every stack. What Keras 3 wrote is read by `keras`, where that is
-Keras 3: beside TensorFlow 2.21. Neither compiles a network here, nor runs code of a file.
+`tf.keras` is Keras 2 on every stack. Files of Keras 3 are read by `keras`, which is Keras 3
+only with TensorFlow 2.21. Networks are not compiled, and no code in a file is run.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from tfdam.keras_files import configs as keras_configs
 from tfdam.keras_files import contents as keras_contents
 from tfdam.keras_files import errors as keras_errors
 
-# What stands in a SavedModel's folder.
+# The names in a SavedModel's folder.
 _SAVED_MODEL = {
   "assets", "fingerprint.pb", "keras_metadata.pb", "saved_model.pb", "variables"
 }  # fmt: skip
 
 
 def keras_of(model: Any) -> str:
-  """Which Keras a network is of, "2" or "3"; imports neither.
+  """Which Keras a network belongs to, "2" or "3"; imports neither.
 
   Raises:
-    config.UserError: it is no network of Keras.
+    config.UserError: it is not a Keras network.
   """
   for kind in type(model).__mro__:
     package = kind.__module__.partition(".")[0]
@@ -48,30 +48,30 @@ def keras_of(model: Any) -> str:
 
 
 def ending_of(path: str) -> str:
-  """How the names of files end that hold a network as this one does.
+  """The usual ending of the names of files in this file's form.
 
   Returns:
-    ".keras", ".h5", or "" for a SavedModel folder; by its content, not by its name.
+    ".keras", ".h5", or "" for a SavedModel folder, found from the content, not the name.
 
   Raises:
-    config.UserError: there is no such file, or it is no network's.
+    config.UserError: there is no such file, or it holds no network.
   """
   return keras_contents.ending(os.fspath(path))
 
 
 def read(path: str) -> Any:
-  """A network from a file or folder that Keras saved; not compiled.
+  """Reads a network from a file or folder that Keras saved, without compiling it.
 
   Args:
-    path: a .keras archive or a .h5 file of Keras 2 or 3, or a SavedModel folder of Keras 2;
-      a file's kind is found by its content.
+    path: a .keras archive or a .h5 file of Keras 2 or 3, or a SavedModel folder of Keras 2.
+      The kind of a file is found from its content.
 
   Returns:
     A `tf.keras.Model`, or a `keras.Model` of Keras 3, as it was when it was saved.
 
   Raises:
-    config.UserError: no such file, a damaged or an unsafe one, one of another program or
-      of a Keras that is not here, or one with layers that are not registered.
+    config.UserError: there is no such file; it is damaged, unsafe, of another program, or
+      of a Keras version that is not installed; or its layers are not registered.
   """
   path = os.fspath(path)
   found = keras_contents.look(path)
@@ -85,7 +85,7 @@ def read(path: str) -> Any:
   try:
     with _quiet(), _linked(path, found.ending) as link:
       model = keras.models.load_model(link, custom, compile=False, safe_mode=True)
-  except Exception as error:  # Keras raises every kind
+  except Exception as error:  # Keras raises errors of every kind.
     if isinstance(error, OSError) and error.filename:
       raise keras_errors.unreadable(path, error) from error
     raise keras_errors.refused(path, version, _version(keras), error) from error
@@ -98,12 +98,12 @@ def write(model: Any, path: str) -> None:
 
   Args:
     model: a `tf.keras.Model`, or a `keras.Model` of Keras 3.
-    path: ends with .keras, .h5 or .hdf5; else it is a folder for a SavedModel, which Keras
-      2 alone writes.
+    path: a file that ends with .keras, .h5 or .hdf5; any other path is a SavedModel folder,
+      which only Keras 2 can write.
 
   Raises:
-    config.UserError: it is no network of Keras, or one that cannot be saved in that form.
-    OSError: the disk refuses.
+    config.UserError: it is not a Keras network, or cannot be saved in that form.
+    OSError: the file cannot be written.
   """
   path, version = os.path.abspath(os.fspath(path)), keras_of(model)
   stem, ending = os.path.splitext(path)
@@ -113,7 +113,7 @@ def write(model: Any, path: str) -> None:
       f"Keras 3 saves no SavedModel that can be read again; expected a path that ends with"
       f" .keras or .h5, not {files.shown(path)}. Save it as {files.shown(stem)}.keras."
     )
-  os.stat(os.path.dirname(path))  # Keras makes it, in some forms
+  os.stat(os.path.dirname(path))  # Raises if it is missing; Keras may silently make it.
   name = os.path.basename(f"{stem}.partial{ending}")
   place = stored.replacing(path, name) if is_file else _replacing_folder(path)
   with place as partial:
@@ -136,7 +136,7 @@ def write(model: Any, path: str) -> None:
 
 @contextlib.contextmanager
 def _replacing_folder(path: str) -> Iterator[str]:
-  """Yields a folder beside `path`, which takes the place of a SavedModel or of nothing."""
+  """Yields a new folder, which then becomes `path`; only a SavedModel may be replaced."""
   is_there = os.path.lexists(path)
   is_folder = os.path.isdir(path) and not os.path.islink(path)
   if is_there and not (is_folder and {*files.list_folder(path)} <= _SAVED_MODEL):
@@ -146,7 +146,7 @@ def _replacing_folder(path: str) -> Iterator[str]:
     )
   partial, former = f"{path}.partial", f"{path}.former"
   with stored.naming(path, partial):
-    shutil.rmtree(partial, ignore_errors=True)  # of a killed process
+    shutil.rmtree(partial, ignore_errors=True)  # A killed process may have left it.
     try:
       yield partial
       if is_there:
@@ -164,7 +164,7 @@ def _replacing_folder(path: str) -> Iterator[str]:
 
 
 def _sync(path: str) -> None:
-  """Has the disk hold a file, or all files of a folder, before it is renamed."""
+  """Flushes a file, or all files of a folder, to the disk before it is renamed."""
   places = [path] if os.path.isfile(path) else []
   for folder, _, names in os.walk(path):
     places += [os.path.join(folder, name) for name in names]
@@ -174,10 +174,10 @@ def _sync(path: str) -> None:
 
 
 def _keras(path: str, version: str) -> Any:
-  """The module that reads what a Keras of this version wrote.
+  """The module that reads files of this Keras version.
 
   Raises:
-    config.UserError: it is not here.
+    config.UserError: it is not installed.
   """
   import tensorflow as tf
 
@@ -203,7 +203,7 @@ def _keras(path: str, version: str) -> Any:
 
 
 def _package(keras: Any) -> str:
-  """The package behind a module: `tf.keras` is "keras" or "tf_keras"."""
+  """The package of a Keras module: that of `tf.keras` is "keras" or "tf_keras"."""
   return keras.Model.__module__.partition(".")[0]
 
 
@@ -212,7 +212,7 @@ def _version(keras: Any) -> str:
 
 
 def _finder(keras: Any) -> Callable[[str], Any]:
-  """Finds what the user registered under a name, whether or not it was when saved."""
+  """A function that finds what the user registered, by a name with or without package."""
   parts = ("activations", "constraints", "initializers", "layers", "regularizers")
 
   def find(name: str) -> Any:
@@ -227,7 +227,7 @@ def _finder(keras: Any) -> Callable[[str], Any]:
 
 
 def _saved_model(keras: Any, path: str) -> tuple[str, list[Any]]:
-  """The TensorFlow that wrote a SavedModel, which is Keras 2's version, and its configs."""
+  """Returns (TensorFlow's version, which is also Keras 2's, configs) of a SavedModel."""
   from tensorflow.core.protobuf import saved_model_pb2
 
   protocol = importlib.import_module(f"{_package(keras)}.protobuf.saved_metadata_pb2")
@@ -242,14 +242,14 @@ def _saved_model(keras: Any, path: str) -> tuple[str, list[Any]]:
     raise
   except OSError as error:
     raise keras_errors.unreadable(path, error) from error
-  except Exception as error:  # of protobuf and JSON
+  except Exception as error:  # Errors of protobuf and JSON.
     raise keras_errors.damaged(path, error) from error
   return version, configs
 
 
 @contextlib.contextmanager
 def _linked(path: str, ending: str) -> Iterator[str]:
-  """Yields another name for a path: Keras goes by endings, TensorFlow by UTF-8."""
+  """Yields a link to a path with the right ending for Keras, in UTF-8 for TensorFlow."""
   with tempfile.TemporaryDirectory(prefix="tfdam-network-") as folder:
     link = os.path.join(folder, f"network{ending}")
     os.symlink(os.path.abspath(path), link)
@@ -258,7 +258,7 @@ def _linked(path: str, ending: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-  """Has Keras and TensorFlow warn of nothing: what is wrong, they raise."""
+  """Silences warnings of Keras and TensorFlow; they raise what is wrong."""
   import tensorflow as tf
 
   logger = tf.get_logger()
@@ -275,13 +275,10 @@ def _quiet() -> Iterator[None]:
 
 
 def _check_network(path: str, version: str, keras: Any, model: Any) -> None:
-  """Raises config.UserError unless Keras has made a network of layers that it knows.
-
-  Its weights are numbers as well.
-  """
+  """Raises config.UserError unless this is a network of known layers, with no nan."""
   if not isinstance(model, keras.Model):
     raise keras_errors.no_network(path, f"holds a {type(model).__name__}")
-  # A SavedModel's layers whose class is not known come back as their traced functions.
+  # In a SavedModel, layers of unknown classes are replaced by their traced functions.
   revived = {
     type(part).__name__
     for part in (model, *getattr(model, "submodules", ()))
@@ -295,7 +292,7 @@ def _check_network(path: str, version: str, keras: Any, model: Any) -> None:
     names = sorted(f"'{name}'" for name in revived)
     raise keras_errors.unknown(path, version, _version(keras), names)
   for weight, values in zip(model.weights, model.get_weights()):
-    # Infinite ones may be meant, as in a mask; nan is how a training goes wrong.
+    # Infinite weights may be meant, as in a mask; nan comes from a failed training.
     if values.dtype.kind == "f" and np.isnan(values).any():
       name = getattr(weight, "path", weight.name)
       raise keras_errors.no_number(files.shown(path), name)

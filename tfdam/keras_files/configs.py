@@ -1,8 +1,8 @@
-"""What the config of a Keras network may name: what Keras brings, and what is registered.
+"""Checks that the config of a Keras network names only Keras' own or registered objects.
 
-A config is JSON that names classes and functions. Keras 2 imports whatever module it names
-and calls what it finds there; its HDF5 files and SavedModels run the bytecode of a Lambda
-layer, safe mode or not. So that is looked for before Keras makes anything of a config.
+A config is JSON that names classes and functions. Keras 2 imports any module that it names,
+and calls what it finds there. From HDF5 files and SavedModels it also runs the bytecode of
+Lambda layers, even in safe mode. So a config is checked before Keras sees it.
 Imports no TensorFlow.
 """
 
@@ -18,15 +18,15 @@ from tfdam.keras_files import errors as keras_errors
 from tfdam.keras_files import order as keras_order
 
 _KERAS = ("keras", "tf_keras")
-# Whose initializers Keras 2 takes as they are; its own EfficientNetV2 does.
+# Modules whose initializers Keras 2 uses directly, as in its own EfficientNetV2.
 _INITIALIZERS = ("tensorflow.python.ops.init_ops", "tensorflow.python.ops.init_ops_v2")
-# Layers of Keras that run another file, or another framework's pickle.
+# Layers of Keras that run another file or another framework's pickle.
 _FOREIGN = {"TFSMLayer", "ReloadedLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
-# Where Keras' functions of tensors lie; those elsewhere read files and fetch them.
+# Modules with Keras' functions of tensors. Functions elsewhere may read or download files.
 _FUNCTIONS = {
   "activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers"
 }  # fmt: skip
-# The same of TensorFlow, whose functions a functional model may hold as layers (Keras 2).
+# The same for TensorFlow, whose functions may be layers of a functional model (Keras 2).
 _OPS = {
   "__operators__", "bitwise", "dtypes", "image", "linalg", "math", "nn", "quantization",
   "ragged", "random", "signal", "sparse", "strings",
@@ -39,19 +39,19 @@ _NO_OPS = {
 
 
 def check(path: str, config: Any, find: Callable[[str], Any]) -> dict[str, Any]:
-  """Checks all that a config names.
+  """Checks everything that a config names.
 
   Args:
     path: the file that it comes from, for errors.
     config: parsed JSON.
-    find: gives the class or function of a name that the user has registered, else None.
+    find: returns the class or function that the user registered under a name, else None.
 
   Returns:
-    {name in the config: what is registered for it}, for Keras' `custom_objects`.
+    {name in the config: the registered object}, for Keras' `custom_objects`.
 
   Raises:
-    config.UserError: it holds code, names what is neither Keras' nor registered, or layers
-      that wait for each other.
+    config.UserError: the config holds code, names objects that are neither Keras' own nor
+      registered, or has layers that wait for each other.
   """
   found: dict[str, Any] = {}
   unknown: list[str] = []
@@ -81,10 +81,10 @@ def check(path: str, config: Any, find: Callable[[str], Any]) -> dict[str, Any]:
 
 
 def _entries(config: Any) -> Iterator[dict[str, Any]]:
-  """Every class and function that a config names, however deep."""
+  """Yields every class and function that a config names, at any depth."""
   waiting = [config]
   if isinstance(config, dict):
-    # Keras leaves these out when it does not compile.
+    # Keras ignores these when it does not compile.
     waiting = [{**config, "compile_config": None, "training_config": None}]
   while waiting:
     part = waiting.pop()
@@ -97,7 +97,7 @@ def _entries(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def _name(entry: dict[str, Any]) -> str:
-  """By what name it may be registered."""
+  """The name under which an entry may be registered."""
   names = [entry.get("registered_name"), entry["class_name"]]
   if entry["class_name"] == "function":
     names.insert(0, entry.get("config"))
@@ -111,22 +111,22 @@ def _holds_code(entry: dict[str, Any], find: Callable[[str], Any]) -> bool:
     return False
   config = entry.get("config")
   function = config.get("function") if isinstance(config, dict) else None
-  # Keras 2 writes bytecode for every function, Keras 3 the names of those registered.
+  # Keras 2 writes bytecode for every function; Keras 3 writes names of registered ones.
   is_named = isinstance(function, dict) and function.get("class_name") == "function"
   return not is_named or find(_name(function)) is None  # type: ignore[arg-type]
 
 
 def _is_known(entry: dict[str, Any]) -> bool:
-  """Whether its module says that it is Keras' own, and one of tensors."""
+  """Whether an entry's module is Keras', and it is a class or a function of tensors."""
   module = str(entry.get("module", ""))
   return module.partition(".")[0] in _KERAS and not _is_foreign(entry)
 
 
 def _is_foreign(entry: dict[str, Any]) -> bool:
-  """Whether it is not Keras' own, or none of tensors.
+  """Whether an entry is not Keras' own, or is a function of something but tensors.
 
-  Without a module, or of "builtins", a name is looked up among Keras' own alone; but Keras
-  2 goes on to Python's functions.
+  Without a module, or with "builtins", Keras looks a name up among its own objects; Keras 2
+  then also looks among Python's built-in functions.
   """
   name, config = entry["class_name"], entry.get("config")
   module, is_function = str(entry.get("module", "builtins")), name == "function"
@@ -143,13 +143,13 @@ def _is_foreign(entry: dict[str, Any]) -> bool:
     return is_function
   if package not in _KERAS:
     return True
-  # Keras gives a function as well for what is said to be a class.
+  # Keras may find a function under the name of a class.
   is_class = name[:1].isupper() and "." not in name
   return not (_FUNCTIONS.intersection(parts[:2]) if is_function else is_class)
 
 
 def _is_safe_op(name: str) -> bool:
-  """Whether it is one of tensors, such as "math.add": none of files or programs."""
+  """Whether a TensorFlow function computes with tensors, such as "math.add", not files."""
   parts = name.split(".")
   if parts[0] == "compat":
     parts = parts[2:]
@@ -157,7 +157,7 @@ def _is_safe_op(name: str) -> bool:
 
 
 def _described(entry: dict[str, Any]) -> str:
-  """A class or a function, with its module and the layer's own name where they are said."""
+  """Describes a class or function, with its module and the layer's name if known."""
   name, config = entry["class_name"], entry.get("config")
   module = entry.get("module")
   if name == "function":

@@ -1,7 +1,7 @@
-"""What a file of a trained Keras network holds, looked at before Keras reads it.
+"""Checks the content of a Keras network's file before Keras reads it.
 
-Keras answers a damaged file, or one of another program, with errors that name neither. What
-the file is, and whether it is whole, is found out here: by its content, whatever its name.
+For a damaged file, or one of another program, Keras raises errors that do not say so. This
+module finds out what a file is, and whether it is whole, from its content and not its name.
 Imports no TensorFlow.
 """
 
@@ -19,14 +19,14 @@ from tfdam import claims, files, hdf5, stored
 from tfdam import config as config_lib
 from tfdam.keras_files import errors as keras_errors
 
-# The forms that Keras saves in, by what their names end with; SAVED_MODEL is a folder.
+# The forms in which Keras saves, by the endings of their names; SAVED_MODEL is a folder.
 KERAS, HDF5, SAVED_MODEL = ".keras", ".h5", ""
 _METADATA, _CONFIG, _WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 _GRAPH, _LAYERS = "saved_model.pb", "keras_metadata.pb"
 _CHUNK = 1 << 20
-# Of a file, on all systems.
+# Bytes of the longest file name on all systems.
 _LONGEST_NAME = 255
-# How other files begin: (bytes, where, what it seems to be).
+# How files of other programs begin: (bytes, offset, what the file seems to be).
 _OTHERS = (
   (b"version https://git-lfs", 0, "a pointer of Git LFS, not the file: run git lfs pull"),
   (b"TFL3", 4, "a TensorFlow Lite network"),
@@ -57,13 +57,13 @@ class _Config(TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-  """A whole file of a network.
+  """What a checked file of a network holds.
 
   Attributes:
     ending: its form: KERAS, HDF5 or SAVED_MODEL.
-    keras_version: of the Keras that wrote it, such as "2.15.0"; "" where none is said.
-    config: the network's architecture, parsed JSON; None in a SavedModel, where it lies in
-      a protocol buffer of Keras.
+    keras_version: version of the Keras that wrote it, such as "2.15.0"; "" if unknown.
+    config: the network's architecture, parsed JSON; None for a SavedModel, which has it in
+      a protocol buffer.
   """
 
   ending: str
@@ -75,7 +75,7 @@ def ending(path: str) -> str:
   """The form of what is at a path: KERAS, HDF5 or SAVED_MODEL.
 
   Raises:
-    config.UserError: there is no such file, or it is neither.
+    config.UserError: there is no such file, or it is none of these.
   """
   if files.is_folder(path):
     _check_folder(path)
@@ -89,10 +89,10 @@ def ending(path: str) -> str:
 
 
 def look(path: str) -> Contents:
-  """Reads and checks all of a file but its arrays' values.
+  """Reads and checks everything in a file but the values of its arrays.
 
   Raises:
-    config.UserError: it is missing, of another kind, damaged, or larger than it can be.
+    config.UserError: it is missing, of another kind, damaged, or claims impossible sizes.
   """
   form = ending(path)
   try:
@@ -102,7 +102,7 @@ def look(path: str) -> Contents:
       return _look_into_hdf5(path)
   except config_lib.UserError:
     raise
-  # zipfile, zlib, h5py and JSON raise many kinds of errors, by what is damaged.
+  # zipfile, zlib, h5py and JSON raise many kinds of errors for damaged files.
   except Exception as error:
     if isinstance(error, OSError) and error.filename:
       raise keras_errors.unreadable(path, error) from error
@@ -126,7 +126,7 @@ def _head(path: str) -> bytes:
 
 
 def _other(path: str, head: bytes) -> str:
-  """What a file is that Keras has not saved: "seems to be a NumPy array"."""
+  """Guesses what another program's file is, such as "seems to be a NumPy array"."""
   if not head:
     return "is empty"
   known = _ENDINGS.get(os.path.splitext(path)[1].lower())
@@ -167,7 +167,7 @@ def _look_into_archive(path: str) -> Contents:
     _check_members(path, archive, file.seek(0, 2))
     metadata = stored.parse(archive.read(_METADATA), _Metadata)
     config = stored.parse(archive.read(_CONFIG), _Config)
-    # Keras jumps about in the weights, which leaves their checksum out.
+    # Keras seeks in the weights, so the archive's checksum of them is not checked there.
     hdf5.check_stream(files.shown(path), io.BytesIO(archive.read(_WEIGHTS)))
     for name in {*archive.namelist()} - {_METADATA, _CONFIG, _WEIGHTS}:
       with archive.open(name) as member:
@@ -177,7 +177,7 @@ def _look_into_archive(path: str) -> Contents:
 
 
 def _check_members(path: str, archive: zipfile.ZipFile, size: int) -> None:
-  """Raises config.UserError unless they are a network's, and can be so large."""
+  """Raises config.UserError unless the members are a network's, of possible sizes."""
   names, shown = set(archive.namelist()), files.shown(path)
   needed = {_METADATA, _CONFIG, _WEIGHTS}
   if not needed & names:
@@ -190,7 +190,7 @@ def _check_members(path: str, archive: zipfile.ZipFile, size: int) -> None:
     if member.compress_type not in methods:
       raise ValueError(f"{member.filename} is packed by method {member.compress_type}")
     longest = max(len(os.fsencode(part)) for part in member.filename.split("/"))
-    if longest > _LONGEST_NAME:  # Keras unpacks some of them
+    if longest > _LONGEST_NAME:  # Keras unpacks some members into files.
       raise ValueError(f"a member's name has a part of {longest:,} bytes")
     claims.check(
       shown,

@@ -1,6 +1,6 @@
-"""What to say of a file that Keras cannot make a network of, each in one line.
+"""One-line errors for files that Keras cannot read as a network.
 
-Keras' own errors run over many lines, quote whole configs, and seldom say what to do.
+Keras' own errors take many lines, quote whole configs, and seldom say what to do.
 Imports no TensorFlow.
 """
 
@@ -14,12 +14,12 @@ from tfdam import files, memory, stack
 
 _EXPECTED = "a network that Keras saved: a .keras or .h5 file, or a SavedModel folder"
 _SAVE_AGAIN = "Save the whole network again with model.save('network.keras')."
-# How Keras 2 and 3 say that a name is not known to them.
+# How Keras 2 and 3 say that they do not know a name.
 _UNKNOWN = re.compile(
   r"(?:Unknown [a-z ]+: |Could not (?:locate|deserialize) (?:class |function )?|"
   r"object of type )['`]([^'`]+)"
 )
-# What says nothing to a user: TensorFlow's nodes, and the folder of our own link.
+# Parts of messages that do not help a user: TensorFlow's nodes, and our temporary folder.
 _INNER = re.compile(
   r"\{\{.*?\}\} ?|[^\s'\"(]*/tfdam-network-\w+/|\x1b\[[\d;]*m|"
   r"^Exception encountered when calling .*\n| \[Op:.*"
@@ -29,11 +29,12 @@ _EMPTY = "''"
 
 
 def no_network(path: str, said: str, remedy: str = _SAVE_AGAIN) -> config_lib.UserError:
-  """Of what holds no whole network.
+  """The error for a path that holds no whole network.
 
   Args:
-    said: of it, such as "is empty".
-    remedy: what mends it, as a sentence.
+    path: the path.
+    said: what is wrong with it, such as "is empty".
+    remedy: a sentence that says what to do.
   """
   return config_lib.UserError(
     f"{files.shown(path) or _EMPTY} {said}; expected {_EXPECTED}. {remedy}"
@@ -41,13 +42,13 @@ def no_network(path: str, said: str, remedy: str = _SAVE_AGAIN) -> config_lib.Us
 
 
 def unreadable(path: str, error: OSError) -> config_lib.UserError:
-  """Of a file that the system does not let this user read."""
+  """The error for a file that this user cannot read."""
   said = files.problem(error) or f"{files.shown(path)}: {reason(error)}."
   return config_lib.UserError(f"{said} Expected {_EXPECTED}.")
 
 
 def damaged(path: str, error: Exception) -> config_lib.UserError:
-  """Of a file that is not what Keras writes."""
+  """The error for a file that is not as Keras writes it."""
   return config_lib.UserError(
     f"{files.shown(path)} is damaged, cut short, or not as Keras writes it"
     f" ({reason(error)}). Copy it again, or save the network again."
@@ -55,11 +56,11 @@ def damaged(path: str, error: Exception) -> config_lib.UserError:
 
 
 def no_number(said: str, name: str) -> config_lib.UserError:
-  """Of a network that has a weight which is not a number.
+  """The error for a network with a weight that is nan.
 
   Args:
-    said: of the network: its path, or an argument's name.
-    name: the weight's.
+    said: the network's path, or an argument's name.
+    name: the weight's name.
   """
   return config_lib.UserError(
     f"{said} has a weight that is not a number ({files.shown(name)}); expected numbers."
@@ -68,7 +69,7 @@ def no_number(said: str, name: str) -> config_lib.UserError:
 
 
 def not_registered(path: str, names: list[str]) -> config_lib.UserError:
-  """Of classes and functions that a file names, and nothing here knows."""
+  """The error for classes and functions in a file that are not registered."""
   are = "is" if len(names) == 1 else "are"
   more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
   return config_lib.UserError(
@@ -80,7 +81,7 @@ def not_registered(path: str, names: list[str]) -> config_lib.UserError:
 
 
 def unknown(path: str, version: str, here: str, names: list[str]) -> config_lib.UserError:
-  """Of classes and functions that Keras itself has not found: perhaps it is too old."""
+  """The error for names that Keras does not know, perhaps because it is too old."""
   if _release(version) > _release(here):
     return of_another_keras(path, version, here, f"it knows no {', '.join(names)}")
   return not_registered(path, names)
@@ -89,12 +90,13 @@ def unknown(path: str, version: str, here: str, names: list[str]) -> config_lib.
 def of_another_keras(
   path: str, version: str, here: str, why: str = ""
 ) -> config_lib.UserError:
-  """Of a file by a newer Keras than reads it here.
+  """The error for a file of a newer Keras than the installed one.
 
   Args:
-    version: that wrote the file.
-    here: the version that is here.
-    why: that one says.
+    path: the file.
+    version: the version that wrote the file.
+    here: the installed version.
+    why: what the installed version says.
   """
   if stack.installed() == "tf221":
     remedy = f"Save the network with Keras {here}, or install the newer one"
@@ -111,11 +113,13 @@ def of_another_keras(
 
 
 def refused(path: str, version: str, here: str, error: Exception) -> config_lib.UserError:
-  """Of a whole file that Keras raised an error for.
+  """The error for an undamaged file that Keras still cannot read.
 
   Args:
-    version: of the Keras that wrote it; "" if it does not say so.
-    here: the version that was to read it.
+    path: the file.
+    version: version of the Keras that wrote it; "" if unknown.
+    here: the installed version.
+    error: what Keras raised.
   """
   if memory.shortage(error):
     return config_lib.UserError(
@@ -136,9 +140,9 @@ def refused(path: str, version: str, here: str, error: Exception) -> config_lib.
 
 
 def of_disk(path: str, error: Exception) -> OSError | None:
-  """What the disk has refused while a file was written; None for any other error.
+  """The OSError behind a failure to write a file; None for any other error.
 
-  HDF5 has the system's number in words alone, and of errors of every kind.
+  HDF5 gives the system's error number only in its text, in errors of many kinds.
   """
   said = re.search(r"errno = (\d+)", str(error))
   if said:
@@ -147,17 +151,17 @@ def of_disk(path: str, error: Exception) -> OSError | None:
 
 
 def reason(error: Exception) -> str:
-  """What an error says, in one line: its last cause, without the whole config."""
+  """An error's text in one line: its last cause, without the whole config."""
   said = str(error).split("Exception encountered: ")[-1].split(" Full object config")[0]
   lines = _INNER.sub("", said).strip().splitlines() or [type(error).__name__]
   return short(lines[0]).rstrip(". ")
 
 
 def short(text: str) -> str:
-  """Some text of a file, printable, and no longer than an error may quote."""
+  """Makes text from a file printable, and cuts it to the length that errors may quote."""
   return files.shown(text[:_LONGEST] + ("..." if len(text) > _LONGEST else ""))
 
 
 def _release(version: str) -> tuple[int, ...]:
-  """(2, 15) of "2.15.0"; () of no version."""
+  """Parses a version: (2, 15) for "2.15.0", () for no version."""
   return tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:2])

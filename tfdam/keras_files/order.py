@@ -1,7 +1,7 @@
-"""Whether the layers of a Keras network can be called one after the other.
+"""Checks that the layers of a Keras network can be called one after the other.
 
-Keras 2 puts a call aside until its inputs are there, and where they never come goes round
-for ever. Imports no TensorFlow.
+Keras 2 defers a call until its inputs exist. If they never do, it loops for ever. Imports
+no TensorFlow.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from typing import Any
 # Keras' own networks of layers.
 _NETWORKS = ("Functional", "Model", "Sequential")
 _CONSTANT = "_CONSTANT_VALUE"
-# A reference: a layer's name and which of its calls, or whatever a damaged file says there.
+# A reference: a layer's name and the number of its call (of any type in a damaged file).
 _Call = tuple[str, object]
 
 
 def waiting(config: Any) -> list[str]:
-  """Names of layers that wait for a call that never comes; none where all is well.
+  """Names of layers that wait for a call that never happens; empty if there are none.
 
   Args:
-    config: parsed JSON of a Functional network, {"layers": [...]}; others have no order.
+    config: parsed JSON of a Functional network, {"layers": [...]}. For any other network,
+      the result is empty.
   """
   layers = config.get("layers") if isinstance(config, dict) else None
   if not isinstance(layers, list):
@@ -31,7 +32,7 @@ def waiting(config: Any) -> list[str]:
   inputs: set[str] = set()
   for layer in layers:
     if not isinstance(layer, dict) or "inbound_nodes" not in layer:
-      return []  # no Functional network, or one that Keras refuses
+      return []  # Not a Functional network, or one that Keras refuses.
     name, nodes = str(layer.get("name")), layer["inbound_nodes"]
     firsts[name] = _firsts(layer)
     every = calls.setdefault(name, [])
@@ -53,7 +54,7 @@ def waiting(config: Any) -> list[str]:
 
 
 def _firsts(layer: Mapping[str, Any]) -> tuple[int, ...]:
-  """What number its first call in this network may have."""
+  """The possible numbers of a layer's first call in this network."""
   config = layer.get("config")
   inner = config.get("layers") if isinstance(config, dict) else None
   if not isinstance(inner, list):
@@ -61,19 +62,20 @@ def _firsts(layer: Mapping[str, Any]) -> tuple[int, ...]:
   nodes = layer["inbound_nodes"]
   is_of_keras_3 = isinstance(nodes, list) and any(isinstance(one, dict) for one in nodes)
   if layer.get("class_name") not in _NETWORKS or is_of_keras_3:
-    return (0, 1)  # the user's own class decides, or the version of Keras 3
+    return (0, 1)  # This depends on the user's class, or on the version of Keras 3.
   is_begun = not inner or (
     isinstance(inner[0], dict) and inner[0].get("class_name") == "InputLayer"
   )
-  # To Keras 2 a network's call of itself, when it was made, is number 0.
+  # For Keras 2, call number 0 of a network is the one made when it was built.
   return (1,) if is_begun else (0,)
 
 
 def _needed(call: Any, is_argument: bool = False) -> Iterator[_Call]:
-  """What a call takes: ["name", number, output, {arguments}], however deep.
+  """Yields the calls that a call needs: ["name", number, output, {arguments}], nested.
 
   Args:
-    is_argument: whether it is an argument's value, which may be a list of texts.
+    call: parsed JSON of a call, or a part of it.
+    is_argument: whether this is an argument's value, which may be a list of strings.
   """
   if isinstance(call, dict):
     for value in call.values():

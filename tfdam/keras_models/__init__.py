@@ -1,1 +1,1 @@
-"""A Keras model as what its graph says: operations in order, taps, and sites."""
+"""Reads a Keras model's operations, taps and sites, from its graph or its own methods."""

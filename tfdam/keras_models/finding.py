@@ -1,4 +1,4 @@
-"""Finds the sites of a graph: where a scale and a shift fold into a layer (Sec. 4.1)."""
+"""Finds the sites of a graph: layers that take a scale and a shift (Sec. 4.1)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tfdam.keras_models import versions
 from tfdam.matching import folding
 
 _BATCH_NORM = "BatchNormalization"
-# What moves, drops or pools values computes nothing that a tap should be named after.
+# Layers that only move, drop, pool or prepare values, and so are no useful taps.
 _CARRIERS = (
   "Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianDropout",
   "GaussianNoise", "Flatten", "Reshape", "Permute", "ZeroPadding2D", "Cropping2D",
@@ -20,16 +20,16 @@ _CARRIERS = (
   "RandomBrightness", "RandomTranslation", "Cast", "InputLayer",
 )  # fmt: skip
 _NORMS = ("BatchNormalization", "LayerNormalization", "GroupNormalization")
-# What scales pixels.
+# Layers that scale pixels.
 _SCALING = ("Rescaling", "Normalization")
 
 
 class Found(NamedTuple):
-  """What a graph offers to Gaussian matching.
+  """The sites of a graph.
 
   Attributes:
-    places: indices of the operations that are sites, in their order.
-    left_out: {name of an operation with weights: why it is none}.
+    places: indices of the operations that are sites, ascending.
+    left_out: {name of an operation with weights: why it is not a site}.
   """
 
   places: tuple[int, ...]
@@ -37,7 +37,7 @@ class Found(NamedTuple):
 
 
 def find(program: program_lib.Program) -> Found:
-  """Every operation whose layer takes a scale and a shift of its output."""
+  """Finds every operation whose layer takes a scale and a shift of its output."""
   calls = program_lib.times_called(program.operations)
   readers = program_lib.readers(program.operations)
   places, left_out = [], {}
@@ -57,11 +57,12 @@ def _reason(
   calls: Mapping[int, int],
   readers: Mapping[int, list[program_lib.Operation]],
 ) -> str:
-  """Why an operation is no site; "" if it is one.
+  """Says why an operation is not a site; "" if it is one.
 
   Args:
+    one: an operation with weights.
     calls: {id of a layer: how often it is called}.
-    readers: {value: the operations that read it}.
+    readers: {number of a value: the operations that read it}.
   """
   kind = folding.kind(one.layer)
   if kind in _SCALING:
@@ -96,9 +97,9 @@ class Logits(NamedTuple):
   """How a model's output becomes logits.
 
   Attributes:
-    output: number of the value that holds them, before `opened`'s activation.
-    opened: index of the operation that ends with a softmax which is left out; None.
-    how: a sentence for the report.
+    output: number of the value that holds the logits, without `opened`'s activation.
+    opened: index of the operation whose final softmax is skipped; None if there is none.
+    how: a phrase for the report.
   """
 
   output: int
@@ -107,7 +108,7 @@ class Logits(NamedTuple):
 
 
 def find_logits(program: program_lib.Program) -> Logits:
-  """The values before a softmax at the end, if there is one, else the output."""
+  """Finds the values before a final softmax; without a softmax, the output itself."""
   last = next(i for i, o in enumerate(program.operations) if program.output in o.writes)
   one = program.operations[last]
   kind = folding.kind(one.layer)
@@ -128,7 +129,7 @@ def _is_softmax(layer: versions.Layer, kind: str) -> bool:
 
 
 def begins_with_scaling(program: program_lib.Program) -> bool:
-  """Whether a layer that scales pixels stands before the first one with a kernel."""
+  """Whether a layer that scales pixels, or a batch norm, precedes the first kernel."""
   for one in program.operations:
     kind = folding.kind(one.layer)
     if kind in _SCALING:
@@ -139,13 +140,14 @@ def begins_with_scaling(program: program_lib.Program) -> bool:
 
 
 def tap_names(program: program_lib.Program, output: int) -> tuple[str, ...]:
-  """The operations after which activations are worth a look, in their order.
+  """The names of useful taps, in network order.
 
-  Of a convolution, its norm and its non-linearity the last: an operation whose values one
-  more changes in place is no tap of its own.
+  Of a convolution, its norm and its non-linearity, only the last is a tap: an operation is
+  skipped if a single elementwise operation follows it.
 
   Args:
-    output: number of the logits; a softmax after them is left out.
+    program: the model's operations.
+    output: number of the logits; a softmax after them is skipped.
   """
   left_out = program.output if output != program.output else -1
   operations = [one for one in program.operations if left_out not in one.writes]
@@ -158,7 +160,7 @@ def tap_names(program: program_lib.Program, output: int) -> tuple[str, ...]:
 
 
 def is_tap(one: program_lib.Operation) -> bool:
-  """Whether an operation gives one tensor of activations, [B, ..., channels]."""
+  """Whether an operation's output is one tensor of activations, [B, ..., channels]."""
   if len(one.writes) != 1 or not one.floats[0]:
     return False
   return len(one.shapes[0]) >= 2 and one.shapes[0][-1] is not None

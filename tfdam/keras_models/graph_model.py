@@ -1,4 +1,4 @@
-"""A Functional or Sequential model: its graph tells what it consists of."""
+"""A Functional or Sequential model, whose parts are found in its graph."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from tfdam.keras_models import program as program_lib
 
 
 class GraphModel:
-  """Taps, sites and logits, found in a graph; as tapped_model.py has them said.
+  """Taps, sites and logits found in a graph; same interface as tapped_model.Tapped.
 
   Attributes:
-    model: of Keras 2 or 3.
+    model: the Keras model, of Keras 2 or 3.
     taps: every layer that can be a tap.
-    usual_taps: those worth a look, in network order.
-    left_out: {layer: why it is no site}.
-    how_logits: where logits are taken.
-    num_noise: random numbers an image that a call takes: none.
+    usual_taps: the useful taps, in network order.
+    left_out: {layer: why it is not a site}.
+    how_logits: where logits are taken, as a phrase.
+    num_noise: random numbers per image that a call takes: 0.
   """
 
   num_noise = 0
 
   def __init__(self, model: Any, outputs: str):
-    """Finds out what a model consists of.
+    """Finds taps, sites and logits.
 
     Args:
-      model: one with a graph.
+      model: a model with a graph.
       outputs: as for `network.Network`.
 
     Raises:
-      config.UserError: a model of several inputs or outputs, recurrent, or with channels
-        first.
+      config.UserError: the model has several inputs or outputs, is recurrent, or has
+        channels first.
     """
     _check(model)
     self.model, self._outputs = model, outputs
@@ -57,12 +57,12 @@ class GraphModel:
 
   @property
   def input_shape(self) -> tuple[int | None, ...]:
-    """(H, W, C)."""
+    """(H, W, C); None where any size is allowed."""
     return tuple(versions.graph(self.model).inputs[0].shape[1:])
 
   @property
   def output_shape(self) -> tuple[int | None, ...]:
-    """(classes,) or (H, W, classes)."""
+    """(classes,) or (H, W, classes); None where a size depends on the images."""
     return tuple(versions.graph(self.model).outputs[0].shape[1:])
 
   @property
@@ -73,30 +73,30 @@ class GraphModel:
   def forward(
     self, images: tf.Tensor, training: bool, noise: None, taps: Collection[str]
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """(logits, {tap: activations}) of images as the model takes them."""
+    """Returns (logits, {tap: activations}) for images in the model's own format."""
     numbers = {tap: self._numbers[tap] for tap in taps}
     return self._walk.forward(images, training, numbers)
 
   def tap_shape(self, tap: str) -> tuple[int | None, ...]:
-    """Of a tap's activations without the batch."""
+    """The shape of a tap's activations without the batch axis."""
     number = self._numbers[tap]
     one = next(o for o in self._program.operations if number in o.writes)
     return one.shapes[0][1:]
 
   def sites(self) -> tuple[sites_lib.Site, ...]:
-    """In network order."""
+    """The sites, in network order."""
     return self._walk.sites()
 
   def matching_sites(self, compiled: bool) -> tuple[sites_lib.Site, ...]:
-    """The same, quicker for many batches; see stretches.py."""
+    """The sites for matching, faster with many batches; see stretches.py."""
     return self._walk.stretches(compiled)
 
   def logits_from(self, state: sites_lib.State, images: tf.Tensor) -> tf.Tensor:
-    """From the state after the last site."""
+    """The logits, from the state after the last site."""
     return self._walk.logits_from(state)
 
   def copied(self) -> GraphModel:
-    """The same of a copy of the model, with weights of its own."""
+    """A GraphModel of a copy of the model, with weights of its own."""
     copy = layers.copied(self.model)
     layers.set_weights(copy, self.model.get_weights())
     return GraphModel(copy, self._outputs)

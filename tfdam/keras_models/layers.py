@@ -1,4 +1,4 @@
-"""A model's layers, and copies of it, of whatever kind it is."""
+"""A model's layers, and copies of a model of any kind."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM2D", "Bidirectional")
 
 
 def title(model: Any) -> str:
-  """What errors call a model."""
+  """How errors name a model."""
   return f"Model '{model.name}' ({type(model).__name__})"
 
 
 def inside(model: Any) -> list[Any]:
-  """The model's layers, those of nested models and layers among them."""
+  """The model's layers, including those inside nested models and layers."""
   if versions.graph(model) is None:
     return list(model._flatten_layers(include_self=False))
   found = []
@@ -30,7 +30,7 @@ def inside(model: Any) -> list[Any]:
 
 
 def check(model: Any) -> None:
-  """Raises config.UserError for layers that tfdam has no use for, whatever their order."""
+  """Raises config.UserError for layers that tfdam does not support."""
   for layer in inside(model):
     kind = folding.kind(layer)
     if kind in _RECURRENT:
@@ -49,7 +49,7 @@ def copied(model: Any) -> Any:
   """A model of the same class and configuration, with weights of its own.
 
   Raises:
-    config.UserError: Keras cannot make one.
+    config.UserError: Keras cannot make a copy from the configuration.
   """
   classes = {type(layer).__name__: type(layer) for layer in [model, *inside(model)]}
   own = {name: kind for name, kind in classes.items() if not _is_kerass(kind)}
@@ -66,11 +66,11 @@ def copied(model: Any) -> Any:
 
 
 def set_weights(model: Any, weights: Sequence[np.ndarray]) -> None:
-  """As Keras does, and has layers that compute with copies of weights take them up."""
+  """Sets weights as Keras does, and updates layers that compute with copies of them."""
   model.set_weights(weights)
   for layer in inside(model):
     if folding.kind(layer) == "Normalization":
-      layer.finalize_state()  # Keras 3 computes with tensors that it made of the weights
+      layer.finalize_state()  # Keras 3 computes with tensors derived from the weights.
 
 
 def _is_kerass(kind: type) -> bool:

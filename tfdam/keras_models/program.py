@@ -1,4 +1,4 @@
-"""A model's graph as a list of operations over numbered values, nested ones included."""
+"""A model's graph, with nested models, as a list of operations on numbered values."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tfdam.keras_files import errors as keras_errors
 from tfdam.keras_models import versions
 from tfdam.matching import folding
 
-# What layers raise for a size or a value that they do not take.
+# What layers raise for a size or a value that they do not accept.
 _REFUSALS = (
   TypeError, ValueError, tf.errors.InvalidArgumentError,
   tf.errors.UnimplementedError, tf.errors.AbortedError,  # oneDNN's, of empty maps
 )  # fmt: skip
-# {number: value} of those values that are still needed.
+# {number: value} for all values that are still needed.
 Values = dict[int, tf.Tensor]
 
 
@@ -26,16 +26,16 @@ class Operation(NamedTuple):
   """One call of one layer.
 
   Attributes:
-    name: the layer's, after the names of the models around it: "encoder/conv1"; a second
-      call of the same layer is "conv1@2".
+    name: the layer's name, preceded by those of the models around it: "encoder/conv1". The
+      second call of the same layer is "conv1@2".
     layer: a Keras layer, or one of Keras 3's operations.
-    reads: numbers of the values that it takes.
-    writes: numbers of those that it gives.
-    shapes: of those that it gives, None where a size is open.
-    floats: whether each of them is of floating point.
-    fill: {number: value} -> (args, kwargs) of the call.
-    trains: whether a batch norm may use the batch's moments: no, where a model around it
-      was called with training=False for good.
+    reads: numbers of its inputs.
+    writes: numbers of its outputs.
+    shapes: shapes of its outputs; None where a size is open.
+    floats: whether each output is of a floating-point type.
+    fill: takes {number: value}, and returns the call's (args, kwargs).
+    trains: whether a batch norm may use the batch's moments; False if the graph calls it,
+      or a model around it, with training=False.
   """
 
   name: str
@@ -57,14 +57,18 @@ class Operation(NamedTuple):
     """Calls the layer.
 
     Args:
-      training: of batch norms; every other layer computes as in inference, so that nothing
-        is drawn from a generator which a resumed run would have to wind back.
-      opened: leaves out the activation that the layer ends with.
-      fused: lets a batch norm of Keras 2 take its fused kernel in inference: one pass over
-        the map instead of two, where nobody wants a gradient.
+      values: {number: value}, at least those that the operation reads.
+      training: for batch norms. All other layers compute as in inference, so that no random
+        generator is used, whose state a resumed run would have to restore.
+      opened: skips the activation at the end of the layer.
+      fused: allows the fused kernel for batch norms of Keras 2 in inference: one pass over
+        the map instead of two. Use it only where no gradient is needed.
+
+    Returns:
+      {number: value} of the outputs.
 
     Raises:
-      config.UserError: the layer takes no such values.
+      config.UserError: the layer does not accept these values.
     """
     args, kwargs = self.fill(values)
     is_norm = folding.is_batch_norm(self.layer)
@@ -80,7 +84,7 @@ class Operation(NamedTuple):
         outputs = self.layer(*args, **kwargs)
       except _REFUSALS as error:
         if "deterministic" in str(error).lower():
-          raise  # a setting mends it: runs/run.py
+          raise  # runs/run.py explains this one.
         raise self._refused(values, error) from error
     return dict(zip(self.writes, tf.nest.flatten(outputs)))
 
@@ -96,12 +100,12 @@ class Operation(NamedTuple):
 
 
 class Program(NamedTuple):
-  """A model of one input and one output.
+  """The operations of a model with one input and one output.
 
   Attributes:
-    operations: in an order in which each finds what it reads.
+    operations: in an order in which inputs precede their use.
     input: number of the images.
-    output: number of what the model gives.
+    output: number of the model's output.
   """
 
   operations: tuple[Operation, ...]
@@ -109,12 +113,12 @@ class Program(NamedTuple):
   output: int
 
   def last_uses(self) -> dict[int, int]:
-    """{value: index of the last operation that reads it}."""
+    """{number of a value: index of the last operation that reads it}."""
     return {i: place for place, one in enumerate(self.operations) for i in one.reads}
 
 
 def read(model: Any) -> Program:
-  """Flattens a model that has a graph (versions.graph), of one input and one output."""
+  """Flattens a model with a graph (versions.graph), one input and one output."""
   reader = _Reader()
   found = versions.graph(model)
   inputs, outputs = versions.ends(found)
@@ -141,11 +145,13 @@ class _Reader:
     """Adds the operations of one graph.
 
     Args:
-      prefix: of names, with a slash at its end.
+      found: the graph.
+      prefix: prefix of the operations' names; it ends with a slash if it is not empty.
       numbers: {id of a symbolic input: its value's number}.
+      trains: whether batch norms in the graph may use the batch's moments.
 
     Returns:
-      The same for all symbolic tensors of the graph.
+      {id of a symbolic tensor: its value's number}, for all tensors of the graph.
     """
     known = dict(numbers)
     for node in versions.nodes(found):
@@ -184,7 +190,7 @@ class _Reader:
 
 
 def readers(operations: Iterable[Operation]) -> dict[int, list[Operation]]:
-  """{value: the operations that read it}."""
+  """{number of a value: the operations that read it}."""
   found: dict[int, list[Operation]] = {}
   for one in operations:
     for number in dict.fromkeys(one.reads):
@@ -193,7 +199,7 @@ def readers(operations: Iterable[Operation]) -> dict[int, list[Operation]]:
 
 
 def times_called(operations: Iterable[Operation]) -> dict[int, int]:
-  """{id of a layer: how many operations are calls of it}."""
+  """{id of a layer: how many operations call it}."""
   counts: dict[int, int] = {}
   for one in operations:
     counts[id(one.layer)] = counts.get(id(one.layer), 0) + 1

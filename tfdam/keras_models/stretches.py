@@ -1,4 +1,4 @@
-"""The walk of Gaussian matching: hardly more work than a compiled forward pass."""
+"""The walk of Gaussian matching, at about the cost of a compiled forward pass."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tfdam.matching import folding
 
 
 class Stretches(walking.Walk):
-  """A walk whose states wait before a batch norm that is a site, instead of after it.
+  """A walk whose states are kept before a batch norm that is a site, not after it.
 
-  The norm is the next stretch's first operation. It has the weights that matching gave it
-  by then, so that no map has to be mended, and norm and non-linearity are one pass.
+  The norm is then the first operation of the next stretch. By that time it has its matched
+  weights, so stored maps need no correction, and norm and non-linearity take one pass.
   """
 
   def stretches(self, compiled: bool) -> tuple[sites_lib.Site, ...]:
-    """The sites, for one matching: a graph keeps what it saw beside variables.
+    """The sites, for one matching only: graphs keep the values of all but variables.
 
     Args:
-      compiled: makes each stretch one graph at its first batch. That takes as long as about
-        four batches of a 50-layer network at 128x128 save by it.
+      compiled: whether to compile each stretch to a graph at its first batch. The time for
+        this is saved by about four batches of a 50-layer network at 128x128.
     """
     found = []
     for index, site in enumerate(self.sites()):
@@ -51,7 +51,7 @@ class Stretches(walking.Walk):
     return advance
 
   def _waited(self, state: sites_lib.State, index: int) -> tuple[program_lib.Values, int]:
-    """A state as values, and the operation to go on with: a norm that it waits before."""
+    """A state's values, and the next operation: the norm before which the state is kept."""
     place = self._places[index - 1]
     one = self._program.operations[place]
     if index == 0 or not folding.is_batch_norm(one.layer):
@@ -61,7 +61,7 @@ class Stretches(walking.Walk):
 
 
 def _graph(advance: sites_lib.Advance) -> Callable[[sites_lib.State], sites_lib.State]:
-  """`advance` as one graph for batches of any size: the last one is often smaller."""
+  """Compiles `advance` for batches of any size, since the last one is often smaller."""
   function = tf.function(advance, autograph=False, reduce_retracing=True)
 
   def run(state: sites_lib.State) -> sites_lib.State:
@@ -73,7 +73,7 @@ def _graph(advance: sites_lib.Advance) -> Callable[[sites_lib.State], sites_lib.
 
 
 def _of_any_batch(value: tf.Tensor) -> tf.TensorSpec:
-  """What is no map or row of features may be a shape, which has to stay known."""
+  """A spec with an open batch size; vectors keep their size, as they may hold shapes."""
   if value.shape.rank < 2:
     return tf.TensorSpec(value.shape, value.dtype)
   return tf.TensorSpec([None, *value.shape[1:]], value.dtype)

@@ -1,4 +1,4 @@
-"""A model that says itself where its taps and sites are (protocol.py)."""
+"""A model that states its own taps and sites (protocol.py)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tfdam import sites as sites_lib
 from tfdam.keras_models import layers, tapped_trial, versions
 
 PAGE = "docs/own-model.md"
-# What a size that is open is tried with.
+# The side, in pixels, of the test image where the model's size is open.
 _SIDE = 64
-# The protocol's members, and what mends it where one is missing.
+# {member of the protocol: what to add if it is missing}.
 _MEMBERS = {
   "TAPS": "the names of the activations that its calls return, a tuple",
   "sites": "sites(), which returns a (name, layer, advance) for each layer to match",
@@ -24,23 +24,23 @@ _MEMBERS = {
 
 
 class Tapped:
-  """Taps, sites and logits as a model shows them; as graph_model.py finds them.
+  """Taps, sites and logits from a model's own methods; see graph_model for those found.
 
   Attributes:
-    model: of Keras 2 or 3; a protocol.TappedModel.
-    taps: those that its calls return.
-    usual_taps: the same.
-    left_out: {layer: why it is no site}.
-    how_logits: where logits are taken.
-    num_noise: random numbers an image that a call takes, for dropout.
-    scales_pixels: unknown, so False.
+    model: a protocol.TappedModel of Keras 2 or 3.
+    taps: the taps that its calls return.
+    usual_taps: the same as `taps`.
+    left_out: {layer: why it is not a site}.
+    how_logits: where logits are taken, as a phrase.
+    num_noise: random numbers per image that a call takes, for dropout.
+    scales_pixels: False, since it is not known.
   """
 
   how_logits = "the 'logits' that its call returns"
   scales_pixels = False
 
   def __init__(self, model: Any):
-    """Finds out what the model says; see `tried`."""
+    """Reads the model's members and shapes; `tried` checks them first."""
     self.model: protocol.TappedModel | Any = model
     self.taps = self.usual_taps = tuple(model.TAPS)
     self.num_noise = getattr(model, "num_noise", 0)
@@ -52,7 +52,7 @@ class Tapped:
     }
     self.output_shape = tuple(output["logits"].shape[1:])
     self.input_shape = shape
-    if len(self.output_shape) == 3:  # what labels pixels does so in images of any size
+    if len(self.output_shape) == 3:  # Networks that label pixels take images of any size.
       self.input_shape = (None, None, shape[-1])
       self.output_shape = (None, None, self.output_shape[-1])
       self._tap_shapes = {
@@ -69,29 +69,29 @@ class Tapped:
   def forward(
     self, images: tf.Tensor, training: bool, noise: tf.Tensor | None, taps: Collection[str]
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """(logits, {tap: activations}) of images as the model takes them."""
+    """Returns (logits, {tap: activations}) for images in the model's own format."""
     output = self._call(images, training, noise)
     return output["logits"], {tap: output["taps"][tap] for tap in taps}
 
   def tap_shape(self, tap: str) -> tuple[int | None, ...]:
-    """Of a tap's activations without the batch; None where it depends on the image."""
+    """The shape of a tap's activations without the batch axis; None where it varies."""
     return self._tap_shapes[tap]
 
   def sites(self) -> tuple[sites_lib.Site, ...]:
-    """In network order."""
+    """The sites, in network order."""
     return tuple(sites_lib.Site(*site) for site in self.model.sites())
 
   def matching_sites(self, compiled: bool) -> tuple[sites_lib.Site, ...]:
-    """The same: what its model gives is walked as it is."""
+    """The same as `sites`: a model's own sites are not compiled."""
     del compiled
     return self.sites()
 
   def logits_from(self, state: sites_lib.State, images: tf.Tensor) -> tf.Tensor:
-    """From the state after the last site."""
+    """The logits, from the state after the last site."""
     return self.model.logits_from(state, images)
 
   def copied(self) -> Tapped:
-    """The same of a copy of the model, with weights of its own."""
+    """A Tapped of a copy of the model, with weights of its own."""
     return Tapped(_copied(self.model))
 
   def _call(self, images: tf.Tensor, training: bool, noise: tf.Tensor | None) -> Any:
@@ -102,19 +102,19 @@ class Tapped:
 
 
 def tried(model: Any) -> Tapped:
-  """Takes a model whose `call` is its own, once it has proved to meet the protocol.
+  """Checks that a model with its own `call` meets the protocol, and wraps it.
 
-  On one image, which costs some five forward passes; the model stays as it is.
+  The check runs about five forward passes on one image. The model is not changed.
 
   Raises:
-    config.UserError: the model has no such members, or half of them; or they contradict
-      what it computes.
+    config.UserError: the model lacks members of the protocol, or they contradict what it
+      computes.
   """
   title = layers.title(model)
   missing = [name for name in _MEMBERS if not hasattr(model, name)]
   if len(missing) == len(_MEMBERS):
     raise config_lib.UserError(
-      f"{title} has a `call` of its own, so that nobody sees its layers; expected a"
+      f"{title} has a `call` of its own, so tfdam cannot find its layers; expected a"
       " Functional or Sequential model, or one with TAPS, sites() and logits_from()."
       f" Build it with keras.Model(inputs, outputs), or see {PAGE}."
     )
@@ -142,7 +142,7 @@ def tried(model: Any) -> Tapped:
 
 
 def _copied(model: Any) -> Any:
-  """A copy of the model, built and with its weights."""
+  """A built copy of the model with the same weights."""
   copy = layers.copied(model)
   copy(tf.zeros(_image_shape(_built_on(model))))
   try:
@@ -157,13 +157,13 @@ def _copied(model: Any) -> Any:
 
 
 def _built_on(model: Any) -> tuple[int | None, ...]:
-  """The shape, without the batch, that a model was built with; () before that."""
+  """The shape, without the batch axis, that a model was built with; () if not built."""
   shape = (model.get_build_config() or {}).get("input_shape")
   return tuple(shape[1:]) if isinstance(shape, (tuple, list, tf.TensorShape)) else ()
 
 
 def _image_shape(shape: tuple[int | None, ...]) -> list[int]:
-  """[1, H, W, C]."""
+  """The shape of a test image, [1, H, W, C]."""
   return [1, *(size or _SIDE for size in shape)]
 
 

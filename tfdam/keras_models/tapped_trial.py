@@ -1,4 +1,4 @@
-"""Tries on one image whether a model computes what it says of itself."""
+"""Checks on one image whether a model's taps and sites match what it computes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from tfdam import sites as sites_lib
 from tfdam.keras_models import layers
 from tfdam.matching import folding
 
-# Relative to the largest value: room for float32's rounding in another order, and for half
-# precision's. What is wrong is wrong by more.
+# Tolerances relative to the largest value, for rounding in another order in float32 and in
+# half precision. Real mistakes are larger.
 _ROUNDING = 1e-3
 _HALF_ROUNDING = 0.1
-# A scale and a shift that no layer has by chance.
+# A scale that no layer has by chance.
 _ALPHA = 1.5
 
 
 def run(model: Any, copy: Any, image: tf.Tensor, takes_training: bool, page: str) -> None:
-  """Raises config.UserError for a model that does not meet its protocol.
+  """Raises config.UserError for a model that does not meet the protocol.
 
   Args:
-    model: a built one, with the protocol's members; stays as it is.
-    copy: of it, with its weights; changes.
+    model: a built model with the protocol's members; not changed.
+    copy: a copy with the same weights; changed.
     image: float32 [1, H, W, C].
-    page: what describes the protocol.
+    takes_training: whether the model's calls take `training`.
+    page: the page that describes the protocol, for messages.
   """
   trial = _Trial(layers.title(model), page)
   inference = {"training": False} if takes_training else {}
@@ -49,7 +50,7 @@ def run(model: Any, copy: Any, image: tf.Tensor, takes_training: bool, page: str
 
 
 class _Trial:
-  """What is expected of one model, and how it is told."""
+  """The checks of one model, and the form of their messages."""
 
   def __init__(self, title: str, page: str):
     self._title, self._page = title, page
@@ -59,7 +60,7 @@ class _Trial:
     raise config_lib.UserError(f"{self._title} {what}. {remedy} ({self._page}).")
 
   def check_call(self, model: Any, output: Any) -> tf.Tensor:
-    """The logits of what a call returned."""
+    """Checks what a call returned; returns its logits."""
     wanted = "{'logits': scores, 'taps': {name: activations}}"
     if not isinstance(output, Mapping) or not {"logits", "taps"} <= set(output):
       came = _kind(output)
@@ -86,7 +87,7 @@ class _Trial:
     return logits
 
   def check_sites(self, model: Any) -> list[sites_lib.Site]:
-    """Its sites, each of which can take a scale and a shift."""
+    """Checks that each site can take a scale and a shift; returns the sites."""
     form = "Have sites() return (name, layer, advance) for each layer to match"
     found = []
     for one in model.sites():
@@ -122,12 +123,12 @@ class _Trial:
       self.fail(f"and {what} differ, by up to {difference:.2g}", remedy)
 
   def check_walk(self, copy: Any, image: tf.Tensor, logits: tf.Tensor) -> None:
-    """The walk from site to site is the call, and weights act on each site's output."""
+    """Checks that the walk equals the call, and that layers act on their sites' outputs."""
     state: sites_lib.State = {"output": image}
     for site in self.check_sites(copy):
       before = self._advanced(site, state)
       channels = before["output"].shape[-1]
-      # As large as the output, so that a non-linearity after the layer cannot hide it.
+      # Larger than any output, so that a non-linearity after the layer cannot hide it.
       shift = 1.0 + float(tf.reduce_max(tf.abs(tf.cast(before["output"], tf.float32))))
       kept = site.layer.get_weights()
       folding.fold(site.layer, tf.fill([channels], _ALPHA), tf.fill([channels], shift))
@@ -174,7 +175,7 @@ class _Trial:
 
 
 def _difference(found: tf.Tensor, wanted: tf.Tensor) -> tuple[float, float]:
-  """(largest difference, what rounding may make it)."""
+  """Returns (largest difference, tolerance for rounding)."""
   is_half = found.dtype.size < 4 or wanted.dtype.size < 4
   found, wanted = tf.cast(found, tf.float32), tf.cast(wanted, tf.float32)
   largest = float(tf.reduce_max(tf.abs(wanted)))
@@ -187,7 +188,7 @@ def _is_float(value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-  """A few words on a value, for messages."""
+  """Describes a value in a few words, for messages."""
   if tf.is_tensor(value):
     return f"{value.dtype.name} {tuple(value.shape)}"
   if isinstance(value, Mapping):

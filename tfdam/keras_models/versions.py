@@ -1,7 +1,8 @@
-"""Where Keras 2 and Keras 3 differ, and nothing else that knows it.
+"""All differences between Keras 2 and Keras 3.
 
 Keras 2 is `tf.keras`: TensorFlow 2.15's own, or tf-keras. Keras 3 is the package `keras`
-beside a newer TensorFlow. Neither is imported here: a model says itself which it is of.
+that comes with a newer TensorFlow. Neither is imported here: a model's classes show which
+Keras it belongs to.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple, Optional
 
 import tensorflow as tf
 
-# What computes an operation: a Keras layer, or one of Keras 3's operations.
+# A Keras layer, or one of Keras 3's operations.
 Layer = Any
 Shape = tuple[Optional[int], ...]
 _PACKAGES = ("keras", "tf_keras")
@@ -23,13 +24,13 @@ class Node(NamedTuple):
   """One call of a layer in a model's graph.
 
   Attributes:
-    layer: what was called; a model where models are nested.
-    reads: ids of the symbolic tensors that the call takes, flat, in order.
-    writes: ids of those that it gives.
-    shapes: of those that it gives, None where a size is open.
-    floats: whether each of them is of floating point.
-    fill: {id: tensor} of `reads` -> (args, kwargs) of the call.
-    training: what the call was given as `training` for good; None: nothing.
+    layer: the layer that was called, or a nested model.
+    reads: ids of the symbolic inputs, flat, in order.
+    writes: ids of the symbolic outputs.
+    shapes: shapes of the outputs; None where a size is open.
+    floats: whether each output is of a floating-point type.
+    fill: takes {id: tensor} for `reads`, and returns the call's (args, kwargs).
+    training: the value of `training` that is fixed in the graph; None if there is none.
   """
 
   layer: Layer
@@ -42,7 +43,7 @@ class Node(NamedTuple):
 
 
 def version(thing: Any) -> int:
-  """2 or 3 for an object of that Keras (a subclass's as well), 0 for any other."""
+  """The Keras version of an object or its base classes, 2 or 3; 0 for other objects."""
   for kind in type(thing).__mro__:
     package = kind.__module__.partition(".")[0]
     if package == "tf_keras":
@@ -53,17 +54,17 @@ def version(thing: Any) -> int:
 
 
 def graph(model: Any) -> Any:
-  """What holds a model's graph: itself, or what Keras 3 keeps inside a Sequential.
+  """The object that holds a model's graph: the model, or Keras 3's inside a Sequential.
 
   Returns:
-    None for what has no graph: a layer, a subclassed model, or a Sequential that has not
-    seen an input yet.
+    None for objects without a graph: a layer, a subclassed model, or a Sequential that has
+    not seen an input yet.
   """
   if not version(model) or not hasattr(model, "layers"):
     return None
   call = type(model).call
   if str(call.__module__).partition(".")[0] not in _PACKAGES:
-    return None  # whoever writes a `call` may leave the graph aside
+    return None  # A `call` of the user's may compute something other than the graph.
   if kind_name(model) == "Sequential":
     if version(model) == 3:
       return model._functional
@@ -72,7 +73,7 @@ def graph(model: Any) -> Any:
 
 
 def kind_name(model: Any) -> str:
-  """Functional, Sequential or Model: the first Keras class among a model's ancestors."""
+  """The name of a model's first Keras base class: Functional, Sequential or Model."""
   for ancestor in type(model).__mro__:
     if ancestor.__module__.partition(".")[0] in _PACKAGES:
       return ancestor.__name__
@@ -80,12 +81,12 @@ def kind_name(model: Any) -> str:
 
 
 def ends(found: Any) -> tuple[list[int], list[int]]:
-  """Ids of a graph's symbolic inputs and outputs."""
+  """Returns (ids of a graph's symbolic inputs, ids of its outputs)."""
   return [id(x) for x in found.inputs], [id(x) for x in found.outputs]
 
 
 def nodes(found: Any) -> Iterator[Node]:
-  """The calls of a graph in the order in which Keras computes them, inputs left out."""
+  """Yields a graph's calls, without inputs, in the order in which Keras computes them."""
   for depth in sorted(found._nodes_by_depth, reverse=True):
     for node in found._nodes_by_depth[depth]:
       if not node.is_input:
@@ -96,7 +97,7 @@ def _node_2(node: Any) -> Node:
   reads = tuple(int(i) for i in node.flat_input_ids)
 
   def fill(values: Mapping[int, tf.Tensor]):
-    # Keras takes tensors out of lists, one at each use.
+    # Keras pops a tensor from a list at each use.
     return node.map_arguments({str(i): [values[i]] * reads.count(i) for i in reads})
 
   training = node.call_kwargs.get("training")
@@ -111,7 +112,7 @@ def _node_3(node: Any) -> Node:
   def fill(values: Mapping[int, tf.Tensor]):
     return node.arguments.fill_in(values)
 
-  # Keras 3 notes a `training` for every layer that takes one, and passes over it.
+  # Keras 3 records a `training` for every layer that takes one, and ignores it.
   ids, shapes, floats = _symbolic(node.outputs)
   return Node(node.operation, reads, ids, shapes, floats, fill, None)
 
@@ -119,14 +120,14 @@ def _node_3(node: Any) -> Node:
 def _symbolic(
   tensors: Sequence[Any],
 ) -> tuple[tuple[int, ...], tuple[Shape, ...], tuple[bool, ...]]:
-  """(ids, shapes, whether floating) of symbolic tensors."""
+  """Returns (ids, shapes, whether of a floating-point type) of symbolic tensors."""
   shapes = tuple(tuple(x.shape) for x in tensors)
   floats = tuple(tf.as_dtype(x.dtype).is_floating for x in tensors)
   return tuple(id(x) for x in tensors), shapes, floats
 
 
 def takes_training(layer: Layer) -> bool:
-  """Whether calls take `training`."""
+  """Whether a layer's calls take `training`."""
   if version(layer) == 2:
     return bool(layer._expects_training_arg)
   return bool(getattr(layer, "_call_has_training_arg", False))
@@ -134,7 +135,7 @@ def takes_training(layer: Layer) -> bool:
 
 @contextlib.contextmanager
 def without_activation(layer: Layer) -> Iterator[None]:
-  """The layer computes what stands before its activation, within."""
+  """Within this context, the layer computes its output without its activation."""
   activation = layer.activation
   layer.activation = None
   try:
@@ -145,10 +146,10 @@ def without_activation(layer: Layer) -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_fused_kernel(layer: Layer) -> Iterator[None]:
-  """A batch norm of Keras 2 computes by plain operations, as Keras 3's does, within.
+  """Within this context, a batch norm of Keras 2 uses plain operations, as Keras 3's does.
 
   In inference the fused kernel has no deterministic gradient on GPUs (TensorFlow's
-  documentation of enable_op_determinism), and is not faster on CPUs.
+  documentation of enable_op_determinism), and it is not faster on CPUs.
   """
   is_fused = getattr(layer, "fused", False)
   if is_fused:
@@ -161,18 +162,18 @@ def without_fused_kernel(layer: Layer) -> Iterator[None]:
 
 
 def activation(layer: Layer) -> Any:
-  """What a layer applies to its output at the end; None for nothing, or the identity."""
+  """A layer's activation function; None if it has none, or the identity."""
   found = getattr(layer, "activation", None)
   return None if getattr(found, "__name__", "") == "linear" else found
 
 
 def variable(value: Any) -> tf.Variable:
-  """TensorFlow's variable in Keras': Keras 3 wraps it."""
+  """The TensorFlow variable of a Keras variable, which Keras 3 wraps."""
   return value.value if version(value) == 3 else value
 
 
 def custom_objects(model: Any, objects: Mapping[str, type]):
-  """A scope in which the model's Keras knows these classes by name."""
+  """A scope in which the model's Keras finds these classes by name."""
   if version(model) == 3:
     return sys.modules["keras"].saving.custom_object_scope(dict(objects))
   return tf.keras.utils.custom_object_scope(dict(objects))

@@ -1,4 +1,4 @@
-"""Runs a graph: all of it at once, or from site to site with what later ones still need."""
+"""Runs a graph at once, or from site to site with the values that are still needed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from tfdam.keras_models import program as program_lib
 
 
 class Walk:
-  """The forward pass of a program, cut at its sites.
+  """The forward pass of a program, split at its sites.
 
-  A state holds the last site's output as "output" and every other value that an operation
-  after it reads, by its number: what a residual or a U-shaped network still needs. So the
-  whole walk costs one forward pass, whatever the graph's form.
+  A state holds the last site's output as "output", and by number every other value that
+  later operations read, such as the input of a residual block. So the whole walk costs one
+  forward pass, whatever the form of the graph.
   """
 
   def __init__(
     self, program: program_lib.Program, places: Collection[int], logits: finding.Logits
   ):
-    """Takes a program, and where its sites are.
+    """Takes a program and its sites.
 
     Args:
-      places: indices of the operations that are sites, rising.
+      program: the operations of a model.
+      places: indices of the operations that are sites, ascending.
       logits: where the pass ends.
     """
     self._program = program
@@ -36,9 +37,11 @@ class Walk:
   def forward(
     self, images: tf.Tensor, training: bool, taps: Mapping[str, int]
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """All of it; returns (logits, {tap: activations}).
+    """Runs the whole pass; returns (logits, {tap: activations}).
 
     Args:
+      images: float [B, H, W, C], in the model's own format.
+      training: for batch norms.
       taps: {name: number of its value}.
     """
     values = self._run(
@@ -70,18 +73,18 @@ class Walk:
     return advance
 
   def _output(self, one: program_lib.Operation, values: program_lib.Values) -> tf.Tensor:
-    """Of a site, before an activation that its layer ends with."""
+    """The output of a site, before an activation at the end of its layer."""
     return one.run(values, opened=_is_open(one))[one.writes[0]]
 
   def _needed(self, values: program_lib.Values, done: int) -> sites_lib.State:
-    """What operations after `done` read, as entries of a state."""
+    """The values that operations after `done` read, as entries of a state."""
     return {
       str(number): value for number, value in values.items()
       if self._last_uses.get(number, -1) > done
     }  # fmt: skip
 
   def _values(self, state: sites_lib.State, index: int) -> tuple[program_lib.Values, int]:
-    """A state as values, and the operation to go on with: that after site index - 1."""
+    """A state's values, and the next operation: the one after site index - 1."""
     if index == 0:
       return {self._program.input: state["output"]}, 0
     place = self._places[index - 1]
@@ -101,14 +104,14 @@ class Walk:
     kept: frozenset[int] = frozenset(),
     fused: bool = False,
   ) -> program_lib.Values:
-    """Runs operations start to end - 1; drops what nothing after them reads, but `kept`."""
+    """Runs operations start to end - 1; drops values that nothing reads, except `kept`."""
     operations = self._program.operations
     values = dict(values)
     for place in range(start, len(operations) if end is None else end):
       one = operations[place]
       is_read = any(self._last_uses.get(number, -1) > place for number in one.writes)
       if not is_read and not kept.intersection(one.writes):
-        continue  # it stands after the logits
+        continue  # It comes after the logits.
       values.update(one.run(values, training, place == self._logits.opened, fused))
       for number in one.reads:
         if self._last_uses.get(number, -1) <= place and number not in kept:
@@ -117,5 +120,5 @@ class Walk:
 
 
 def _is_open(one: program_lib.Operation) -> bool:
-  """Whether a site's layer ends with an activation, which stays after scale and shift."""
+  """Whether a site's layer ends with an activation, which acts after scale and shift."""
   return versions.activation(one.layer) is not None
