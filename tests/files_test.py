@@ -94,9 +94,7 @@ def test_whether_it_is_a_folder_may_not_be_known(tmp_path, monkeypatch):
     assert not files.is_folder(str(tmp_path / name))
   refused = PermissionError(errno.EACCES, "Permission denied")
   monkeypatch.setattr(os, "stat", lambda path: (_ for _ in ()).throw(refused))
-  with pytest.raises(
-    config_lib.UserError, match="a cannot be looked at: Permission denied"
-  ):
+  with pytest.raises(config_lib.UserError, match="a cannot be accessed: Permission denied"):
     files.is_folder("a")
 
 

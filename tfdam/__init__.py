@@ -4,7 +4,7 @@
   matched = tfdam.match_moments(network, source, target)
   adapted = tfdam.adapt(network, source, target, start=matched)
 
-Public names are imported when they are first used: `import tfdam` starts no TensorFlow.
+Public names are imported at their first use, so `import tfdam` does not start TensorFlow.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from tfdam import stack
 
 __version__ = "0.2.0"
 
-# Before anything of tfdam, or a program that imports tfdam first, imports TensorFlow.
+# Must come before anything imports TensorFlow.
 stack.use_legacy_keras()
 
-# {public name: the module that has it}.
+# {public name: its module}.
 _PUBLIC = {
   "Network": "tfdam.network",
   "Expects": "tfdam.network",

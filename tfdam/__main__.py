@@ -16,7 +16,7 @@ from tfdam import config as config_lib
 
 
 def main(argv: Sequence[str] | None = None) -> int | None:
-  """Runs what the command line says; returns the exit status, where the command does."""
+  """Runs a command; returns its exit status, or None if the command returns none."""
   program, *rest = sys.argv if argv is None else argv
   if not rest or rest[0] in ("-h", "-help", "--help", "help"):
     print(listing())
@@ -31,14 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int | None:
     said = f"There is no command '{shown}'.{hint} tfdam --help lists them."
     print(f"Error: {said}", file=sys.stderr)
     return 2
-  # Flags, error messages and the next command to type are taken from there.
+  # absl's flags, error messages and suggested commands are based on sys.argv.
   sys.argv[:] = [f"{program} {name}", *arguments]
   module = importlib.import_module(commands.importable(command.target))
   return getattr(module, command.entry)()
 
 
 def listing() -> str:
-  """All commands, a line each."""
+  """All commands, one per line."""
   width = max(map(len, commands.COMMANDS))
   lines = [f"  {name:{width}}  {one.does}" for name, one in commands.COMMANDS.items()]
   return "\n".join(

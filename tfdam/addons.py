@@ -1,7 +1,8 @@
-"""Normalisations that Keras 2.15 lacks, and the only file that knows tensorflow_addons.
+"""Normalisation layers that Keras 2.15 lacks; the only file that uses tensorflow_addons.
 
-Addons ended in 2024 with TensorFlow 2.15, whose own wrapper for spectral normalisation
-fails inside a tf.function. From there on tf-keras has layers that compute the same.
+TensorFlow Addons ended in 2024 with TensorFlow 2.15, whose own wrapper for spectral
+normalisation fails inside a tf.function. Later versions of tf-keras have layers that
+compute the same.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tfdam import config as config_lib
 from tfdam import stack
 
 _SPECTRAL = "adapt.spectral_norm"
-# What else a user can do without addons.
+# {what needs addons: what else a user can do}.
 _INSTEAD = {_SPECTRAL: f", or set {_SPECTRAL}=False"}
 
 
@@ -26,10 +27,10 @@ def _remedy(wanted_by: str) -> str:
 
 
 def check(wanted_by: str = _SPECTRAL) -> None:
-  """Raises config.UserError where the layers of this file are not there; starts nothing.
+  """Raises config.UserError if this file's layers cannot be made; imports no TensorFlow.
 
   Args:
-    wanted_by: what needs them.
+    wanted_by: the field or feature that needs them, for the message.
   """
   if _is_needed() and not importlib.util.find_spec("tensorflow_addons"):
     raise config_lib.UserError(
@@ -39,10 +40,10 @@ def check(wanted_by: str = _SPECTRAL) -> None:
 
 
 def instance_norm():
-  """A layer that normalises each channel of each image by its own moments, no more.
+  """A layer that normalises each channel of each image by its own moments.
 
-  Ulyanov et al. 2016. It has no variables, so that checkpoints of either stack fit the
-  other.
+  After Ulyanov et al. 2016, without scale and shift. It has no variables, so checkpoints
+  fit both stacks.
 
   Call arguments:
     maps: float [B, H, W, channels].
@@ -55,17 +56,19 @@ def instance_norm():
   options = {"center": False, "scale": False, "epsilon": 1e-5}
   if _is_needed():
     return _addons("instance normalisation").layers.InstanceNormalization(**options)
-  # A group is one channel.
+  # With -1, each channel is a group.
   return tf.keras.layers.GroupNormalization(groups=-1, **options)
 
 
 def spectral_norm(layer, seed: int):
-  """Wraps a layer so that each training call divides its kernel by its largest singular
-  value (Miyato et al. 2018, Sec. 2.1), as one power iteration a call estimates it.
+  """Wraps a layer in spectral normalisation (Miyato et al. 2018, Sec. 2.1).
+
+  Each training call divides the kernel by its largest singular value, which is estimated by
+  one power iteration per call.
 
   Args:
     layer: a tf.keras.layers.Layer with a kernel.
-    seed: of the vector that the iteration starts from.
+    seed: determines the vector from which the iteration starts.
 
   Raises:
     config.UserError: TensorFlow 2.15 without tensorflow-addons.
@@ -79,26 +82,26 @@ def _is_needed() -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _seeded_wrapper():
-  """The wrapper's class, with a start of the iteration that is the seed's."""
+  """The wrapper's class, with a seeded start of the power iteration."""
   import tensorflow as tf
 
   class SpectralNorm(_wrapper(tf)):  # type: ignore[misc]
     def __init__(self, layer, seed: int, **kwargs):
-      # The wrapper alone: under mixed precision it would read its vector and the kernel in
-      # half precision, and could not write them back. The layer computes as without it.
+      # float32 for the wrapper only: under mixed precision it would read its vector and the
+      # kernel in half precision, and could not write them back. The layer is not affected.
       super().__init__(layer, power_iterations=1, dtype="float32", **kwargs)
       self._seed = seed
 
     def add_weight(self, *args, **kwargs):
-      # Its vector; tf-keras would take the half precision that a kernel is read in.
+      # This is for its vector, which tf-keras would make in half precision.
       return super().add_weight(*args, **{**kwargs, "dtype": "float32"})
 
     def build(self, input_shape):
       super().build(input_shape)
       if not hasattr(self, "u"):
-        # Addons' name: with it the checkpoints of either stack fit the other.
+        # Use the name that addons has, so that checkpoints fit both stacks.
         self.u = self.vector_u
-      # It was drawn from the global generator: what was drawn before would decide it.
+      # Draw it again: the global generator's value depends on what was drawn before.
       self.u.assign(tf.random.stateless_normal(self.u.shape, [self._seed, 0]))
 
   return SpectralNorm
@@ -111,10 +114,10 @@ def _wrapper(tf):
 
 
 def _addons(wanted_by: str):
-  """The package; raises config.UserError where it cannot be imported."""
+  """The package tensorflow_addons; raises config.UserError if it cannot be imported."""
   try:
     with warnings.catch_warnings():
-      # It announces its own end at every import.
+      # The package announces its end of life at every import.
       warnings.simplefilter("ignore")
       import tensorflow_addons
   except ImportError as error:

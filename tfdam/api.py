@@ -34,13 +34,13 @@ from tfdam.training import optimizers as optimizers_lib
 
 Taps = Union[str, Sequence[str], Mapping[str, float]]
 
-# Pixels of a batch where its size is left to us: 32 images of 224x224, 4 of 512x1024.
+# Pixels of a batch if its size is not given: 32 images of 224x224, 4 of 512x1024.
 _BATCH_PIXELS = 1 << 21
 _LARGEST_BATCH = 64
 _LOG_EVERY = 50
 _LARGEST_SEED = 2**31 - 1
-# What measure_gap looks at: images and pixels a forward pass, which keeps the maps of every
-# layer, and locations of each map.
+# For measure_gap: images and pixels per forward pass, which keeps the maps of all layers,
+# and locations per map.
 _GAP_BATCH = 8
 _GAP_PIXELS = 1 << 19
 _GAP_LOCATIONS = 64
@@ -50,15 +50,15 @@ _GAP_LOCATIONS = 64
 class Adapt(config_lib.Adapt):
   """Options of `adapt`: those of section `adapt` of a config, with other defaults.
 
-  They suit a network of any size: least-squares discriminators per location (Sec. 4.2), and
-  small steps that weight drift holds back. `taps` and `start` are arguments of `adapt`;
-  options that need labels (information_weight, source_label_weight, self_training_weight,
-  centroid_weight, curriculum_weight), per_target or augment belong to runs, and are
-  refused.
+  The defaults suit networks of any size: least-squares discriminators per location
+  (Sec. 4.2), small learning rates, and weight drift. `taps` and `start` are arguments of
+  `adapt`. Options that need labels (information_weight, source_label_weight,
+  self_training_weight, centroid_weight, curriculum_weight), per_target and augment work in
+  training runs only, and are refused here.
   """
 
   steps: int = config_lib.redefined(config_lib.Adapt, "steps", 2_000)
-  # 0: so many images as make two million pixels, at least 4 and at most 64.
+  # 0: as many images as have two million pixels together, at least 4 and at most 64.
   global_batch_size: int = config_lib.redefined(
     config_lib.Adapt, "global_batch_size", 0, low=0
   )
@@ -80,15 +80,15 @@ class Adapt(config_lib.Adapt):
 
 
 class Result(NamedTuple):
-  """What matching or adaptation gives.
+  """The result of `match_moments` or `adapt`.
 
   Attributes:
-    network: a copy of the network that came in, with other weights.
-    source: the network that came in.
-    report: what was done, in plain values. After matching: "method", "options", "logits"
-      (where they are taken), "sites" (each with its mean scale, and how many channels were
-      dead or had their scale bounded) and "left_out". After adaptation: "method",
-      "options", "seed", "logits", "taps", "steps", "steps_per_s" and "losses".
+    network: a copy of the given network, with other weights.
+    source: the given network.
+    report: what was done, as JSON-like values. After matching: "method", "options",
+      "logits" (where they are taken), "sites" (each with its mean scale, and the numbers of
+      dead channels and of channels with a bounded scale) and "left_out". After adaptation:
+      "method", "options", "seed", "logits", "taps", "steps", "steps_per_s" and "losses".
   """
 
   network: network_lib.Network
@@ -97,7 +97,7 @@ class Result(NamedTuple):
 
   @property
   def model(self) -> Any:
-    """The Keras model, of the class and with the variables that came in."""
+    """The Keras model, of the same class and with the same variables as the given one."""
     return self.network.model
 
 
@@ -109,24 +109,24 @@ def measure_gap(
   num_images: int = 64,
   seed: int = 0,
 ) -> gap_lib.Gap:
-  """How far apart the domains are in each layer, before any training.
+  """Measures the gap between two domains in each layer of a network, without training.
 
   Args:
-    network: trained on the source; or a result of `match_moments` or `adapt`: then target
-      images go through the network that it gave, and source images through the one that
-      came in, so that the same call shows what was closed.
+    network: a network trained on the source, or a result of `match_moments` or `adapt`.
+      With a result, target images go through the changed network and source images through
+      the original one, so the same call shows how much of the gap is closed.
     source: images of the source, at least two.
     target: images of the target, at least two.
-    layers: their names; None: those of network.TAPS.
-    num_images: how many of each domain are looked at.
-    seed: of the choice of images and of units.
+    layers: names of layers; None for those of network.TAPS.
+    num_images: at most so many images of each domain are used.
+    seed: determines the choice of images and of units.
 
   Returns:
-    A table of mean Jensen-Shannon divergence (bits) and of Source-or-Not's AUC a layer;
-    `suggest(n)` gives taps for `adapt`.
+    A table with one row per layer: the mean Jensen-Shannon divergence (bits) and the AUC of
+    Source-or-Not. `suggest(n)` gives taps for `adapt`.
 
   Raises:
-    config.UserError: images that the network does not take, or an unknown layer.
+    config.UserError: the network does not take such images, or does not have such a layer.
   """
   _check_number("num_images", num_images, 2, config_lib.MAX_IMAGES)
   _check_number("seed", seed, 0, _LARGEST_SEED)
@@ -175,7 +175,7 @@ def _sampled(
     for tap, found in network.activations(batch, taps).items():
       channels = found.shape[-1]
       maps = np.asarray(tf.cast(found, tf.float32)).reshape(len(batch), -1, channels)
-      # The same places of every image, drawn: an even stride would follow a map's width.
+      # The same random places for every image: an even stride could align with columns.
       places = np.random.RandomState(0).permutation(maps.shape[1])[:_GAP_LOCATIONS]
       parts[tap].append(maps[:, np.sort(places)])
     done += len(batch)
@@ -197,19 +197,22 @@ def match_moments(
 ) -> Result:
   """Gives every layer's activations on target images the source's moments (Eq. 2).
 
-  Scales and shifts are folded into weights that are there: the copy has the network's
-  variables, and costs nothing more.
+  Scales and shifts are folded into existing weights. The result has the same variables as
+  the network, and inference costs no more.
 
   Args:
-    network: trained on the source.
-    source: images of the source; None: the moving moments that batch norms have kept of
-      their training stand for them, and batch norms alone are matched.
+    network: a network trained on the source; not changed.
+    source: images of the source. If None, the moving moments of batch norms stand for the
+      source's, and only batch norms are matched.
     target: images of the target.
-    options: sites, bounds and how many images; None: `Match()`.
-    seed: of the choice of `options.max_images` images.
+    options: sites, bounds and the number of images; None for `Match()`.
+    seed: determines the choice of `options.max_images` images.
+
+  Returns:
+    The matched copy, with a report.
 
   Raises:
-    config.UserError: images that the network does not take, or an unknown site.
+    config.UserError: the network does not take such images, or does not have such a site.
   """
   options = config_lib.Match() if options is None else options
   _check_matching(options, source)
@@ -249,24 +252,29 @@ def adapt(
   options: Adapt | None = None,
   seed: int = 0,
 ) -> Result:
-  """Matches distributions of activations by one discriminator a tap, with drift (Eq. 3).
+  """Matches distributions of activations by one discriminator per tap (Eq. 3).
 
-  In the scope of a tf.distribute strategy its replicas share every batch.
+  A weight drift term keeps the network close to where it started. Called in the scope of a
+  tf.distribute strategy, its replicas share every batch.
 
   Args:
-    network: trained on the source.
+    network: a network trained on the source; not changed.
     source: images of the source.
     target: images of the target.
     taps: names of layers, {name: weight of its losses}, "name:weight,name:weight", or
-      "auto": four, spread evenly over the network's depth.
-    start: where the target network starts, such as what `match_moments` gave; None: as a
-      copy of `network`. Drift pulls to it if options.drift_anchor is "matched".
-    options: steps, learning rates, weights and discriminators; None: `Adapt()`.
-    seed: of the discriminators' weights and the order of images.
+      "auto" for four taps, spread evenly over the network's depth.
+    start: where the target network starts, such as the result of `match_moments`; None to
+      start as a copy of `network`. With options.drift_anchor "matched", drift pulls towards
+      this start.
+    options: steps, learning rates, weights and discriminators; None for `Adapt()`.
+    seed: determines the discriminators' initial weights and the order of images.
+
+  Returns:
+    The adapted copy, with a report.
 
   Raises:
-    config.UserError: images that the network does not take, a tap that it does not have,
-      options that contradict each other or need labels, or a loss that is not finite.
+    config.UserError: the network does not take such images or does not have such a tap,
+      options contradict each other or need labels, or a loss is not finite.
   """
   options = Adapt() if options is None else options
   _check_network(network)
@@ -284,7 +292,7 @@ def adapt(
     global_batch_size=_batch_size(options.global_batch_size, images["target"]),
   )
   config = config_lib.Config(seed=seed, adapt=options)
-  strategy = tf.distribute.get_strategy()  # none, or that of a scope around this call
+  strategy = tf.distribute.get_strategy()  # The caller's scope, or the default.
   runtime.check_batch(
     "adapt.global_batch_size", options.global_batch_size, strategy.num_replicas_in_sync
   )
@@ -328,10 +336,11 @@ def adapt(
 
 
 def tap_weights(network: network_lib.Network, taps: Taps) -> dict[str, float]:
-  """{tap: weight of its losses}, in network order.
+  """Returns {tap: weight of its losses}, in network order.
 
   Args:
-    taps: as for `adapt`; "auto" takes four.
+    network: has the taps.
+    taps: as for `adapt`; "auto" chooses four.
 
   Raises:
     config.UserError: the network does not have such a tap, or none are given.
@@ -357,19 +366,19 @@ def tap_weights(network: network_lib.Network, taps: Taps) -> dict[str, float]:
 
 
 class _History:
-  """Keeps what the loop measures."""
+  """Keeps the loop's metrics in memory; see loop.Record."""
 
   def __init__(self) -> None:
     self.lines: list[dict[str, Any]] = []
 
   def forget_after(self, stage: str, step: int) -> None:
-    """Has nothing of an earlier process."""
+    """Does nothing: there is no earlier process."""
 
   def write(self, stage: str, step: int, values: Mapping[str, float], phase: str) -> None:
     self.lines.append({"step": step, "phase": phase, **values})
 
   def continue_clock(self, seconds: float) -> None:
-    """Has no earlier process."""
+    """Does nothing: there is no earlier process."""
 
   def elapsed(self) -> dict[str, float]:
     return {}
@@ -378,7 +387,7 @@ class _History:
 def _pairs(
   images: Mapping[str, images_lib.Images], batch_size: int, seed: int
 ) -> tf.data.Dataset:
-  """Endless {"source": float32 [B, H, W, C], "target": the same}."""
+  """An endless data set of {"source": float32 [B, H, W, C], "target": the same}."""
   return tf.data.Dataset.zip(
     {argument: found.endless(batch_size, seed) for argument, found in images.items()}
   )
@@ -395,7 +404,7 @@ def _images(given: Any, argument: str, network: network_lib.Network) -> images_l
 
 
 def _batch_size(given: int, images: images_lib.Images) -> int:
-  """`given`, or where it is 0 the largest power of two that _BATCH_PIXELS have room for."""
+  """`given`; if it is 0, the largest power of two of images with _BATCH_PIXELS."""
   if given:
     return given
   fitting = max(4, min(_LARGEST_BATCH, _fitting(images, _BATCH_PIXELS)))
@@ -403,21 +412,21 @@ def _batch_size(given: int, images: images_lib.Images) -> int:
 
 
 def _fitting(images: images_lib.Images, pixels: int) -> int:
-  """How many images have so many pixels together; at least one."""
+  """How many images have at most `pixels` pixels together; at least one."""
   height, width, _ = images.shape
   return max(1, pixels // (height * width))
 
 
 @contextlib.contextmanager
 def _ends_explained() -> Iterator[None]:
-  """Says what is wrong with a data set that can be read once alone."""
+  """Explains the error for a data set that can be read only once."""
   try:
     yield
   except (tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError) as error:
     raise config_lib.UserError(
-      "source or target is a data set that ended early, or cannot be read twice"
-      "; expected its images each time it is read. Make its generator anew in the function"
-      " that from_generator is given, or hand over arrays."
+      "source or target is a data set that ended early, or cannot be read twice; expected"
+      " the same images at each reading. Make a new generator in the function that"
+      " from_generator takes, or give arrays."
     ) from error
 
 
@@ -452,7 +461,7 @@ def _check_number(argument: str, given: Any, low: int, high: int) -> None:
 
 
 def _check_matching(options: Any, source: Any) -> None:
-  """Refuses options that this function would pass over in silence."""
+  """Raises config.UserError for options that `match_moments` would ignore."""
   if not isinstance(options, config_lib.Match):
     raise config_lib.UserError(
       f"options is {type(options).__name__}; expected tfdam.Match."
@@ -472,7 +481,7 @@ def _check_matching(options: Any, source: Any) -> None:
 
 
 def _check_options(options: Any) -> None:
-  """Refuses options that adaptation without labels and folders has no use for."""
+  """Raises config.UserError for options that `adapt` cannot use without labels."""
   if not isinstance(options, config_lib.Adapt):
     raise config_lib.UserError(
       f"options is {type(options).__name__}; expected tfdam.Adapt."

@@ -1,7 +1,7 @@
-"""What files claim to hold, held against what they and this machine can.
+"""Checks the sizes that files claim against the files' own size and this machine's memory.
 
 A header may claim any size, and deflate (in gzip, npz, HDF5 and MATLAB files) packs zeros
-a thousandfold: claims are refused before memory is asked for.
+a thousandfold. So impossible sizes are refused before memory is allocated.
 """
 
 from __future__ import annotations
@@ -9,30 +9,30 @@ from __future__ import annotations
 from tfdam import config as config_lib
 from tfdam import files, memory
 
-# Deflate makes at most so many bytes of one.
+# Deflate unpacks one byte to at most so many.
 DEFLATE = 1032
-# What to take where there is too little memory.
+# Remedies for too little memory.
 IMAGES = "Take fewer or smaller images"
 NETWORK = "Take a smaller network"
-# What of a member's or an array's name an error quotes.
+# Characters of a member's or an array's name that an error quotes.
 _LONGEST_NAME = 200
 
 
 def check(
   path: str, what: str, claimed: int, stored: int, ratio: int = 1, remedy: str = IMAGES
 ) -> None:
-  """Checks what a file's header says that it holds.
+  """Checks a size that a file's header claims.
 
   Args:
     path: the file, for errors.
-    what: is claimed, for errors.
-    claimed: bytes, unpacked.
+    what: what has this size, for errors.
+    claimed: bytes when unpacked.
     stored: bytes that the file has for it.
-    ratio: how many bytes one of these may be unpacked to.
-    remedy: what mends it where there is too little memory.
+    ratio: to how many bytes one stored byte may be unpacked.
+    remedy: what to do if there is too little memory.
 
   Raises:
-    config.UserError: the file cannot hold so much, or this machine.
+    config.UserError: the file, or this machine's memory, cannot hold so much.
   """
   if claimed > stored * ratio:
     path, what = files.shown(path), files.shown(what[:_LONGEST_NAME])

@@ -22,7 +22,7 @@ _WANTED = (
   "'host:port', such as '10.0.0.1:2222' or '[fd00::1]:2222', with a port from 1 to 65535"
   " and no scheme"
 )
-_LABEL = r"\w[\w-]{0,62}"  # of a host's name
+_LABEL = r"\w[\w-]{0,62}"  # One label of a host's name.
 _ADDRESS = re.compile(
   rf"(?:(?P<host>{_LABEL}(?:\.{_LABEL})*)|\[(?P<ipv6>[^\[\]]+)\]):(?P<port>[1-9]\d{{0,4}})",
   re.ASCII,
@@ -34,9 +34,9 @@ class Cluster:
   """The processes that train together.
 
   Attributes:
-    tasks: "chief:0", "worker:0" and so on, as TensorFlow orders them.
+    tasks: "chief:0", "worker:0" and so on, in TensorFlow's order.
     addresses: "host:port" of each.
-    index: which of them this process is.
+    index: this process's index in both.
   """
 
   tasks: tuple[str, ...]
@@ -44,7 +44,7 @@ class Cluster:
   index: int
 
   def __str__(self) -> str:
-    """This process, as its user knows it."""
+    """This process's task and address."""
     return self.describe(self.index)
 
   def describe(self, index: int) -> str:
@@ -52,7 +52,7 @@ class Cluster:
 
   @property
   def hosts(self) -> tuple[str, ...]:
-    """The addresses without their ports, and without an IPv6 number's brackets."""
+    """The addresses without ports, and without the brackets of IPv6 addresses."""
     return tuple(address.rpartition(":")[0].strip("[]") for address in self.addresses)
 
   @property
@@ -62,10 +62,10 @@ class Cluster:
 
 
 def find(options: config_lib.Runtime) -> Cluster | None:
-  """The workers that runtime.strategy asks for; None: this process trains alone.
+  """The workers for runtime.strategy; None if this process trains alone.
 
   Raises:
-    config.UserError: TF_CONFIG is not what it has to be, or is missing.
+    config.UserError: TF_CONFIG is malformed or missing.
   """
   if options.strategy not in ("auto", "multi_worker"):
     return None
@@ -86,7 +86,7 @@ def from_environment() -> Cluster | None:
   """Reads TF_CONFIG; None if it is not set.
 
   Raises:
-    config.UserError: malformed; says where.
+    config.UserError: it is malformed; the message says where.
   """
   text = os.environ.get(_VARIABLE, "").strip()
   if not text:
@@ -134,7 +134,7 @@ def _addresses(jobs: Mapping[str, Any], job: str) -> tuple[str, ...]:
 
 
 def _endpoint(address: Any) -> tuple[str, int] | None:
-  """(host, port); None for what makes gRPC end the process, or wait for ever."""
+  """Returns (host, port); None for addresses with which gRPC would abort or hang."""
   found = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
   if not found or int(found["port"]) >= 2**16:
     return None
@@ -142,7 +142,7 @@ def _endpoint(address: Any) -> tuple[str, int] | None:
   try:
     if found["ipv6"]:
       host = str(ipaddress.IPv6Address(host))
-    elif host.rpartition(".")[2].isdecimal():  # no domain of the highest level is a number
+    elif host.rpartition(".")[2].isdecimal():  # No top-level domain is a number.
       ipaddress.IPv4Address(host)
   except ValueError:
     return None
@@ -150,7 +150,7 @@ def _endpoint(address: Any) -> tuple[str, int] | None:
 
 
 def _index(task: Mapping[str, Any], chiefs: tuple, workers: tuple) -> int:
-  """This process among chief and workers."""
+  """The index of this process among chief and workers."""
   job, index = task.get("type"), task.get("index")
   if job not in _JOBS:
     raise _refusal(f"has the task type {job!r}; expected 'worker' or 'chief'")

@@ -1,4 +1,4 @@
-"""What users run: the commands' names, and how each way of running them is typed."""
+"""The commands' names, and how to type them in each way of running them."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
-# The folder that `import tfdam` finds it in.
+# The folder from which `import tfdam` works.
 LIBRARY = os.path.dirname(_PACKAGE)
-# An installed tfdam has the project's folders configs/ and export/ in itself (setup.py).
+# An installed tfdam contains the project's folders configs/ and export/ (setup.py).
 IS_INSTALLED = os.path.isdir(os.path.join(_PACKAGE, "configs"))
-# Where configs/ lies: the checkout, or the installed package.
+# The folder that contains configs/: the checkout, or the installed package.
 PROJECT = _PACKAGE if IS_INSTALLED else LIBRARY
 
 
 class Command(NamedTuple):
-  """One of them.
+  """A command.
 
   Attributes:
-    target: its module in a checkout, as Bazel's labels and `python -m` have it.
-    does: a line for a list of commands.
-    entry: the module's function that runs it.
+    target: its module in a checkout, as in Bazel's labels and for `python -m`.
+    does: one line for the list of commands.
+    entry: the function of the module that runs it.
   """
 
   target: str
@@ -59,17 +59,17 @@ COMMANDS: Mapping[str, Command] = {
 
 
 def line(target: str, arguments: str = "") -> str:
-  """What a user types to run a command the way this program was run.
+  """The command line that runs a command in the same way as this program was run.
 
   Args:
-    target: of Command.
-    arguments: quoted for a shell.
+    target: as in Command.
+    arguments: the arguments, quoted for a shell.
   """
   if "BUILD_WORKSPACE_DIRECTORY" in os.environ:
-    # export/run.py is the target of its package's own name.
+    # export/run.py is the target //export:export.
     label = "//export" if target == "export.run" else f"//{target.replace('.', ':')}"
     return f"./bazelw run {label}" + (f" -- {arguments}" if arguments else "")
-  # The script's name; with a space and the command's after it, once `tfdam` runs that.
+  # The script's name. Within the command `tfdam`, sys.argv[0] is "tfdam NAME".
   program = os.path.basename(sys.argv[0]).partition(" ")[0]
   name = next((name for name, one in COMMANDS.items() if one.target == target), "")
   if name and (program == "tfdam" or program.startswith("tfdam-")):
@@ -78,20 +78,20 @@ def line(target: str, arguments: str = "") -> str:
 
 
 def module(target: str) -> str:
-  """Where a command's module is here; export's lie in the package once it is installed."""
+  """A command's module; when installed, those of export are inside the package."""
   is_moved = IS_INSTALLED and target.startswith("export.")
   return f"tfdam.{target}" if is_moved else target
 
 
 def importable(target: str) -> str:
-  """The same for this process: a script does not have the checkout on Python's path."""
+  """A command's module for import here: scripts have no checkout on Python's path."""
   inner = f"tfdam.{target}"
   is_moved = target.startswith("export.") and importlib.util.find_spec("tfdam.export")
   return inner if is_moved else target
 
 
 def as_typed(bazel_line: str) -> str:
-  """A line `./bazelw run //X -- ARGUMENTS` of a docstring, in the form of `line`."""
+  """Converts `./bazelw run //X -- ARGUMENTS`, from a docstring, to the form of `line`."""
   found = re.fullmatch(r"\./bazelw run //([\w:]+)(?: -- (.*))?", bazel_line)
   assert found, bazel_line
   label, arguments = found.groups()

@@ -3,8 +3,8 @@
 ./bazelw run //tfdam:doctor
 ./bazelw run //tfdam:doctor -- --report=doctor.json
 
-Changes nothing. The exit status is 0 if networks can be trained and exported to ONNX here,
-else 1. --report is for bug reports: it names neither the user nor the home folder.
+It changes nothing. The exit status is 0 if networks can be trained and exported to ONNX
+here, else 1. --report is for bug reports: it names neither the user nor the home folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tfdam.diagnosis import frameworks, packages, surroundings
 from tfdam.diagnosis import rows as rows_lib
 from tfdam.reporting import tables
 
-_JSON = flags.DEFINE_string("report", "", "File that the table is written to, for others.")
+_JSON = flags.DEFINE_string("report", "", "JSON file to write the table to, for others.")
 
 _COLOURS = {
   rows_lib.OK: "green",
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
 
 
 def diagnose(facts: facts_lib.Facts) -> list[rows_lib.Row]:
-  """The whole table, section by section, fit to be shown to others."""
+  """All rows, section by section, without names of users and home folders."""
   rows = [*packages.rows(facts), *frameworks.rows(facts), *surroundings.rows(facts)]
   return [
     dataclasses.replace(
@@ -64,7 +64,7 @@ def diagnose(facts: facts_lib.Facts) -> list[rows_lib.Row]:
 
 
 def without_names(text: str) -> str:
-  """With ~ for the home folder, and USER for the user's name in other paths."""
+  """Replaces the home folder by ~, and the user's name in other paths by USER."""
   home, name_ends = os.path.expanduser("~"), r"(?![\w-]|\.\w)"
   for path in {home, os.path.realpath(home)} - {os.sep}:
     text = re.sub(re.escape(path) + name_ends, "~", text)
@@ -74,17 +74,17 @@ def without_names(text: str) -> str:
 def _user() -> str:
   try:
     return getpass.getuser()
-  except (KeyError, OSError):  # a container's number without a name
+  except (KeyError, OSError):  # In a container, a user id may have no name.
     return str(os.getuid())
 
 
 def can(rows: Sequence[rows_lib.Row]) -> dict[str, bool]:
-  """{promise: whether this machine keeps it}."""
+  """Returns {purpose: whether it works on this machine}."""
   return {p: not rows_lib.blockers(rows, p) for p in rows_lib.PROMISES}
 
 
 def verdict(rows: Sequence[rows_lib.Row]) -> str:
-  """What can be done here, in a line."""
+  """One line on what works here."""
   parts = []
   for promise in rows_lib.PROMISES:
     blockers = rows_lib.blockers(rows, promise)
@@ -94,7 +94,7 @@ def verdict(rows: Sequence[rows_lib.Row]) -> str:
 
 
 def table(rows: Sequence[rows_lib.Row]) -> rich.table.Table:
-  """Rows as they are printed, a line between sections."""
+  """The table to print, with a line between sections."""
   shown = rich.table.Table(title="tfdam on this machine")
   for column in ("", "", "state", "found", "what to do"):
     shown.add_column(column, overflow="fold")
@@ -102,7 +102,7 @@ def table(rows: Sequence[rows_lib.Row]) -> rich.table.Table:
   for row in rows:
     if before and row.section != before:
       shown.add_section()
-    # Texts, because rich would take [ONNXRuntimeError] in an error for markup.
+    # As Text, or rich would take [ONNXRuntimeError] in an error for markup.
     shown.add_row(
       row.section if row.section != before else "",
       row.subject,

@@ -18,9 +18,9 @@ _DATA_ROOT = flags.DEFINE_string(
   "data_root", "", "Folder of data sets, if not $TFDAM_DATA or data/."
 )
 _MIRROR = flags.DEFINE_string(
-  "mirror", "", "URL below which <data set>/<file> lies, instead of the official places."
+  "mirror", "", "URL below which <data set>/<file> is, instead of the official places."
 )
-# Without an answer for that long a server counts as gone; Python would wait for ever.
+# A server that does not answer for so long counts as gone; Python would wait for ever.
 _TIMEOUT_S = 60.0
 
 
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
 def _is_url(text: str) -> bool:
   try:
     return urllib.parse.urlsplit(text).scheme in ("http", "https")
-  except ValueError:  # half of an IPv6 address
+  except ValueError:  # An incomplete IPv6 address.
     return False
 
 

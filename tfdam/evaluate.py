@@ -19,13 +19,13 @@ from tfdam.runs import run_folder
 from tfdam.vocabulary import Stage
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
-_STAGE = flags.DEFINE_enum("stage", "all", ["all", *Stage], "Which stage's network.")
+_STAGE = flags.DEFINE_enum("stage", "all", ["all", *Stage], "Stage whose network to score.")
 _TARGET = flags.DEFINE_string(
   "target",
   None,
   "Data set whose test split is scored instead of the run's target, named as in"
-  " --config.data.target; its scores are shown and not kept. Of a run with batch norms for"
-  " each target, one of those.",
+  " --config.data.target. Its scores are shown, not written. If the run has batch norms for"
+  " each target, it must be one of these targets.",
 )
 _DATA_ROOT = flags.DEFINE_string(
   "data_root", "", "Folder of data sets, if not the run's data.root, $TFDAM_DATA or data/."
@@ -44,10 +44,10 @@ def main(argv: list[str]) -> None:
   config, scored = _to_score(of_run, folder)
   try:
     run_folder.check_writable(folder.path)
-  except config_lib.UserError as error:  # the table is wanted all the same
+  except config_lib.UserError as error:  # The table can still be shown.
     logging.warning("%s The scores will be shown and not kept.", error)
 
-  # Late, as in train.py: TensorFlow takes seconds to start.
+  # Imported here, as in train.py: TensorFlow takes seconds to start.
   from tfdam.data import feeds
   from tfdam.reporting import evaluation
   from tfdam.runs import loading
@@ -88,7 +88,7 @@ def main(argv: list[str]) -> None:
 def _to_score(
   config: config_lib.Config, folder: run_folder.RunFolder
 ) -> tuple[config_lib.Config, Mapping[str, scenes.Split | None]]:
-  """The config by which splits are scored, and they: the run's, or those of --target.
+  """Returns (config, splits to score): the run's, or those of --target.
 
   Raises:
     config.UserError: there is no such data set, or nothing in it has labels.
@@ -101,7 +101,7 @@ def _to_score(
   data.check_files(config.data, root, scoring_only=True)
   scored = data.load_scored(config.data, root, config.seed)
   if _TARGET.value:
-    scored = {"test": scored["test"]}  # nothing was adapted to the others
+    scored = {"test": scored["test"]}  # The network was not adapted to its other images.
   else:
     folder.check_scored_data(scored)
   if not any(scored.values()):
@@ -113,7 +113,7 @@ def _to_score(
 
 
 def _aimed_at(target: str, config: config_lib.Config) -> config_lib.Config:
-  """The run's config with another target, whole."""
+  """The run's config with another target, all of it."""
   other = dataclasses.replace(
     config.data, target=target, target_skew="none", target_limit=0
   )

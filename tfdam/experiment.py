@@ -1,7 +1,7 @@
-"""What an experiment is: tables and curves of numbers that runs leave, row by row.
+"""Experiments: tables and curves of results, described by the runs that they need.
 
-A file in configs/experiments/ has `get_experiment()`, which returns an `Experiment`;
-`tfdam.reproduce` runs what it needs and writes what it shows. Imports no TensorFlow.
+A file in configs/experiments/ has `get_experiment()`, which returns an `Experiment`.
+`tfdam.reproduce` does the runs and writes the tables. Imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Commands that leave what a cell shows.
+# Commands that give the numbers of cells.
 TRAIN, ORACLE, SOURCE_OR_NOT = "tfdam.train", "tfdam.oracle", "tfdam.source_or_not"
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """A run, but for its seed.
+  """A run without its seed.
 
   Attributes:
-    config: a config file below the project with its argument after a colon, such as
+    config: a config file below the project, with its argument after a colon, such as
       "configs/digits/mnist_to_usps.py:release,gam".
-    fields: {dotted name: value} of what differs from it.
+    fields: {dotted name: value} of the fields that differ from the config file.
     command: TRAIN, or ORACLE, which trains nothing.
-    then: commands that look at the finished run, such as SOURCE_OR_NOT.
-    starts_from: a run of the same seed whose network this one's source training goes on
-      from; None: from random weights.
-    starts_stage: which of its networks.
+    then: commands to run on the finished run, such as SOURCE_OR_NOT.
+    starts_from: a run with the same seed, whose network is the start of this run's source
+      training; None to start from random weights.
+    starts_stage: the stage whose network is used.
   """
 
   config: str
@@ -41,21 +41,21 @@ class Run:
     return hash((self.config, fields, self.command, self.starts_from, self.starts_stage))
 
   def changed(self, **fields: Any) -> Run:
-    """The same with other fields; "__" stands for the dot of a name."""
+    """A copy with other fields; "__" stands for the dot in a name."""
     named = {name.replace("__", "."): value for name, value in fields.items()}
     return dataclasses.replace(self, fields={**self.fields, **named})
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-  """A number that each seed of a run leaves.
+  """A number from each seed of a run.
 
   Attributes:
-    run: whose.
-    path: to it in the run's record, such as ("stages", "adapted", "test", "accuracy"); of
-      a list of layers, a layer's name.
-    unit: "%" for a fraction that is shown in percent; empty: it is shown as it is.
-    shown: of several seeds "mean" (and deviation) or "lowest".
+    run: the run.
+    path: keys to the number in the run's record, such as ("stages", "adapted", "test",
+      "accuracy"); in a list of layers, the key is a layer's name.
+    unit: "%" to show a fraction in percent; empty to show the number as it is.
+    shown: how to show several seeds: "mean" (with standard deviation) or "lowest".
   """
 
   run: Run
@@ -69,11 +69,11 @@ class Row:
   """A line of a table.
 
   Attributes:
-    name: what --rows calls it; of lower-case letters, digits and underscores.
-    title: what the table calls it.
-    cells: {column: a cell, or text as it was published}.
-    x: its place on the table's chart.
-    note: what a reader of its numbers has to know.
+    name: its name for --rows, in lower-case letters, digits and underscores.
+    title: its title in the table.
+    cells: {column: a cell, or a published number as text}.
+    x: its place on the x axis of the table's chart.
+    note: what a reader of its numbers must know.
   """
 
   name: str
@@ -85,16 +85,16 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """Rows that are compared with one another.
+  """A table of rows to compare.
 
   Attributes:
-    name: what documentation calls it between its markers.
-    title: above it.
-    columns: in their order; the first one, of rows' titles, not among them.
+    name: its name in the markers of documentation.
+    title: shown above the table.
+    columns: titles in order, without the first column, which has the rows' titles.
     rows: from top to bottom.
     corner: the title of the first column.
-    about: what the numbers are, and by which protocol; a sentence or more, below it.
-    chart: how its columns are drawn over the rows' `x`: the title of x and of y; None: not.
+    about: what the numbers are, and by which protocol; shown below the table.
+    chart: titles of the x and y axes of a chart of the columns; None for no chart.
   """
 
   name: str
@@ -108,14 +108,15 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-  """Numbers over the steps of adaptation, a line a run.
+  """A chart of numbers over the steps of adaptation, with one line per run.
 
   Attributes:
-    name: what documentation and pictures call them.
-    title: above them.
-    lines: {what a line is called: the run}.
-    measure: of each line of a run's curve, such as "test", or "dead" channels.
-    y: the title of the axis.
+    name: its name in documentation and in the names of pictures.
+    title: shown above the chart.
+    lines: {title of a line: its run}.
+    measure: the number to draw from a run's curve, such as "test", or "dead" channels.
+    y: the title of the y axis.
+    about: what the lines are; shown with the chart.
   """
 
   name: str
@@ -128,15 +129,15 @@ class Curves:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-  """What one command runs and reports.
+  """What `tfdam.reproduce` runs and reports.
 
   Attributes:
-    name: its file's.
-    title: of its page.
-    about: below the title.
+    name: the name of its file.
+    title: the title of its page.
+    about: shown below the title.
     tables: in the order of the page.
-    curves: below them.
-    seeds: how many, from 0 on, where --seeds says nothing.
+    curves: shown below the tables.
+    seeds: the number of seeds, from 0 on, unless --seeds is set.
   """
 
   name: str
@@ -147,7 +148,7 @@ class Experiment:
   seeds: int = 5
 
   def runs(self) -> Iterator[tuple[str, Run]]:
-    """Yields (row's name, run) of every cell and line, in the order of the page."""
+    """Yields (name of row or line, run) for all cells and lines, in page order."""
     for table in self.tables:
       for row in table.rows:
         for cell in row.cells.values():
@@ -158,5 +159,5 @@ class Experiment:
 
 
 def score(run: Run, stage: str, split: str = "test", measure: str = "accuracy") -> Cell:
-  """A score of one stage of a run."""
+  """A cell with the score of one stage of a run."""
   return Cell(run, ("stages", stage, split, measure))

@@ -1,4 +1,4 @@
-"""Files as users have them: special, unreadable, in circles, on full disks, oddly named.
+"""Safe access to users' files: special or unreadable ones, link cycles, full disks, names.
 
 Imports no TensorFlow.
 """
@@ -24,7 +24,7 @@ _KINDS = {
   stat.S_IFCHR: "a character device",
   stat.S_IFBLK: "a block device",
 }
-# What can be done about it, by what the system says.
+# {the system's error number: what to do about it}.
 _REMEDIES = {
   errno.ENOSPC: "Make room there, or choose a folder on another disk.",
   errno.EDQUOT: "Make room there, or choose a folder on another disk.",
@@ -39,35 +39,35 @@ _REMEDIES = {
   errno.ENAMETOOLONG: "Choose a shorter name.",
   errno.ELOOP: "Mend the links, which lead back to themselves.",
 }
-# Of writers that leave the system's reason out, or put it into words of their own.
+# Matches messages of writers that leave out the system's reason.
 _SAYS_FULL = re.compile(r"\d+ requested and \d+ written")
 
 
 def check_regular(path: str) -> None:
-  """Raises config.UserError if something is at `path` that is no file.
+  """Raises config.UserError if `path` exists and is not a regular file.
 
-  A link counts as what it leads to. To read from a pipe or a device may last for ever.
+  Links are followed. This is checked because reading a pipe or a device may never end.
   """
   try:
     mode = os.stat(path).st_mode
-  except ValueError as error:  # a NUL
+  except ValueError as error:  # A NUL character.
     raise config_lib.UserError(
       f"'{shown(path)}' cannot be a path ({error}); expected the path of a file."
     ) from error
   except OSError:
-    return  # opening it will say why
+    return  # Opening it will raise the reason.
   _check_mode(path, mode)
 
 
 def open_regular(path: str) -> BinaryIO:
-  """Opens a file to read its bytes; never waits for a pipe's other end.
+  """Opens a file to read its bytes; never waits for the other end of a pipe.
 
   Raises:
-    config.UserError: it is no file but a folder, a pipe, a socket or a device.
+    config.UserError: it is a folder, a pipe, a socket or a device.
     OSError: it cannot be opened.
   """
   check_regular(path)
-  # Nothing but what was looked at: it may have been replaced in between.
+  # Check again after opening: the file may have been replaced in between.
   file = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
   try:
     _check_mode(path, os.fstat(file.fileno()).st_mode)
@@ -81,7 +81,7 @@ def list_folder(path: str) -> list[str]:
   """The names in a folder, sorted.
 
   Raises:
-    config.UserError: it may not be listed, or is none.
+    config.UserError: it may not be listed, or is not a folder.
   """
   try:
     return sorted(os.listdir(path))
@@ -93,30 +93,29 @@ def list_folder(path: str) -> list[str]:
 
 
 def is_folder(path: str) -> bool:
-  """Whether a folder is at `path`, or a link to one.
+  """Whether `path` is a folder, or a link to one.
 
   Raises:
-    config.UserError: this user may not know.
+    config.UserError: this user has no right to find out.
   """
   try:
     return stat.S_ISDIR(os.stat(path).st_mode)
-  except ValueError:  # a NUL
+  except ValueError:  # A NUL character.
     return False
   except OSError as error:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
       return False
     raise config_lib.UserError(
-      f"{shown(path)} cannot be looked at: {error.strerror}."
-      f" {_remedy(error.errno, 'Expected what this user may read.')}"
+      f"{shown(path)} cannot be accessed: {error.strerror}."
+      f" {_remedy(error.errno, 'Expected a path that this user may read.')}"
     ) from error
 
 
 def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
-  """Yields every folder at and below `folder` with the names of what else lies in it.
+  """Yields `folder` and every folder below it, each with the sorted names of its files.
 
-  Links to folders are followed, after all that lies there without them: each real folder
-  comes once, under its own path if it has one below `folder`; never one that `folder`
-  lies in. Hidden folders below it are left out. Names are sorted.
+  Links to folders are followed last. So each real folder comes once, under its own path if
+  that is below `folder`. Folders that contain `folder`, and hidden folders, are skipped.
 
   Raises:
     config.UserError: a folder may not be listed.
@@ -152,23 +151,23 @@ def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def shown(name: str) -> str:
-  """Any name as one line: bytes that are no UTF-8, and control characters, escaped."""
+  """Any name as one printable line; control characters and non-UTF-8 bytes are escaped."""
   return "".join(map(_shown_character, name))
 
 
 def markup(name: str) -> str:
-  """The same, for rich, which takes words in brackets for its own."""
+  """The same for rich, which would take words in brackets for markup."""
   return rich.markup.escape(shown(name))
 
 
 def problem(error: BaseException) -> str | None:
-  """What a disk, its limits or its rights have refused, as a sentence with what mends it.
+  """Explains an error of the file system, and says what to do.
 
   Args:
-    error: an OSError, or what TensorFlow, NumPy or HDF5 made of one.
+    error: an OSError, or what TensorFlow, NumPy or HDF5 raised instead of one.
 
   Returns:
-    None for an error of another kind.
+    Two sentences; None for an error of another kind.
   """
   number, path = _number(error), _path(error)
   if number is None and not (isinstance(error, OSError) and path):
@@ -191,7 +190,7 @@ def _remedy(number: int | None, otherwise: str) -> str:
 
 
 def _number(error: BaseException) -> int | None:
-  """The system's number of an error, which TensorFlow and HDF5 have in words alone."""
+  """The system's error number, which TensorFlow and HDF5 give only in their text."""
   is_tensorflows = hasattr(error, "error_code") and hasattr(error, "op")
   if not isinstance(error, OSError) and not is_tensorflows:
     return None
@@ -204,12 +203,12 @@ def _number(error: BaseException) -> int | None:
 
 
 def _path(error: BaseException) -> str:
-  """Which file it was, as far as the error knows."""
+  """The path of the file, if the error has it; else ""."""
   if isinstance(error, OSError):
     name = error.filename2 or error.filename
     return os.fsdecode(name) if isinstance(name, (str, bytes)) else ""
   # "{{function_node ...}} /run/checkpoints/x; No space left on device [Op:SaveV2]"
-  # Devices have slashes, too: "..._device_/job:localhost/replica:0".
+  # Names of devices have slashes too: "..._device_/job:localhost/replica:0".
   found = re.search(r"(?:^|\s)(/[^;]*); ", str(error))
   return found.group(1) if found else ""
 
@@ -217,6 +216,6 @@ def _path(error: BaseException) -> str:
 def _shown_character(character: str) -> str:
   if character.isprintable():
     return character
-  if "\udc80" <= character <= "\udcff":  # Python's form of a byte that is no UTF-8
+  if "\udc80" <= character <= "\udcff":  # Python's form of a byte that is not UTF-8.
     return f"\\x{ord(character) - 0xDC00:02x}"
   return character.encode("unicode_escape", "surrogatepass").decode()

@@ -20,7 +20,7 @@ _MODEL = flags.DEFINE_string(
 _SOURCE = flags.DEFINE_string(
   "source", None, "Folder of images, or a data set's name, of the domain it was trained on."
 )
-_TARGET = flags.DEFINE_string("target", None, "The same of the other domain.")
+_TARGET = flags.DEFINE_string("target", None, "The same for the other domain.")
 _OUTPUT = flags.DEFINE_string(
   "output", None, "Folder for gap.json and gap.png. Default: runs/gap-<the model's name>."
 )
@@ -32,14 +32,18 @@ _IMAGES = flags.DEFINE_integer(
   "images", 64, "Images of each domain.", lower_bound=2, upper_bound=config_lib.MAX_IMAGES
 )
 _SEED = flags.DEFINE_integer(
-  "seed", 0, "Of the choice of images.", lower_bound=0, upper_bound=2**31 - 1
+  "seed", 0, "Seed for the choice of images.", lower_bound=0, upper_bound=2**31 - 1
 )
-# What the network expects of its images; nothing where Rescaling layers do it.
+# How the network's images are prepared; none of it if Rescaling layers do that.
 _SCALE = flags.DEFINE_string("scale", None, "Factor of pixels (0 to 255), such as 1/255.")
-_MEAN = flags.DEFINE_string("mean", None, "Taken off then: a number, or one a channel.")
-_DEVIATION = flags.DEFINE_string("deviation", None, "What divides then: the same.")
+_MEAN = flags.DEFINE_string(
+  "mean", None, "Subtracted from scaled pixels: one number, or one per channel."
+)
+_DEVIATION = flags.DEFINE_string(
+  "deviation", None, "Divides the result: one number, or one per channel."
+)
 _ORDER = flags.DEFINE_enum(
-  "channel_order", "rgb", ["rgb", "bgr"], "Of the network's input."
+  "channel_order", "rgb", ["rgb", "bgr"], "Order of channels in the network's input."
 )
 
 
@@ -62,7 +66,7 @@ def main(argv: list[str]) -> None:
   )
   is_said = any(flag.present for flag in (_SCALE, _MEAN, _DEVIATION, _ORDER))
 
-  # Late, as in train.py: TensorFlow takes seconds to start.
+  # Imported here, as in train.py: TensorFlow takes seconds to start.
   from tfdam import api, keras_files, network
 
   expects = network.Expects(scale[0], mean, deviation, _ORDER.value) if is_said else None
@@ -86,13 +90,13 @@ def main(argv: list[str]) -> None:
 
 
 def _place(given: str) -> str:
-  """A folder's path as the user's shell means it; other names as they are."""
+  """The absolute path if `given` is a folder; any other name as it is."""
   path = runtime.resolve_path(given)
   return path if os.path.isdir(path) else given
 
 
 def _numbers(flag: flags.FlagHolder, default: str) -> tuple[float, ...]:
-  """A flag's numbers; how many the network takes, Expects knows."""
+  """Parses a flag's numbers; Expects checks how many there are."""
   text = flag.value or default
   return config_lib.parse_numbers(text, flag.name, text.count(",") + 1, f"--{flag.name}")
 

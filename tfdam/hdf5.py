@@ -1,8 +1,8 @@
-"""Arrays of HDF5 files, read once what they claim has been checked.
+"""Reads arrays of HDF5 files after checking them.
 
-The format can do more than hold an array: lead to other files (external links, external
-storage, virtual data sets), hold Python's objects, unpack by plugins. Files of data sets
-and of weights do none of it, so it is refused.
+An HDF5 file can do more than hold arrays: it can refer to other files (external links,
+external storage, virtual data sets), hold Python objects, and unpack data by plugins. Data
+sets and weights need none of this, so it is refused.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from tfdam import claims, files
 
 _GZIP, _SHUFFLE, _CHECKSUM, _LZF = 1, 2, 3, 32000
 _SAFE_FILTERS = {_GZIP, _SHUFFLE, _CHECKSUM, _LZF}
-# Chunks may be larger than what they hold: h5py makes them for data that may grow.
+# Chunks may be larger than their data: h5py makes such chunks for arrays that may grow.
 _LARGEST_IDLE_CHUNK = 1 << 24
-# How a heap of texts begins, with its version and three zeros.
+# How a heap of strings begins: a signature, a version and three zeros.
 _HEAP = b"GCOL\1\0\0\0"
 _BLOCK = 1 << 20
-# Groups within groups: each is found anew from the top, and networks have a few.
+# Levels of nested groups. Each is looked up from the top, and networks have only a few.
 _DEEPEST = 200
 
 
 def read(path: str, names: list[str]) -> list[np.ndarray]:
-  """The arrays of numbers with these names, such as "train/data".
+  """Reads the numeric arrays with these names, such as "train/data".
 
   Raises:
-    config.UserError: `path` is no file, or an array claims more than it can hold.
-    Exception: what h5py raises, by what is damaged or missing.
+    config.UserError: `path` is not a file, or an array claims an impossible size.
+    Exception: h5py raises many kinds if something is damaged or missing.
   """
   size = _size(path)
   with h5py.File(path, "r") as file:
@@ -40,10 +40,10 @@ def read(path: str, names: list[str]) -> list[np.ndarray]:
 
 
 def check(path: str) -> None:
-  """Checks all that a file holds, if it is HDF5, for others who read it.
+  """Checks everything in a file, if it is HDF5, before another library reads it.
 
   Raises:
-    as `read` does.
+    the same errors as `read`.
   """
   with files.open_regular(path) as content:
     if h5py.is_hdf5(path):
@@ -51,10 +51,11 @@ def check(path: str) -> None:
 
 
 def check_stream(path: str, content: BinaryIO) -> None:
-  """The same of an HDF5 file that lies in another one, such as an archive.
+  """Checks an HDF5 file inside another file, such as an archive.
 
   Args:
-    path: the other one, for errors.
+    path: the other file, for errors.
+    content: the HDF5 file's bytes.
   """
   size = _check_heaps(content)
   with h5py.File(content, "r") as file:
@@ -62,7 +63,7 @@ def check_stream(path: str, content: BinaryIO) -> None:
 
     def visit(name: str) -> bool | None:
       names.append(name)
-      return name.count("/") > _DEEPEST or None  # ends the visit
+      return name.count("/") > _DEEPEST or None  # True ends the visit.
 
     if file.visit_links(visit):
       raise ValueError(f"its groups are nested deeper than {_DEEPEST}")
@@ -74,10 +75,10 @@ def check_stream(path: str, content: BinaryIO) -> None:
 
 
 def _check_heaps(content: BinaryIO) -> int:
-  """Raises ValueError if HDF5 would read for ever; returns how many bytes there are.
+  """Raises ValueError if HDF5 would read for ever; returns the number of bytes.
 
-  Texts lie in heaps, each a row of objects that say how long they are. HDF5 goes from one
-  to the next, and stays at free space that claims to have no length.
+  Strings are stored in heaps, which are sequences of objects that state their own length.
+  HDF5 walks through them, and would loop for ever at free space with a length of 0.
   """
   size = content.seek(0, 2)
   place = 0
@@ -99,7 +100,7 @@ def _check_heaps(content: BinaryIO) -> int:
 
 
 def _find(content: BinaryIO, wanted: bytes, start: int) -> int:
-  """Where some bytes first stand from `start` on; -1 if nowhere."""
+  """The position of the first `wanted` from `start` on; -1 if there is none."""
   content.seek(start)
   before = b""
   while block := content.read(_BLOCK):
@@ -116,7 +117,7 @@ def _size(path: str) -> int:
 
 
 def _checked(path: str, name: str, dataset: h5py.Dataset, size: int) -> h5py.Dataset:
-  """`dataset` itself, if what it claims fits into a file of `size` bytes."""
+  """Returns `dataset` if its claimed size is possible in a file of `size` bytes."""
   claimed = math.prod(dataset.shape) * dataset.dtype.itemsize
   creation = dataset.id.get_create_plist()
   filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
@@ -135,10 +136,12 @@ def _checked(path: str, name: str, dataset: h5py.Dataset, size: int) -> h5py.Dat
 
 
 def _dataset(file: h5py.File, name: str, kinds: str = "iuf") -> h5py.Dataset:
-  """The data set of that name, if it is numbers in the file itself.
+  """Finds a data set of numbers that is stored in the file itself.
 
   Args:
-    kinds: of NumPy's; bfloat16 is V.
+    file: the open file.
+    name: path of the data set in it.
+    kinds: allowed kinds of NumPy dtypes; bfloat16 is V.
   """
   found = file
   for part in name.split("/"):
@@ -157,12 +160,13 @@ def _dataset(file: h5py.File, name: str, kinds: str = "iuf") -> h5py.Dataset:
 
 
 def _check_chunks(dataset: h5py.Dataset, chunk: int, size: int, unpacked: int) -> None:
-  """Raises ValueError if a gzipped chunk holds more than it should: HDF5 unpacks it all.
+  """Raises ValueError if a gzipped chunk unpacks to too much, since HDF5 unpacks it all.
 
   Args:
-    chunk: bytes that one should hold.
-    size: of the file.
-    unpacked: the bit by which a chunk says that it is not gzipped.
+    dataset: a chunked data set.
+    chunk: bytes that a chunk should hold.
+    size: bytes of the file.
+    unpacked: the bit in a chunk's filter mask that says that it is not gzipped.
   """
   for i in range(dataset.id.get_num_chunks()):
     place = dataset.id.get_chunk_info(i)
@@ -171,6 +175,6 @@ def _check_chunks(dataset: h5py.Dataset, chunk: int, size: int, unpacked: int) -
     if place.filter_mask & unpacked:
       continue
     _, packed = dataset.id.read_direct_chunk(place.chunk_offset)
-    # A checksum within it would be four bytes.
+    # A checksum in the chunk takes four more bytes.
     if len(zlib.decompressobj().decompress(packed, chunk + 5)) > chunk + 4:
       raise ValueError(f"a chunk unpacks to more than its {chunk:,} bytes")

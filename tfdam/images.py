@@ -1,4 +1,4 @@
-"""Images as users hand them over: arrays, tf.data, a folder, or a data set of tfdam."""
+"""Images in all forms that users may give: arrays, tf.data, folders, tfdam's data sets."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from tfdam import config as config_lib
 from tfdam import data, runtime
 from tfdam.data import examples, feeds, image_files, image_globs, labels, pairs, scenes
 
-# Of an endless data set, where nobody says how many.
+# Images taken from a data set of unknown or infinite size if no limit is given.
 _MANY = 10_000
-# Numbers of an array that are looked at at once.
+# Numbers of an array that are checked at once.
 _BLOCK = 1 << 22
-# (H, W, C) of what a network takes; None: any.
+# (H, W, C) of a network's images; None where any size is allowed.
 Shape = tuple[Optional[int], ...]
 
 
 class Wanted(NamedTuple):
-  """What a network takes.
+  """The images that a network takes.
 
   Attributes:
-    shape: (H, W, C); None where it takes any.
-    prepared: pixels from 0 to 255 -> images as the network takes them; None: nobody has
-      said how, and files cannot be read.
-    prepares_arrays: whether arrays hold pixels, too, and not what the network takes.
+    shape: (H, W, C); None where any size is allowed.
+    prepared: turns pixels from 0 to 255 into the network's input; None if this is not
+      known, in which case image files cannot be read.
+    prepares_arrays: whether arrays hold pixels as well, and not the network's input.
   """
 
   shape: Shape
@@ -37,26 +37,26 @@ class Wanted(NamedTuple):
 
 
 class Images:
-  """Images of one domain, each time in the same order.
+  """Images of one domain, in the same order each time.
 
   Attributes:
-    argument: what errors call them: "source" or "target".
-    shape: (H, W, C) of each.
+    argument: their name in errors: "source" or "target".
+    shape: (H, W, C) of every image.
   """
 
   def __init__(self, given: Any, argument: str, wanted: Wanted):
-    """Looks at the first image.
+    """Checks the kind of `given`, and its first image.
 
     Args:
-      given: array-like [N, H, W, C], numbers; a tf.data.Dataset of images, batches, or of
-        tuples or dicts that begin with images (or have "image"); the path of a folder of
+      given: array-like [N, H, W, C] of numbers; a tf.data.Dataset of images, of batches, or
+        of tuples or dicts that begin with images (or have "image"); the path of a folder of
         images; the name of a data set of tfdam; or a loaded split of one.
       argument: "source" or "target".
-      wanted: by the network.
+      wanted: the images that the network takes.
 
     Raises:
-      config.UserError: nothing of these, no image, one that the network does not take, or
-        an array with values that are not finite.
+      config.UserError: `given` is none of these, has no image or one that the network does
+        not take, or is an array with values that are not finite.
     """
     self.argument = argument
     self._size: int | None = None
@@ -70,10 +70,12 @@ class Images:
       self._dataset = _alike(self._dataset, self.shape, argument)
 
   def batches(self, batch_size: int, limit: int = 0, seed: int = 0) -> tf.data.Dataset:
-    """Every image once, or `limit` of them: a seeded choice where images can be chosen.
+    """Every image once, or `limit` of them.
+
+    From a tf.data.Dataset these are the first ones, else a seeded choice.
 
     Returns:
-      Dataset of float32 [<=batch_size, H, W, C].
+      A data set of float32 [<=batch_size, H, W, C].
     """
     if self._size is None:
       count = limit or (_MANY if self._dataset.cardinality() < 0 else -1)
@@ -87,11 +89,11 @@ class Images:
   def checked_batches(
     self, batch_size: int, limit: int = 0, seed: int = 0
   ) -> Iterator[tf.Tensor]:
-    """The same, batch by batch.
+    """Yields the batches of `batches`.
 
     Raises:
-      config.UserError: there is no image; or one has a value that is not finite, or another
-        shape than the first; or its file is damaged.
+      config.UserError: there is no image; or an image has a value that is not finite, or
+        another shape than the first; or its file is damaged.
     """
     batch = None
     with feeds.failures_explained():
@@ -103,12 +105,11 @@ class Images:
       )
 
   def endless(self, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Batches of images drawn by chance, for training.
+    """Batches of random images for training; read them in `feeds.failures_explained`.
 
     Returns:
-      Dataset of float32 [batch_size, H, W, C]; a function of the seed and the step, but for
-      a tf.data.Dataset, which is shuffled in a buffer. Who reads it does so within
-      `feeds.failures_explained`.
+      A data set of float32 [batch_size, H, W, C]. It depends only on the seed and the step,
+      unless the images come from a tf.data.Dataset, which is shuffled in a buffer.
     """
     if self._size is None:
       endless = self._dataset.repeat().shuffle(1_000, seed)
@@ -123,7 +124,7 @@ class Images:
 
 
 def _images_of(dataset: tf.data.Dataset, argument: str) -> tf.data.Dataset:
-  """The images of a data set, one by one, as float32."""
+  """The images of a data set, one by one, as float32 [H, W, C]."""
 
   def image(*element):
     found = element[0]
@@ -145,7 +146,7 @@ def _images_of(dataset: tf.data.Dataset, argument: str) -> tf.data.Dataset:
 
 
 def _alike(images: tf.data.Dataset, shape: Shape, argument: str) -> tf.data.Dataset:
-  """The same images; reading fails at one of another shape, or with odd values."""
+  """The same images; reading fails at one of another shape, or with nan or infinity."""
 
   def refuse(found, number):
     error = config_lib.UserError(
@@ -167,11 +168,12 @@ def _alike(images: tf.data.Dataset, shape: Shape, argument: str) -> tf.data.Data
 
 
 def _finite(images: tf.Tensor, numbers: tf.Tensor, argument: str) -> tf.Tensor:
-  """`images` themselves; reading them fails where one has a value that is not finite.
+  """Returns `images`; reading them fails if a value is not finite.
 
   Args:
     images: float32 [B, H, W, C].
-    numbers: int64 [B], of each among the argument's.
+    numbers: int64 [B], their positions among all images.
+    argument: "source" or "target".
   """
 
   def refuse(images, numbers):
@@ -180,7 +182,7 @@ def _finite(images: tf.Tensor, numbers: tf.Tensor, argument: str) -> tf.Tensor:
     raise feeds.marked(error) from error
 
   def refused():
-    # Called stateful, TensorFlow's determinism would read one batch after the other.
+    # If this were stateful, deterministic TensorFlow would read batches sequentially.
     (failed,) = tf.numpy_function(refuse, [images, numbers], [tf.float32], stateful=False)
     return tf.ensure_shape(failed, images.shape)
 
@@ -189,7 +191,7 @@ def _finite(images: tf.Tensor, numbers: tf.Tensor, argument: str) -> tf.Tensor:
 
 
 def _check_finite(array: np.ndarray, argument: str) -> None:
-  """Raises config.UserError at the first image with a value that no float32 holds."""
+  """Raises config.UserError if a value is nan, infinite, or too large for float32."""
   if array.dtype.kind != "f" or not array.size:
     return
   step = max(1, _BLOCK // array[0].size)
@@ -208,14 +210,14 @@ def _not_finite(argument: str, number: int) -> config_lib.UserError:
 
 
 def _indexed(given: Any, argument: str, wanted: Wanted):
-  """(number of images, indices int64 [B] -> float32 [B, H, W, C])."""
+  """Returns (number of images, function from indices int64 [B] to float32 [B, H, W, C])."""
   if isinstance(given, (str, os.PathLike)):
     given = _named(os.fspath(given), argument, wanted)
   if isinstance(given, (examples.Examples, scenes.Scenes)):
     return _of_split(given, argument, wanted)
   try:
     array = np.asarray(given)
-  except ValueError:  # a list of images of several sizes, or a pair of images and labels
+  except ValueError:  # A list of images of several sizes, or a pair of images and labels.
     array = np.zeros(0, object)
   if array.ndim != 4 or array.dtype.kind not in "fiub":
     raise config_lib.UserError(
@@ -223,7 +225,7 @@ def _indexed(given: Any, argument: str, wanted: Wanted):
       " [N, H, W, C] of numbers, a tf.data.Dataset, or the path of a folder."
     )
   _check_finite(array, argument)
-  with tf.device("/CPU:0"):  # where batches are gathered
+  with tf.device("/CPU:0"):  # Batches are gathered there.
     stored = tf.constant(array)
   prepared = wanted.prepared if wanted.prepares_arrays else None
 
@@ -282,10 +284,10 @@ def _of_split(split: scenes.Split, argument: str, wanted: Wanted):
 
 
 def _checked(batch: tf.Tensor, argument: str, wanted: Shape) -> tuple[int, int, int]:
-  """The shape of the first image.
+  """Returns the shape of the first image.
 
   Raises:
-    config.UserError: the network takes another one.
+    config.UserError: the network takes another shape.
   """
   found: Any = tuple(batch.shape[1:])
   if 0 in found or any(w is not None and f != w for f, w in zip(found, wanted)):

@@ -1,7 +1,7 @@
-"""What sizes take at least, against what this machine has.
+"""Compares the least memory that a config needs with what this machine has.
 
-Fields that are in bounds one by one may be beyond any machine together, as a batch of a
-million images of 8192 x 8192 is. Only what cannot be is refused: what a network takes is
+Fields within their bounds may together exceed any machine, such as a batch of a million
+images of 8192 x 8192. Only impossible configs are refused, since the memory of a network is
 not known before it is built.
 """
 
@@ -13,7 +13,7 @@ import re
 
 from tfdam import config as config_lib
 
-_FLOAT = 4  # bytes of a float32
+_FLOAT = 4  # Bytes of a float32.
 _CGROUPS = (
   "/sys/fs/cgroup/memory.max",
   "/sys/fs/cgroup/memory/memory.limit_in_bytes",
@@ -24,7 +24,9 @@ def check(config: config_lib.Config, num_images: int, num_workers: int = 1) -> N
   """Raises config.UserError if a batch, or the discriminators, cannot fit into memory.
 
   Args:
-    num_images: of the largest split; where each image is seen once, no batch has more.
+    config: a whole config.
+    num_images: number of images in the largest split, which bounds batches that go through
+      each image once.
     num_workers: processes that share a training batch.
   """
   batches = {"loop.eval_batch_size": min(config.loop.eval_batch_size, num_images)}
@@ -46,11 +48,12 @@ def check(config: config_lib.Config, num_images: int, num_workers: int = 1) -> N
 
 
 def check_fits(num_bytes: int, what: str, remedy: str) -> None:
-  """Raises config.UserError if this machine has not so much memory.
+  """Raises config.UserError if this machine has less memory.
 
   Args:
-    what: takes it, in the plural.
-    remedy: what to set.
+    num_bytes: bytes needed.
+    what: what needs them, in the plural.
+    remedy: what to set, after "Set".
   """
   present = available()
   if present and num_bytes > present:
@@ -62,10 +65,10 @@ def check_fits(num_bytes: int, what: str, remedy: str) -> None:
 
 
 def shortage(error: Exception) -> str | None:
-  """That memory ran out, as sentences with what mends it; None for any other error."""
+  """Explains an error of exhausted memory, and what to do; None for any other error."""
   if isinstance(error, MemoryError):
     said = str(error)
-  elif type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, for a disk as well
+  elif type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, also for disks.
     found = re.search(r"OOM when allocating [^\n]*?(?= on | by |\n|$)", str(error))
     said = found.group() if found else ""
     if not said and "failed to allocate memory" not in str(error):
@@ -80,7 +83,7 @@ def shortage(error: Exception) -> str | None:
 
 
 def available() -> int:
-  """Bytes that this process may have: the machine's or its container's; 0: not known."""
+  """Bytes that this process may use, of the machine or its container; 0 if unknown."""
   try:
     found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
   except (AttributeError, OSError, ValueError):
@@ -89,7 +92,7 @@ def available() -> int:
     try:
       with open(path) as file:
         found = min(found, int(file.read()))
-    except (OSError, ValueError):  # not there, or "max"
+    except (OSError, ValueError):  # No such file, or "max".
       continue
   return found
 
@@ -100,7 +103,7 @@ def _check_discriminators(options: config_lib.Adapt) -> None:
   weights = locations * sum(a * b for a, b in zip(units, units[1:]))
   is_auto = options.taps == config_lib.AUTO
   num_taps = config_lib.NUM_AUTO if is_auto else len(options.tap_weights)
-  # Adam's two moments beside each weight, SGD's momentum.
+  # Each weight has two moments in Adam, one momentum in SGD.
   copies = 3 if options.optimizer == "adam" else 2
   check_fits(
     num_taps * weights * copies * _FLOAT,

@@ -1,4 +1,4 @@
-"""What matching, adaptation, scoring and export need of a network, of any Keras model."""
+"""Wraps any Keras model for matching, adaptation, scoring and export."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tfdam import sites as sites_lib
 from tfdam.keras_models import graph_model, layers, tapped_model, versions
 
 _OUTPUTS = ("auto", "logits", "probabilities")
-# Where taps, sites and logits come from: found in a graph, or said by the model itself.
+# Taps, sites and logits come from a graph, or from the model's own methods.
 _Inside = Union[graph_model.GraphModel, tapped_model.Tapped]
 
 
 class Expects(NamedTuple):
-  """What a network expects of its images, said once: (pixels * scale - mean) / deviation.
+  """How to prepare images for a network: (pixels * scale - mean) / deviation.
 
-  Pixels are 0 to 255. A network that begins with Rescaling or Normalization layers needs
-  none of it.
+  Pixels are from 0 to 255. A network that begins with Rescaling or Normalization layers
+  does not need this.
 
   Attributes:
     scale: factor of pixels, such as 1 / 255.
-    mean: a number, or one a channel, after the factor.
-    deviation: the same.
+    mean: one number, or one per channel, subtracted from scaled pixels.
+    deviation: one number, or one per channel, which divides the result.
     channel_order: "rgb" or "bgr".
   """
 
@@ -37,7 +37,7 @@ class Expects(NamedTuple):
   channel_order: str = "rgb"
 
   def check(self, channels: int) -> None:
-    """Raises config.UserError for numbers that no image can be prepared with."""
+    """Raises config.UserError for numbers with which images cannot be prepared."""
     if self.channel_order not in ("rgb", "bgr"):
       raise config_lib.UserError(
         f"Expects.channel_order is {self.channel_order!r}; expected 'rgb' or 'bgr'."
@@ -48,13 +48,13 @@ class Expects(NamedTuple):
       if len(values) not in sizes or not np.isfinite(values).all():
         raise config_lib.UserError(
           f"Expects.{name} is {getattr(self, name)}; expected a finite number"
-          + (f", or {channels} of them, one a channel." if name != "scale" else ".")
+          + (f", or {channels} of them, one per channel." if name != "scale" else ".")
         )
       if name != "mean" and not values.all():
         raise config_lib.UserError(f"Expects.{name} is 0, which leaves nothing of images.")
 
   def prepared(self, pixels: tf.Tensor) -> tf.Tensor:
-    """float32 [..., C] as the network takes it, of pixels [..., C] from 0 to 255."""
+    """Turns pixels [..., C] from 0 to 255 into the network's input, float32 [..., C]."""
     pixels = tf.cast(pixels, tf.float32)
     if self.channel_order == "bgr":
       pixels = pixels[..., ::-1]
@@ -62,10 +62,10 @@ class Expects(NamedTuple):
     return (pixels * self.scale - mean) / deviation
 
   def prepared_units(self, images: tf.Tensor) -> tf.Tensor:
-    """The same of images [..., C] from 0 to 1, to rounding.
+    """Turns images [..., C] from 0 to 1 into the network's input, up to rounding.
 
-    Nothing is computed where a network takes these: it sees the bits that a network of ours
-    would see.
+    If the network takes images from 0 to 1, they are returned unchanged, so that it gets
+    the same bits as a network of tfdam.
     """
     if self.channel_order == "bgr":
       images = images[..., ::-1]
@@ -80,13 +80,14 @@ class Expects(NamedTuple):
 class Network(tf.Module):
   """A Keras model with its taps and sites.
 
-  They are found in a Functional or Sequential model; any other says them itself, as a
-  `TappedModel`. The model stays as it is: matching and adaptation change copies of it.
+  In a Functional or Sequential model they are found automatically; any other model states
+  them itself, as a `TappedModel`. The model is not changed: matching and adaptation change
+  copies of it.
 
   Attributes:
     model: the Keras model, of Keras 2 or 3.
-    TAPS: names of layers after which activations are looked at, in network order.
-    num_noise: random numbers an image that dropout takes: 0 but for a model that says so.
+    TAPS: names of the taps that calls return, in network order.
+    num_noise: random numbers per image that dropout takes; 0 unless the model states it.
     left_out: {layer: why Gaussian matching cannot change it}.
   """
 
@@ -99,24 +100,23 @@ class Network(tf.Module):
     name: str = "network",
     unit_images: bool = False,
   ):
-    """Finds out what a model consists of.
+    """Finds the model's taps and sites.
 
     Args:
-      model: a built tf.keras or Keras 3 model of one input, [B, H, W, C], and one output,
-        [B, classes] or [B, H, W, classes]; or a `TappedModel`, which is tried on one image.
-      outputs: "logits", "probabilities" (their logarithms are the logits), or "auto": a
-        softmax at the end is left out, any other output is taken for logits.
-      enlarge: whether score maps are enlarged to the images' size, bilinearly.
-      expects: how pixels are prepared where images are files; None: not at all.
-      name: a name of its own; the model keeps the model's.
-      unit_images: whether calls take images from 0 to 1, as runs feed them to any network,
-        and prepare them by what `expects` says of pixels; else images as the model takes
-        them.
+      model: a built tf.keras or Keras 3 model with one input, [B, H, W, C], and one output,
+        [B, classes] or [B, H, W, classes]; or a `TappedModel`, which is tested on an image.
+      outputs: "logits"; "probabilities", whose logarithms are the logits; or "auto", which
+        skips a softmax at the end and takes any other output for logits.
+      enlarge: whether to enlarge score maps bilinearly to the images' size.
+      expects: how to prepare pixels of image files; None if they need no preparation.
+      name: the network's name; the model keeps its own.
+      unit_images: whether calls take images from 0 to 1, as in runs, and prepare them by
+        `expects`; if False, calls take images in the model's own format.
 
     Raises:
-      config.UserError: a model with neither a graph nor the members of a `TappedModel`, or
-        whose members contradict what it computes; one of several inputs or outputs,
-        recurrent, or with channels first.
+      config.UserError: the model has neither a graph nor the members of a `TappedModel`;
+        its members contradict what it computes; it has several inputs or outputs, is
+        recurrent, or has channels first.
     """
     super().__init__(name=name)
     if isinstance(model, (str, os.PathLike)):
@@ -129,8 +129,8 @@ class Network(tf.Module):
         f"outputs is {outputs!r}; expected one of {', '.join(_OUTPUTS)}."
         f"{config_lib.nearest(str(outputs), _OUTPUTS)}"
       )
-    # In a holder that TensorFlow does not look into: Keras' own tracking has other names.
-    # `view` and `clone` hand over what is found out already.
+    # In a holder that TensorFlow does not track: Keras' own tracking uses other names.
+    # `view` and `clone` pass an analysed model.
     is_found = isinstance(model, (graph_model.GraphModel, tapped_model.Tapped))
     self._held = _Held(model if is_found else _look_inside(model, outputs))
     if expects is not None:
@@ -140,7 +140,7 @@ class Network(tf.Module):
     self.num_noise = self._inside.num_noise
     self.left_out = self._inside.left_out
     self.TAPS = self._inside.usual_taps
-    # What checkpoints hold, in the order of the model's weights.
+    # The variables in checkpoints, in the order of the model's weights.
     self._kept = [versions.variable(v) for v in self.model.weights]
     self.trainable = True
 
@@ -154,17 +154,17 @@ class Network(tf.Module):
 
   @property
   def input_shape(self) -> tuple[int | None, ...]:
-    """(H, W, C) of the images that the model takes; None where it takes any."""
+    """(H, W, C) of the model's images; None where any size is allowed."""
     return self._inside.input_shape
 
   @property
   def output_shape(self) -> tuple[int | None, ...]:
-    """(classes,) or (H, W, classes) of the scores; None where it depends on the images."""
+    """(classes,) or (H, W, classes) of the scores; None where a size varies."""
     return self._inside.output_shape
 
   @property
   def prepares(self) -> bool:
-    """Whether pixels from 0 to 255 become what the model takes: said, or by its layers."""
+    """Whether it is known how to prepare pixels: by `expects`, or by the model's layers."""
     return self.expects is not None or self.scales_pixels
 
   @property
@@ -174,12 +174,12 @@ class Network(tf.Module):
 
   @property
   def how_logits(self) -> str:
-    """Where logits are taken, for reports."""
+    """Where logits are taken, as a phrase for reports."""
     return self._inside.how_logits
 
   @property
   def all_taps(self) -> tuple[str, ...]:
-    """Every layer that can be a tap; `TAPS` are those worth a look."""
+    """Every layer that can be a tap; `TAPS` has the useful ones."""
     return self._inside.taps
 
   def __call__(
@@ -188,11 +188,11 @@ class Network(tf.Module):
     """Runs the model.
 
     Args:
-      images: float [B, H, W, C], as the model takes them, or from 0 to 1 (`unit_images`).
-      training: whether batch norms use the batch's own moments, and update the moving ones;
-        dropout stays out.
-      noise: float32 [B, num_noise], what a model with `num_noise` drops by; None: nothing
-        is dropped.
+      images: float [B, H, W, C], in the model's own format, or from 0 to 1 (`unit_images`).
+      training: whether batch norms use the batch's own moments, and update the moving ones.
+        Dropout layers stay off.
+      noise: float32 [B, num_noise], the random numbers for dropout in a model with
+        `num_noise`; None for no dropout.
 
     Returns:
       {"logits": float32 [B, classes] or [B, H, W, classes], "taps": {tap: float [B, ...]}}.
@@ -201,11 +201,11 @@ class Network(tf.Module):
     return {"logits": self._finished(logits, images), "taps": taps}
 
   def activations(self, images: tf.Tensor, taps: Iterable[str]) -> dict[str, tf.Tensor]:
-    """{tap: float [B, ...]} in inference, of those taps alone."""
+    """Computes only these taps, in inference: {tap: float [B, ...]}."""
     return self._inside.forward(self._taken(images), False, None, [*taps])[1]
 
   def tap_shape(self, tap: str) -> tuple[int | None, ...]:
-    """Of a tap's activations without the batch; None where it depends on the image."""
+    """The shape of a tap's activations without the batch axis; None where it varies."""
     return self._inside.tap_shape(tap)
 
   def sites(self) -> tuple[sites_lib.Site, ...]:
@@ -213,15 +213,15 @@ class Network(tf.Module):
     return self._from_images(self._inside.sites())
 
   def matching_sites(self, compiled: bool) -> tuple[sites_lib.Site, ...]:
-    """The same for matching, which walks through many batches.
+    """The sites in a form for matching, which walks many batches through them.
 
     Args:
-      compiled: worth its time for more than a few batches.
+      compiled: whether to compile the walk, which pays off for more than a few batches.
     """
     return self._from_images(self._inside.matching_sites(compiled))
 
   def _from_images(self, sites: tuple[sites_lib.Site, ...]) -> tuple[sites_lib.Site, ...]:
-    """Sites of which the first takes images as calls do."""
+    """Makes the first site take images in the format of calls."""
     if not self._unit_images or not sites:
       return sites
 
@@ -235,10 +235,10 @@ class Network(tf.Module):
     return self._finished(self._inside.logits_from(state, images), images)
 
   def view(self, taps: Sequence[str]) -> Network:
-    """Another network of the same model, whose calls return these taps alone.
+    """A network with the same model, whose calls return only these taps.
 
     Raises:
-      config.UserError: no such layer, or one whose output is no activation.
+      config.UserError: there is no such layer, or its output is no activation.
     """
     for tap in taps:
       if tap not in self.all_taps:
@@ -251,10 +251,10 @@ class Network(tf.Module):
     return made
 
   def clone(self, name: str = "") -> Network:
-    """A copy of its own, with the same weights.
+    """An independent copy with the same weights.
 
     Raises:
-      config.UserError: Keras cannot make one from the model's configuration.
+      config.UserError: Keras cannot copy the model from its configuration.
     """
     made = self._around(self._inside.copied(), name or self.name)
     made.TAPS = self.TAPS
@@ -283,7 +283,7 @@ class Network(tf.Module):
 
   @property
   def submodules(self) -> tuple[Any, ...]:
-    """The model's layers, those of nested models among them."""
+    """The model's layers, including those of nested models."""
     return tuple(layers.inside(self.model))
 
   def _around(self, inside: _Inside, name: str) -> Network:
@@ -293,13 +293,13 @@ class Network(tf.Module):
     )
 
   def _taken(self, images: tf.Tensor) -> tf.Tensor:
-    """What a call was given, as the model takes it."""
+    """Converts the images of a call to the model's own format."""
     if not self._unit_images:
       return images
     return (self.expects or Expects()).prepared_units(images)
 
   def _finished(self, logits: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
-    """float32, of the images' size where that was asked for."""
+    """Converts scores to float32 logits, enlarged to the images' size if configured."""
     logits = tf.cast(logits, tf.float32)
     if self._outputs == "probabilities":
       logits = tf.math.log(tf.maximum(logits, 1e-7))
@@ -309,14 +309,14 @@ class Network(tf.Module):
 
 
 class _Held:
-  """Keeps a model out of TensorFlow's sight."""
+  """Hides a model from TensorFlow's tracking."""
 
   def __init__(self, inside: _Inside):
     self.inside = inside
 
 
 def _look_inside(model: Any, outputs: str) -> _Inside:
-  """Raises config.UserError for what is no model that can be walked through."""
+  """Analyses a model; raises config.UserError if it is not a usable Keras model."""
   if not versions.version(model) or not hasattr(model, "layers"):
     raise config_lib.UserError(
       f"model is {type(model).__name__}; expected a Keras model (tf.keras or Keras 3)."
@@ -338,6 +338,6 @@ def _some(names: Iterable[str], count: int = 6) -> str:
 
 
 def auto_taps(names: Sequence[str]) -> list[str]:
-  """The taps that "auto" stands for: four, spread evenly over depth, with the last."""
+  """The taps for "auto": four, spread evenly over depth, including the last."""
   count = min(config_lib.NUM_AUTO, len(names))
   return [names[(i + 1) * len(names) // count - 1] for i in range(count)]

@@ -2,8 +2,8 @@
 
 ./bazelw run //tfdam:oracle -- --config=configs/digits/mnist_to_usps.py
 
-Reads the labels of both domains and builds no network: it tells, before anything is
-trained, what the mismatch of labels alone may cost.
+It reads the labels of both domains and builds no network. So it tells before any training
+how much the different label frequencies alone may cost.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from tfdam.vocabulary import Task
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config",
-  help_string="Config file, with an argument after a colon; its section data counts."
+  help_string="Config file, with an argument after a colon; only its section data is used."
   f" Default: {runtime.DEFAULT_CONFIG}.",
 )
 _MAX_IMAGES = flags.DEFINE_integer(
   "max_images",
   500,
-  "Street scenes of each domain whose labels are counted, evenly spread; 0: all of them.",
+  "Number of street scenes of each domain to count labels in, evenly spaced; 0 for all.",
   lower_bound=0,
   upper_bound=config_lib.MAX_IMAGES,
 )
-_OUTPUT = flags.DEFINE_string("output", None, "A JSON file for the bounds, fractions.")
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the bounds, as fractions.")
 
 
 def main(argv: list[str]) -> None:
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> None:
     run_folder.check_writable(output, "--output")
   config_lib.check_task(config, data.task(options, root))
   data.check_files(options, root)
-  as_stored = dataclasses.replace(options, source_style="none")  # labels alone are read
+  as_stored = dataclasses.replace(options, source_style="none")  # Only labels are read.
   source = data.load_training("source", True, as_stored, root, config.seed)
   target = data.load_scored(options, root, config.seed)["test"]
   if target is None:
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> None:
 
 
 def _content(found: oracle.Bounds) -> dict[str, Any]:
-  """The bounds as JSON takes them; null for a class that neither domain has."""
+  """The bounds as JSON values; null for a class that neither domain has."""
   bounds = dataclasses.asdict(found)
   return {
     name: [None if item is None else float(item) for item in value]
@@ -90,10 +90,10 @@ def _content(found: oracle.Bounds) -> dict[str, Any]:
 def _label_counts(
   what: str, part: examples_lib.Examples | scenes_lib.Scenes, options: config_lib.Data
 ) -> np.ndarray:
-  """Of pixels or images, int64 [num_classes].
+  """Counts the labels of pixels or images, int64 [num_classes].
 
   Raises:
-    config.UserError: not one of them has a label that counts.
+    config.UserError: none of them has a label that counts.
   """
   if isinstance(part, scenes_lib.Scenes):
     counts = part.label_counts(options.num_classes, _MAX_IMAGES.value or len(part))
@@ -115,7 +115,7 @@ def _table(
   found: oracle.Bounds,
   is_segmentation: bool,
 ) -> rich.table.Table:
-  """A row a class, then what they make together."""
+  """A table with one row per class, then the bounds over all classes."""
   table = rich.table.Table(title=files.shown(title))
   table.add_column("class", no_wrap=True)
   bounds = {"recall at most": found.recall_per_class}
@@ -133,13 +133,13 @@ def _table(
     )
   table.add_section()
   for name, value in means:
-    # Below the first column of bounds, which is IoU's where there is one.
+    # In the first column of bounds, which is IoU for segmentation.
     table.add_row(f"{name} at most", "", "", f"{100 * value:.2f}")
   return table
 
 
 def _notes(parts: Mapping[str, examples_lib.Examples | scenes_lib.Scenes]) -> list[str]:
-  """Lines for below the table."""
+  """Notes to print below the table."""
   notes = [
     "the bounds hold for a network that predicts each class as often as the source has it;"
     " one that departs from that may exceed them.",

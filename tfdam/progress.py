@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, a line every ten seconds elsewhere."""
+"""A progress bar on a terminal, or one line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -16,16 +16,22 @@ from absl import flags, logging
 from tfdam import files
 
 _SECONDS_BETWEEN_LINES = 10.0
-# Titles of the bars within whose bodies the program is.
+# Titles of the bars that are open.
 _open: list[str] = []
 
 
 @contextlib.contextmanager
 def bar(title: str, done: int, total: int, unit: str = "steps") -> Iterator[Any]:
-  """Yields an object with `begin(done)`, at the first step, and `update(done, metrics)`.
+  """Yields an object with `begin(done)`, for the first step, and `update(done, metrics)`.
 
-  Within the body of another bar it writes lines, and none at its end: two bars would draw
-  over each other, and what is short and done often is not told each time.
+  Inside another bar it writes lines, because two bars would draw over each other. It then
+  writes none at its end, because short and frequent work need not be reported each time.
+
+  Args:
+    title: shown at the left.
+    done: number of units already done.
+    total: number of units in all.
+    unit: what is counted, in the plural.
   """
   title = files.shown(title)
   console = rich.console.Console(stderr=True)
@@ -43,16 +49,16 @@ def bar(title: str, done: int, total: int, unit: str = "steps") -> Iterator[Any]
 
 
 def _is_watched(console: rich.console.Console) -> bool:
-  """Whether somebody looks on: at a terminal, or in a notebook."""
+  """Whether to draw a bar: on a terminal or in a notebook."""
   if not (sys.stderr.isatty() or console.is_jupyter):
     return False
-  # A command that is asked for warnings alone draws no bar: one of several workers does. A
+  # A command that logs only warnings draws no bar, such as workers other than the chief. A
   # program that uses the library has not parsed absl's flags.
   return not flags.FLAGS.is_parsed() or logging.get_verbosity() >= logging.INFO
 
 
 def _columns() -> list[rich.progress.ProgressColumn]:
-  """Of a bar. A narrow terminal cuts losses short, then the title, and never numbers."""
+  """A bar's columns. A narrow terminal cuts losses, then the title, but never numbers."""
 
   def column(min_width: int | None = None, ratio: int | None = None) -> rich.table.Column:
     return rich.table.Column(no_wrap=True, min_width=min_width, ratio=ratio)
@@ -117,7 +123,7 @@ class _Lines:
 
 
 def _brief(metrics: Mapping[str, float], lead: str = "") -> str:
-  """Losses and discriminator accuracies, short; after `lead`, if there are any."""
+  """Formats losses and discriminator accuracies; prepends `lead` if there are any."""
   parts = []
   for name, value in metrics.items():
     kind, _, rest = name.partition("/")

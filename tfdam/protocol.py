@@ -1,4 +1,4 @@
-"""What a model says of itself, so that tfdam need not find it out."""
+"""The interface of models that state their own taps and sites."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class TappedModel(Protocol):
   """A Keras model with a `call` of its own that shows its activations and its sites.
 
   The networks of tfdam.models are such models. Any other subclass of tf.keras.Model or of
-  Keras 3's Model is one as soon as it has these members; it inherits nothing of tfdam's.
+  Keras 3's Model is one if it has these members; it need not inherit from tfdam.
   docs/own-model.md has an example.
 
-  A model whose dropout draws no random numbers itself, but takes them, has `num_noise` as
-  well: how many an image. Its calls then take `noise`, float32 [B, num_noise], uniform in
-  [0, 1); None: nothing is dropped.
+  If a model's dropout takes its random numbers as an argument, the model also has
+  `num_noise`, how many numbers it needs per image. Its calls then take `noise`, float32
+  [B, num_noise], uniform in [0, 1), or None for no dropout.
 
   Attributes:
     TAPS: names of the activations that calls return, in network order.
@@ -58,5 +58,5 @@ class TappedModel(Protocol):
     ...
 
   def get_config(self) -> dict[str, Any]:
-    """The constructor's arguments: matching and adaptation change copies."""
+    """The constructor's arguments, from which matching and adaptation make copies."""
     ...

@@ -1,4 +1,4 @@
-"""Writes what a run did as one page of HTML; several runs side by side.
+"""Writes an HTML page on what a run did, or on several runs side by side.
 
 ./bazelw run //tfdam:report -- --workdir=runs/m2u
 ./bazelw run //tfdam:report -- --workdir=runs/m2u,runs/u2m --output=both.html
@@ -17,12 +17,12 @@ from tfdam.reporting.report import comparison_page, run_page
 from tfdam.runs import run_folder, run_report
 
 _WORKDIR = flags.DEFINE_multi_string(
-  "workdir", None, "Run folder of a training; several, with commas or as several flags."
+  "workdir", None, "Run folder of a training, or several: with commas or repeated flags."
 )
 _OUTPUT = flags.DEFINE_string(
   "output",
   None,
-  "File to write. Default: report.html in the run folder; of several runs, here.",
+  "File to write. Default: report.html in the run folder; for several runs, here.",
 )
 _DATA_ROOT = flags.DEFINE_string(
   "data_root", "", "Folder of data sets, if not the run's data.root, $TFDAM_DATA or data/."
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> None:
 
 
 def _paths(given: list[str]) -> list[str]:
-  """Absolute paths of folders, each once; one that has commas in its name is one."""
+  """Absolute paths of folders, each once; an existing folder may have commas."""
   found = []
   for text in given:
     whole = runtime.resolve_path(text)
@@ -65,10 +65,10 @@ def _paths(given: list[str]) -> list[str]:
 
 
 def _whole(folder: run_folder.RunFolder) -> run_page.Material:
-  """What a run says; of one from before there were reports, what its networks say now."""
+  """Reads a run; computes facts for the report that a finished run lacks."""
   material = run_report.material(folder)
   stages = material.results.get("stages", {})
-  # A run that goes on, or will, computes this when it is over.
+  # An unfinished run computes these facts at its end.
   if not stages or run_page.missing(material):
     return material
   if material.facts.get("stages") == list(stages):
@@ -86,10 +86,10 @@ def _whole(folder: run_folder.RunFolder) -> run_page.Material:
 def _compute(
   folder: run_folder.RunFolder, config: config_lib.Config, stages: list[str]
 ) -> None:
-  """Computes and keeps what only the networks say, where data and checkpoints are there.
+  """Computes and keeps the facts that need the run's networks and data.
 
   Raises:
-    config.UserError: they are not.
+    config.UserError: data or checkpoints are missing.
   """
   root = runtime.data_root(config.data)
   if _DATA_ROOT.value:
@@ -100,7 +100,7 @@ def _compute(
   scored = data.load_scored(config.data, root, config.seed, target)
   folder.check_scored_data(scored)
 
-  # Late, as in train.py: TensorFlow takes seconds to start.
+  # Imported here, as in train.py: TensorFlow takes seconds to start.
   from tfdam.data import feeds
   from tfdam.runs import context, finished
 

@@ -1,4 +1,4 @@
-"""Reproduces a table or a figure of the paper: runs what is missing, and reports.
+"""Reproduces a table or a figure of the paper: does the missing runs, and reports.
 
 ./bazelw run //tfdam:reproduce -- --experiment=table1 --seeds=5
 """
@@ -20,36 +20,38 @@ from tfdam.reproduction import store as store_lib
 from tfdam.runs import run_folder, signals
 
 _EXPERIMENT = flags.DEFINE_string(
-  "experiment", None, "Its name in configs/experiments/, or the path of a file of yours."
+  "experiment", None, "A name in configs/experiments/, or the path of a file of yours."
 )
 _SEEDS = flags.DEFINE_integer(
-  "seeds", None, "How many seeds, from 0 on. Default: as the experiment says.",
+  "seeds", None, "Number of seeds, from 0 on. Default: the experiment's.",
   lower_bound=1, upper_bound=1_000,
 )  # fmt: skip
 _ROWS = flags.DEFINE_list("rows", [], "Names of the rows to run. Default: all.")
 _JOBS = flags.DEFINE_integer(
-  "jobs", 1, "Runs at a time, each on its share of the cores, or on a GPU.",
+  "jobs", 1, "Number of runs at a time, each on some of the cores, or on one GPU.",
   lower_bound=1, upper_bound=1_024,
 )  # fmt: skip
-_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what would run, and for how long.")
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Show what would run, and for how long.")
 _LIMIT_STEPS = flags.DEFINE_integer(
-  "limit_steps", 0, "A quick look: the most steps of any stage. 0: no limit.",
+  "limit_steps", 0, "For a quick look: at most so many steps per stage. 0 for no limit.",
   lower_bound=0, upper_bound=1_000_000_000,
 )  # fmt: skip
 _WORKDIR = flags.DEFINE_string(
-  "workdir", "runs/reproduce", "Of run folders, logs and source networks."
+  "workdir", "runs/reproduce", "Folder for run folders, logs and source networks."
 )
 _RESULTS = flags.DEFINE_string(
-  "results", None, "Of records, tables and pages. Default: results/ in --workdir."
+  "results", None, "Folder for records, tables and pages. Default: results/ in --workdir."
 )
-_DATA_ROOT = flags.DEFINE_string("data_root", "", "Of data sets. Default: $TFDAM_DATA.")
-_REPORT_ONLY = flags.DEFINE_bool("report_only", False, "Run nothing; write the tables.")
+_DATA_ROOT = flags.DEFINE_string(
+  "data_root", "", "Folder of data sets, if not $TFDAM_DATA or data/."
+)
+_REPORT_ONLY = flags.DEFINE_bool("report_only", False, "Run nothing, only write tables.")
 _INTO = flags.DEFINE_list(
   "into", [], "Markdown files to put tables into, between their markers."
 )
 _CHECK_BITS = flags.DEFINE_bool(
-  "check_bits", False, "Run one seed of each recipe again that older code has recorded, and"
-  " let the records count whose bits come out the same."
+  "check_bits", False, "For records of older code: run one seed of each recipe again, and"
+  " keep the records if the bits are the same."
 )  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def main(argv: list[str]) -> None:
 
 
 def _check_flags(argv: list[str]) -> None:
-  """Raises config.UserError for flags that cannot be, or contradict one another."""
+  """Raises config.UserError for flags that are missing, or contradict one another."""
   if len(argv) > 1:
     raise config_lib.UserError(
       f"'{argv[1]}' is no flag. Did you mean --experiment={argv[1]}?"
@@ -110,7 +112,7 @@ def _check_flags(argv: list[str]) -> None:
 
 
 def _run(scheduler: schedule.Scheduler, title: str, num_older: int) -> None:
-  """Does what is to be done; a signal has the runs at work save and leave."""
+  """Does the missing runs; after a signal, the current runs save and end."""
   slots = worker.slots(_JOBS.value)
   with signals.exit_at_once():
     if _CHECK_BITS.value:
@@ -119,14 +121,14 @@ def _run(scheduler: schedule.Scheduler, title: str, num_older: int) -> None:
     if num_older:
       logging.warning(
         "%d runs were recorded by other code than today's, and are done again. With"
-        " --check_bits one seed of each is, to see whether the other seeds still stand.",
+        " --check_bits, only one seed of each is, to check whether the others still hold.",
         num_older,
       )
     scheduler.run(slots, title)
 
 
 def _without_data(jobs: Sequence[plan.Job], root: str) -> dict[plan.Job, str]:
-  """{job: what is missing}, each complaint said once."""
+  """Returns {job: what data is missing}, and warns once of each."""
   found: dict[plan.Job, str] = {}
   for job in jobs:
     try:
@@ -139,7 +141,7 @@ def _without_data(jobs: Sequence[plan.Job], root: str) -> dict[plan.Job, str]:
 
 
 def _print_plan(scheduler: schedule.Scheduler, rates: estimate.Rates) -> None:
-  """What would run, a line a run without its seed."""
+  """Prints what would run, with all seeds of a run in one line."""
   missing = scheduler.missing()
   by_title: dict[str, list[plan.Job]] = {}
   for job in scheduler.jobs:
@@ -160,7 +162,7 @@ def _print_plan(scheduler: schedule.Scheduler, rates: estimate.Rates) -> None:
   printing.console().print(table)
   if recorded.intersection(missing):
     print(
-      "?: recorded, and run again if this machine's source network turns out to be another."
+      "?: recorded, but run again if this machine's source network turns out to differ."
     )
   total, unknown = rates.of_all(missing, _JOBS.value)
   known = len(missing) - unknown
@@ -168,12 +170,12 @@ def _print_plan(scheduler: schedule.Scheduler, rates: estimate.Rates) -> None:
   if unknown:
     how_long += f" for {known} of them"
   if not known:
-    how_long = "for how long is not known: nothing like them is recorded"
+    how_long = "for an unknown time, as no similar runs are recorded"
   print(f"{len(missing)} runs" + (f", {how_long}." if missing else " are left to do."))
 
 
 def _title(run: experiment_lib.Run) -> str:
-  """What a run is, but for its seed."""
+  """Describes a run without its seed."""
   parts = [run.config, *(f"{name}={value}" for name, value in run.fields.items())]
   if run.command != experiment_lib.TRAIN:
     parts.insert(0, run.command)

@@ -1,7 +1,7 @@
 """All global state: flags, paths, log, devices, strategy, seeds.
 
-TensorFlow is imported late, in functions: it takes seconds, and what a user got wrong is
-said before.
+TensorFlow is imported inside functions. Its import takes seconds, and users should see
+their mistakes before that.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from tfdam import cluster as cluster_lib
 from tfdam import commands, files, memory, stack, usage
 from tfdam import config as config_lib
 
-# What entry points with --config take when none is set.
+# The config of commands with --config if it is not set.
 DEFAULT_CONFIG = "configs/streets.py"
-# Its hosts gRPC asks without a proxy; unset, no_proxy's.
+# Names hosts that gRPC contacts without a proxy; if it is not set, no_proxy does.
 _NO_PROXY = "no_grpc_proxy"
 PROJECT = commands.PROJECT
 LIBRARY = commands.LIBRARY
 
 
 def resolve_path(path: str) -> str:
-  """Makes a user's path absolute: `bazel run` starts the program in another folder.
+  """Makes a user's path absolute, since `bazel run` starts programs in another folder.
 
   Raises:
-    config.UserError: it begins with ~, and there is no home folder.
+    config.UserError: the path begins with ~, and there is no home folder.
   """
   if path.split(os.sep)[0] == "~" and not _has_home():
     raise config_lib.UserError(
@@ -57,21 +57,21 @@ def data_root(options: config_lib.Data) -> str:
 
 
 def cache_root(chosen: str = "") -> str:
-  """The folder of what runs share: `chosen`, else $TFDAM_CACHE, else ~/.cache/tfdam."""
+  """The cache that runs share: `chosen`, else $TFDAM_CACHE, else ~/.cache/tfdam."""
   return resolve_path(chosen or os.environ.get("TFDAM_CACHE") or "~/.cache/tfdam")
 
 
 def command(target: str, arguments: str) -> str:
-  """The line that a user types to run another entry point the way this one was run."""
+  """The command line that runs another command in the same way as this one was run."""
   return commands.line(target, arguments)
 
 
 def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
-  """Runs an entry point; what the user can mend is printed bare, with its exit status.
+  """Runs a command; prints users' mistakes without traceback, and exits with their status.
 
   Args:
-    main: gets what is left of the command line after flags.
-    default_config: a config file below the project, for entry points with --config.
+    main: takes the rest of the command line after flags.
+    default_config: a config file below the project, for commands with --config.
   """
   set_environment()
   _print_every_name()
@@ -84,13 +84,13 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
       app.run(main, flags_parser=lambda argv: _parse_flags(argv, default_config))
     finally:
       if sys.stdout:
-        sys.stdout.flush()  # here, where a reader that has left can be answered
+        sys.stdout.flush()  # Here, where BrokenPipeError is handled.
   except config_lib.UserError as error:
     _end(config_lib.with_flags(error), error.exit_status)
   except KeyboardInterrupt:
     sys.exit(128 + signal.SIGINT)
   except BrokenPipeError:
-    # Whoever read the output has left, as `head` does; what is still to come goes nowhere.
+    # The reader of the output has closed it, as `head` does; drop the rest.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(128 + signal.SIGPIPE)
   except Exception as error:
@@ -101,23 +101,23 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
 
 
 def _end(message: str, exit_status: int) -> None:
-  """Prints what a user can mend, and leaves; --verbosity=1 shows where it was raised."""
+  """Prints an error and exits; --verbosity=1 shows where it was raised."""
   logging.debug("Raised here:", exc_info=True)
-  # What it quotes of a command line or a file may hold a terminal's commands.
+  # Text quoted from a command line or a file may contain control sequences.
   lines = map(files.shown, f"Error: {message}".split("\n"))
   print("\n".join(lines), file=sys.stderr)
   sys.exit(exit_status)
 
 
 def _print_every_name() -> None:
-  """Lets what no terminal of this encoding can show be printed, escaped."""
+  """Makes printing escape characters that the terminal's encoding lacks."""
   for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors="backslashreplace")
 
 
 def check_stack() -> None:
-  """Raises config.UserError if TFDAM_STACK names another stack than is installed here."""
+  """Raises config.UserError if TFDAM_STACK names another stack than the installed one."""
   chosen, here = os.environ.get("TFDAM_STACK", ""), stack.installed()
   if chosen and chosen not in stack.STACKS:
     raise config_lib.UserError(
@@ -133,20 +133,21 @@ def check_stack() -> None:
 
 
 def set_environment() -> None:
-  """Sets what TensorFlow and ONNX Runtime read when they are imported.
+  """Sets variables that TensorFlow and ONNX Runtime read when they are imported.
 
-  What the user has set stays.
+  Variables that the user has set are kept.
   """
-  # Its C++ log opens every start with three errors about CUDA factories that mean nothing;
-  # real errors come as exceptions as well.
+  # TensorFlow's C++ log begins with three meaningless errors about CUDA factories; real
+  # errors are also raised as exceptions.
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-  # By itself it takes oneDNN on CPUs with AVX-512 VNNI alone. With AVX2, LeNet trains 1.7
-  # times as fast with it, and dilated convolutions have gradients only there.
+  # By default TensorFlow uses oneDNN only on CPUs with AVX-512 VNNI. On CPUs with AVX2,
+  # LeNet trains 1.7 times as fast with oneDNN, and dilated convolutions need it for
+  # gradients.
   os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-  # ONNX Runtime 1.31 would keep a device's number in its cache and report to its makers.
+  # ONNX Runtime 1.31 would otherwise store a device id, and send telemetry.
   os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
   if not _has_home():
-    # Keras would make a folder called ~ here. Below a device nothing can be made.
+    # Keras would make a folder named ~ here. Below a device it cannot.
     os.environ["HOME"] = os.devnull
 
 
@@ -197,10 +198,10 @@ def start(options: config_lib.Runtime, seed: int):
 
 
 def set_for_export() -> None:
-  """Has all that is compared computed on the CPU; savers and loaders say nothing of theirs.
+  """Makes export and its comparisons run on the CPU, and silences savers and loaders.
 
-  GPUs round a float32 to TF32's 10 bits unless told not to, and one may be full of a
-  training. Before TensorFlow looks for them; the programs that it starts look no more.
+  GPUs round float32 to TF32's 10 bits by default, and may be occupied by a training. Call
+  this before TensorFlow looks for GPUs; it also applies to child processes.
   """
   os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
   import tensorflow as tf
@@ -209,15 +210,15 @@ def set_for_export() -> None:
 
 
 def _join(tf, team: cluster_lib.Cluster):
-  """Meets the other workers; waits until all of them are there."""
+  """Joins the other workers; waits until all of them have started."""
   if not team.is_chief and logging.get_verbosity() == logging.INFO:
-    logging.set_verbosity(logging.WARNING)  # the chief says the same
-  tf.get_logger().setLevel("WARNING")  # one line for every collective operation it traces
+    logging.set_verbosity(logging.WARNING)  # The chief logs the same.
+  tf.get_logger().setLevel("WARNING")  # INFO has one line per traced collective operation.
   print(f"{team}: waiting for {', '.join(team.addresses)}", file=sys.stderr)
-  # gRPC would ask the environment's proxy for the others, and wait for ever.
+  # Else gRPC would contact the others through a proxy, and wait for ever.
   direct = os.environ.get(_NO_PROXY) or os.environ.get("no_proxy")
   os.environ[_NO_PROXY] = ",".join(filter(None, (direct, *team.hosts)))
-  # TensorFlow waits in C++, where Python's handler would never run.
+  # TensorFlow waits in C++, where Python's signal handler would not run.
   before = signal.signal(signal.SIGINT, signal.SIG_DFL)
   try:
     return tf.distribute.MultiWorkerMirroredStrategy()
@@ -248,29 +249,29 @@ def _split_cpu(tf, count: int) -> None:
     parts = [tf.config.LogicalDeviceConfiguration()] * count
     tf.config.set_logical_device_configuration(cpu, parts)
   except RuntimeError:
-    # Already started, as in tests: enough if it was split then.
+    # TensorFlow has already started, as in tests; an earlier split is enough.
     if len(tf.config.list_logical_devices("CPU")) < count:
       raise
 
 
 def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
-  """Absl's parser, after mending what ml_collections would answer with a traceback.
+  """Parses flags, after fixing or refusing what gives tracebacks in ml_collections.
 
-  The path of --config becomes absolute, an override's field must exist, and of two for one
-  field the last one holds, as with any other flag.
+  The path of --config becomes absolute, and overridden fields must exist. If a field is
+  overridden twice, the last value counts, as with any other flag.
   """
   arguments, config_file = _mended(argv[1:], default_config)
-  sys.argv[1:] = arguments  # ml_collections looks for overrides there
+  sys.argv[1:] = arguments  # ml_collections looks for overrides there.
   bring_own_configs(config_file)
   try:
     with no_bytecode():
       rest = flags.FLAGS([argv[0], *arguments])
       _check_numbers()
       if config_file:
-        # ml_collections keeps an OSError until somebody looks at the config.
+        # ml_collections raises an OSError only when the config is first used.
         getattr(flags.FLAGS["config"].value, "items", None)
   except flags.Error as error:
-    # ml_collections puts a whole traceback into the message; its last line says it.
+    # ml_collections puts a whole traceback into the message; the last line matters.
     lines = str(error).strip().splitlines()
     said = lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
     raise config_lib.UserError(
@@ -278,12 +279,12 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
     ) from error
   except config_lib.UserError:
     raise
-  # A config file is a program of the user's: it may raise anything.
+  # A config file is a user's program, which may raise anything.
   except (Exception, SystemExit) as error:
     cause = error.__cause__ or error
     path = config_file.partition(":")[0]
     frames = [f for f in traceback.extract_tb(cause.__traceback__) if f.filename == path]
-    if not config_file or (isinstance(error, SystemExit) and not frames):  # of --help
+    if not config_file or (isinstance(error, SystemExit) and not frames):  # From --help.
       raise
     raise config_lib.UserError(
       f"The config file {path}{f', line {frames[-1].lineno},' if frames else ''}"
@@ -296,11 +297,11 @@ def _parse_flags(argv: Sequence[str], default_config: str) -> list[str]:
 
 
 def bring_own_configs(config_file: str) -> None:
-  """Has a config file's `from configs import ...` find tfdam's `configs`.
+  """Makes `from configs import ...` in config files find tfdam's `configs`.
 
-  tfdam's own files get its own, whatever the user's project calls so. A user's file gets
-  the package `configs` of the user's project, if there is one; beside a mere folder of that
-  name, tfdam's is found as well.
+  tfdam's own files always get tfdam's package. A user's file gets the package `configs` of
+  the user's project, if there is one. If that is only a folder, tfdam's files are found in
+  addition to the folder's.
   """
   folder = os.path.join(PROJECT, "configs")
   known = getattr(sys.modules.get("configs"), "__path__", None)
@@ -322,7 +323,7 @@ def bring_own_configs(config_file: str) -> None:
 
 
 def _check_numbers() -> None:
-  """Refuses what no bound of absl's stops: it is neither below nor above."""
+  """Refuses nan in flags: absl's bounds do not, as nan is neither below nor above."""
   for name in flags.FLAGS:
     value = flags.FLAGS[name].value
     if isinstance(value, float) and math.isnan(value):
@@ -331,13 +332,13 @@ def _check_numbers() -> None:
 
 @contextlib.contextmanager
 def no_bytecode() -> Iterator[None]:
-  """Neither reads nor writes `__pycache__`: a config file is always the one that is there.
+  """Within this context, `__pycache__` is not used, so config files are always current.
 
-  Bytecode counts as current if the source has its size and its time, in whole seconds: an
-  edit that keeps both, as a script's may, would be answered with the former config.
+  Python takes bytecode for current if the size and the time of its source, in whole
+  seconds, are the same. A quick edit by a script may keep both.
   """
   before = sys.dont_write_bytecode, sys.pycache_prefix
-  # No file lies below a device, so that none is found there.
+  # There are no files below a device, so no bytecode is found.
   sys.dont_write_bytecode, sys.pycache_prefix = True, os.devnull
   try:
     yield
@@ -346,7 +347,7 @@ def no_bytecode() -> Iterator[None]:
 
 
 def _mended(arguments: Sequence[str], default_config: str) -> tuple[list[str], str]:
-  """The command line as ml_collections takes it, and the config file in it, absolute."""
+  """Returns (command line as ml_collections needs it, absolute path of the config file)."""
   others: list[str] = []
   overrides: dict[str, str] = {}
   config_file = workdir = ""
@@ -362,7 +363,7 @@ def _mended(arguments: Sequence[str], default_config: str) -> tuple[list[str], s
     field = name[len("config.") :]
     _check_field(field, argument)
     if value and config_lib.field_type(field) is tuple:
-      # ml_collections wants a comma, also after one number, and no list's brackets.
+      # ml_collections needs a comma even after one number, and no brackets.
       argument = f"--{name}={value.strip('[]() ').rstrip(',')},"
     overrides[name] = argument
   if default_config:
@@ -373,7 +374,7 @@ def _mended(arguments: Sequence[str], default_config: str) -> tuple[list[str], s
 
 
 def _split(arguments: Sequence[str]) -> Iterator[tuple[str, str | None, str]]:
-  """Yields (flag's name or "", value, argument), with "--config.X VALUE" joined by "="."""
+  """Yields (flag's name or "", value, argument); joins "--config.X VALUE" by "="."""
   waiting, is_boolean = "", False
   for argument in arguments:
     if waiting:
@@ -397,7 +398,7 @@ def _split(arguments: Sequence[str]) -> Iterator[tuple[str, str | None, str]]:
 
 
 def _config_of_run(workdir: str) -> str:
-  """What continues the run in a folder, if there is one: its own config."""
+  """The config that resumes the run in a folder; "" if there is no run."""
   folder = resolve_path(workdir)
   there = workdir and os.path.isfile(os.path.join(folder, "config.json"))
   resume = os.path.join(LIBRARY, "tfdam", "runs", "resume.py")
@@ -409,14 +410,18 @@ def _check_field(field: str, argument: str) -> None:
   known = config_lib.field_names()
   if field in known:
     return
-  # The right name in the wrong section, else the nearest spelling.
+  # Suggest the same name in another section, else the nearest spelling.
   leaf = [name for name in known if name.split(".")[-1] == field.split(".")[-1]]
   hint = f" Did you mean '{leaf[0]}'?" if leaf else config_lib.nearest(field, known)
   raise config_lib.UserError(f"Unknown config field '{field}' in '{argument}'.{hint}")
 
 
 def config_path(value: str) -> str:
-  """Finds a config file from where the user stands, else in the project itself."""
+  """Finds a config file below the user's folder, else below the project.
+
+  Raises:
+    config.UserError: there is no such file.
+  """
   path, colon, options = value.partition(":")
   bases = (
     resolve_path("."),

@@ -2,9 +2,9 @@
 
 ./bazelw run //tfdam:source_or_not -- --workdir=runs/m2u
 
-A round shows one unit's activations over two images, as histograms: are both of one domain?
-Play it on the terminal, draw it with --picture, or read it with --reveal. The machine plays
-as well, before and after adaptation.
+A round shows histograms of one unit's activations on two images. Are both images from the
+same domain? Play on the terminal, draw the rounds with --picture, or read them with
+--reveal. The machine plays as well, before and after adaptation.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ from tfdam.vocabulary import Stage
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
 _STAGE = flags.DEFINE_enum(
-  "stage", str(Stage.SOURCE_ONLY), [*Stage], "Which stage's network sees target images."
+  "stage", str(Stage.SOURCE_ONLY), [*Stage], "Stage whose network sees target images."
 )
 _ROUNDS = flags.DEFINE_integer(
-  "rounds", 10, "How many to play.", lower_bound=1, upper_bound=100
+  "rounds", 10, "Number of rounds to play.", lower_bound=1, upper_bound=100
 )
 _IMAGES = flags.DEFINE_integer(
   "images", 64, "Images of each domain.", lower_bound=4, upper_bound=10_000
 )
 _SEED = flags.DEFINE_integer(
-  "seed", 0, "Of images, taps, units and sides.", lower_bound=0, upper_bound=2**31 - 1
-)
+  "seed", 0, "Seed for the choice of images, taps, units and sides.",
+  lower_bound=0, upper_bound=2**31 - 1,
+)  # fmt: skip
 _REVEAL = flags.DEFINE_bool("reveal", False, "Print the rounds with their answers.")
 _PICTURE = flags.DEFINE_string(
-  "picture", None, "PNG file to draw the rounds into, answers at its foot."
+  "picture", None, "PNG file to draw the rounds into, with answers at the bottom."
 )
 _DATA_ROOT = flags.DEFINE_string(
   "data_root", "", "Folder of data sets, if not the run's data.root, $TFDAM_DATA or data/."
@@ -64,7 +65,7 @@ def main(argv: list[str]) -> None:
   splits = {"source": of_source, "target": of_target}
   is_kept = _can_be_written(folder)
 
-  # Late, as in train.py: TensorFlow takes seconds to start.
+  # Imported here, as in train.py: TensorFlow takes seconds to start.
   from tfdam.metrics import source_or_not_rounds
   from tfdam.reporting import source_or_not_game, source_or_not_sheet
   from tfdam.runs import activations, machine_player
@@ -98,17 +99,17 @@ def main(argv: list[str]) -> None:
     source_or_not_game.reveal(rounds, console)
   elif not picture:
     source_or_not_game.play(rounds, console)
-  # After the game: it says how well units tell.
+  # After the game, since the table gives hints on how well units tell domains apart.
   console.print(machine_player.table(gaps))
   if is_kept:
     machine_player.write(folder, gaps, _IMAGES.value, seed)
 
 
 def _picture_path() -> str:
-  """The absolute path of --picture; empty without.
+  """The absolute path of --picture; empty if it is not set.
 
   Raises:
-    config.UserError: it cannot be written, or is to be no PNG.
+    config.UserError: it cannot be written, or is not a PNG file.
   """
   if not _PICTURE.value:
     return ""
@@ -125,7 +126,7 @@ def _picture_path() -> str:
 def _can_be_written(folder: run_folder.RunFolder) -> bool:
   try:
     run_folder.check_writable(folder.path)
-  except config_lib.UserError as error:  # the game is wanted all the same
+  except config_lib.UserError as error:  # The game can still be played.
     logging.warning("%s The machine's scores will be shown and not kept.", error)
     return False
   return True

@@ -1,10 +1,10 @@
-"""Which stack this environment holds, and legacy Keras, which newer TensorFlow leaves out.
+"""The stack of this environment, and legacy Keras, which newer TensorFlow lacks.
 
   tf215   TensorFlow 2.15 with tensorflow-addons    Python 3.9 to 3.11
   tf221   TensorFlow 2.21 with tf-keras             Python 3.10 to 3.13
 
-From TensorFlow 2.16 on `tf.keras` is Keras 3, unless TF_USE_LEGACY_KERAS says otherwise
-when it is first used. Importing tfdam sets that, here and nowhere else.
+From TensorFlow 2.16 on, `tf.keras` is Keras 3 unless TF_USE_LEGACY_KERAS is set before its
+first use. Importing tfdam sets this variable, here and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import os
 import sys
 from collections.abc import Mapping
 
-# {stack: the release of TensorFlow}.
+# {stack: its release of TensorFlow}.
 STACKS: Mapping[str, str] = {"tf215": "2.15", "tf221": "2.21"}
-# Pythons for which each has wheels, the first and the last.
+# {stack: the first and the last Python version for which it has wheels}.
 PYTHONS: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
   "tf215": ((3, 9), (3, 11)),
   "tf221": ((3, 10), (3, 13)),
@@ -28,7 +28,7 @@ _DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "tensorflow-macos", "tf-nightl
 
 
 def tensorflow_version() -> str:
-  """The installed TensorFlow's version, without importing it; "" where there is none."""
+  """The version of the installed TensorFlow, without importing it; "" if there is none."""
   for name in _DISTRIBUTIONS:
     try:
       return importlib.metadata.version(name)
@@ -47,27 +47,27 @@ def installed() -> str:
 
 
 def default(python: tuple[int, int]) -> str:
-  """The stack that is set up on a Python when none is chosen."""
+  """The stack that is set up for a Python version if none is chosen."""
   return "tf215" if python <= PYTHONS["tf215"][1] else "tf221"
 
 
 def use_legacy_keras() -> None:
-  """Has `tf.keras` be Keras 2: tf-keras, or the Keras of TensorFlow 2.15 itself.
+  """Makes `tf.keras` Keras 2: tf-keras, or TensorFlow 2.15's own Keras.
 
   Raises:
-    ImportError: the program has used TensorFlow with Keras 3 already.
+    ImportError: the program has already used TensorFlow with Keras 3.
   """
   version = tensorflow_version()
   if not version:
-    return  # the doctor says so
+    return  # tfdam.doctor reports it.
   if _release(version) < (2, 16):
-    # Its own Keras is the one; the variable would make it look for tf-keras.
+    # Its own Keras is Keras 2; with the variable, it would look for tf-keras.
     os.environ.pop(_VARIABLE, None)
     return
   os.environ[_VARIABLE] = "1"
   if "tensorflow" not in sys.modules:
     return
-  # TensorFlow decides when `tf.keras` is first used, which may be now.
+  # TensorFlow chooses at the first use of `tf.keras`, which may be now.
   made_by = sys.modules["tensorflow"].keras.Model.__module__.partition(".")[0]
   if made_by != "tf_keras":
     raise ImportError(
@@ -77,6 +77,6 @@ def use_legacy_keras() -> None:
 
 
 def _release(version: str) -> tuple[int, int]:
-  """(2, 21) of "2.21.0rc1"."""
+  """Parses a version: (2, 21) for "2.21.0rc1"."""
   major, minor = version.split(".")[:2]
   return int(major), int(minor)

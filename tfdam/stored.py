@@ -1,11 +1,12 @@
-"""Files that tfdam writes and reads back: whole or not at all; as written, or "damaged".
+"""Files that tfdam writes whole or not at all, and checks when it reads them back.
 
-Imports no TensorFlow. The shape of each file stands beside the code that writes it, as a
-TypedDict; msgspec checks what was read against it. Keys that it does not name are kept: a
-later version may have written them.
+Imports no TensorFlow. The structure of each file is a TypedDict next to the code that
+writes it; msgspec checks a file's content against it. Other keys are kept, as a later
+version may have written them.
 """
 
-# No `from __future__ import annotations`: Python 3.9 evaluates what stands here.
+# No `from __future__ import annotations`: these annotations are evaluated at run time, also
+# by Python 3.9, which does not have `X | None`.
 import contextlib
 import json
 import math
@@ -18,28 +19,29 @@ import msgspec
 from tfdam import config as config_lib
 from tfdam import files
 
-# A score, a loss or a rate; null where it was infinite or no number.
+# A score, a loss or a rate; null if it was infinite or nan.
 Number = Optional[float]
-# Of steps, images or bytes.
+# A number of steps, images or bytes.
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 _T = TypeVar("_T")
-# Far above what any of these files holds.
+# Far more than the size of any of these files.
 _MOST_BYTES = 2**28
-# More than any number that a float holds.
+# Fewer digits than the largest float has, and more than any number here needs.
 _MOST_DIGITS = 300
 
 
 class DamagedError(ValueError):
-  """Why some content is not what tfdam writes."""
+  """Says why some content is not what tfdam writes."""
 
 
 def read(path: str, kind: type[_T], remedy: str) -> Optional[_T]:
   """The content of a JSON file; None if there is no such file.
 
   Args:
-    kind: its shape, such as a TypedDict.
-    remedy: what mends a damaged one.
+    path: the file.
+    kind: the type of its content, such as a TypedDict.
+    remedy: what to do if it is damaged.
 
   Raises:
     config.UserError: it is damaged.
@@ -56,37 +58,37 @@ def read(path: str, kind: type[_T], remedy: str) -> Optional[_T]:
 
 
 def parse(content: bytes, kind: type[_T]) -> _T:
-  """The same of JSON in memory.
+  """Parses and checks JSON.
 
   Raises:
-    DamagedError: it is no JSON, or of another shape.
+    DamagedError: it is not JSON, or not of this type.
   """
   try:
-    # msgspec's own parser refuses undecodable names, which ours write as lone surrogates.
+    # msgspec's own parser refuses lone surrogates, by which undecodable names are written.
     found = json.loads(
       content.decode(), parse_constant=_number, parse_float=_number, parse_int=_whole
     )
     msgspec.convert(found, kind)
   except (ValueError, RecursionError, msgspec.ValidationError) as error:
     raise DamagedError(str(error).replace(" - at `$", " at `")) from error
-  return found  # with the keys that `kind` does not name
+  return found  # With the keys that `kind` does not name.
 
 
 def _number(text: str) -> Number:
-  """None for NaN and the like, which earlier versions wrote for it."""
+  """Parses a number; None for NaN and infinity, which earlier versions wrote."""
   number = float(text)
   return number if math.isfinite(number) else None
 
 
 def _whole(text: str) -> int:
-  """A whole number that a float can hold as well, which msgspec takes for granted."""
+  """Parses a whole number; refuses those beyond floats, with which msgspec cannot cope."""
   if len(text) > _MOST_DIGITS:
     raise ValueError(f"it has a number of {len(text):,} digits")
   return int(text)
 
 
 def write_text(path: str, text: str) -> None:
-  """Replaces a file in one move: a reader or a kill finds the old or the new one."""
+  """Replaces a file atomically: readers find the old or the new one, even after a kill."""
   with replacing(path) as partial, open(partial, "w", encoding="utf-8") as file:
     file.write(text)
     file.flush()
@@ -95,18 +97,21 @@ def write_text(path: str, text: str) -> None:
 
 @contextlib.contextmanager
 def replacing(path: str, name: str = "") -> Iterator[str]:
-  """Yields a path beside `path` for what takes its place when the body has written it.
+  """Yields a temporary path; what the body writes there then replaces `path`.
 
-  If the body fails, what is there stays, and what was written goes: a disk may be full.
+  If the body fails, `path` is kept, and the temporary file is removed, as the disk may be
+  full.
 
   Args:
-    name: of the file beside it; empty: `path`'s with ".partial".
+    path: the file to replace.
+    name: name of the temporary file, in the same folder; empty for `path`'s name with
+      ".partial".
   """
   partial = os.path.join(os.path.dirname(path), name) if name else f"{path}.partial"
   with naming(path, partial):
     try:
       with contextlib.suppress(FileNotFoundError):
-        os.remove(partial)  # of a killed process; opening another's FIFO would wait
+        os.remove(partial)  # A killed process may have left it, or it may be a FIFO.
       yield partial
       os.replace(partial, path)
     except BaseException:
@@ -117,10 +122,11 @@ def replacing(path: str, name: str = "") -> Iterator[str]:
 
 @contextlib.contextmanager
 def naming(path: str, written: str = "") -> Iterator[None]:
-  """Has an OSError say which file: Python's own does when opening, not when writing.
+  """Adds the file's name to an OSError; Python does so when opening, but not writing.
 
   Args:
-    written: by what name the body knows it.
+    path: the name to report.
+    written: the name under which the body writes the file.
   """
   try:
     yield

@@ -1,4 +1,4 @@
-"""Trains on the source domain, adapts to the target, scores every stage.
+"""Trains on the source domain, adapts to the target, and scores every stage.
 
 ./bazelw run //tfdam:train
 ./bazelw run //tfdam:train -- --config=configs/digits/mnist_to_usps.py:release
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
   data.check_files(config.data, root)
   if config.model.is_file and labelled:
     data.check_source_labels(config.data, root)
-  # Without labels: adaptation never sees them. Scoring gets its own, with them.
+  # Loaded without labels, which adaptation must not see; scoring loads them separately.
   target = data.load_training("target", False, config.data, root, config.seed)
   source = data.load_training("source", labelled, config.data, root, config.seed, target)
   scored = data.load_scored(config.data, root, config.seed, target)
@@ -63,7 +63,7 @@ def main(argv: list[str]) -> None:
   notes = data.check_class_names(source, scored, config.data)
   notes += sorted({note for part in read.values() if part for note in part.notes})
 
-  # TensorFlow starts here: what is wrong with flags, folder or files has been said by now.
+  # TensorFlow starts here, after all checks of flags, folder and files.
   from tfdam.runs import context, workers
   from tfdam.runs import run as run_lib
   from tfdam.training import distribution
@@ -94,7 +94,7 @@ def main(argv: list[str]) -> None:
     print(f"Report: {tables.shown_path(report)}")
   network = network_file.written(folder)
   if network:
-    print(f"Network, in the form that it came in: {tables.shown_path(network)}")
+    print(f"Adapted network, in the form of your file: {tables.shown_path(network)}")
   following = "tfdam.evaluate" if any(scored.values()) else "export.run"
   print(f"Next: {tables.next_command(following, folder.path)}")
 

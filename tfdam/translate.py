@@ -1,11 +1,11 @@
-"""Trains a translation of one domain's images into the other's look, and applies it.
+"""Trains a translation of images between the looks of two domains, and applies it.
 
 ./bazelw run //tfdam:translate
 ./bazelw run //tfdam:translate -- --config=configs/translation/streets_to_camvid.py
 --workdir=runs/translation --write=data/streets_as_camvid
 
-CycleGAN, with CyCADA's semantic consistency if asked for. With --write the source's
-labelled images, translated, become a data set of their own.
+This is CycleGAN, with CyCADA's semantic consistency if configured. With --write, the
+source's labelled images are translated and written as a data set.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tfdam.runs import run_folder, signals, supervisor
 _DEFAULT = "configs/translation/streets.py"
 _CONFIG = config_flags.DEFINE_config_file(
   "config",
-  help_string="Config file; its sections data, translation, loop and runtime count, and"
+  help_string="Config file; its sections data, translation, loop and runtime are used, and"
   f" --config.FIELD=VALUE overrides a field. Default: {_DEFAULT}.",
 )
 _WORKDIR = flags.DEFINE_string(
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> None:
     for role in ("source", "target")
   }
 
-  # Late, as in train.py: TensorFlow takes seconds to start.
+  # Imported here, as in train.py: TensorFlow takes seconds to start.
   from tfdam.runs import context, workers
   from tfdam.runs import run as run_lib
   from tfdam.training import distribution
@@ -80,7 +80,7 @@ def main(argv: list[str]) -> None:
     )
     run.prepare()
     if output:
-      # Before hours of training: what is there may be of another data set.
+      # Before hours of training, as the folder may hold another data set.
       written_set.check(output, written_set.origin(config, to_write))
     own.claim(config, digests, [], run_lib.devices(strategy))
     workers.check_shared(strategy, own)
@@ -110,7 +110,7 @@ def _check_domains(config: config_lib.Config) -> None:
 
 
 def _print(summary: dict, title: str) -> None:
-  """The losses at the end, and how fast it was."""
+  """Prints the last losses, and the speed."""
   table = rich.table.Table(title=title)
   table.add_column("loss")
   table.add_column("last", justify="right")

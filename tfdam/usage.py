@@ -1,4 +1,4 @@
-"""What --help prints: what a command does, examples, then its own flags."""
+"""The text of --help: what a command does, examples, then its own flags."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from absl import flags
 from tfdam import commands
 
 _WIDEST = 92
-# What a flag's text begins below; a longer name has a line to itself.
+# The column of flags' texts; a longer name has a line of its own.
 _INDENT = 24
-# Bounds from there on are the machine's, and of no use to a reader.
+# Upper bounds from here on are technical limits, which do not help a reader.
 _MANY = 1_000_000
 _NOTE = "--helpfull lists the flags of the log and of other parts, too."
 
@@ -29,7 +29,7 @@ def is_asked_for(arguments: list[str]) -> bool:
 
 
 def text(module: ModuleType) -> str:
-  """The help of the command that a module is, as wide as the terminal."""
+  """The help text of a command's module, at most as wide as the terminal."""
   width = max(40, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
   purpose, examples = _parts(inspect.getdoc(module) or "")
   own = flags.FLAGS.flags_by_module_dict().get(_name(module), [])
@@ -42,12 +42,12 @@ def text(module: ModuleType) -> str:
 
 
 def _name(module: ModuleType) -> str:
-  """What absl knows a module by."""
+  """A module's name in absl."""
   return sys.argv[0] if module.__name__ == "__main__" else module.__name__
 
 
 def _parts(doc: str) -> tuple[list[str], list[str]]:
-  """(paragraphs, command lines) of a module's docstring."""
+  """Splits a module's docstring into (paragraphs, command lines)."""
   paragraphs: list[str] = []
   examples: list[str] = []
   for part in doc.split("\n\n"):
@@ -57,16 +57,16 @@ def _parts(doc: str) -> tuple[list[str], list[str]]:
     for line in part.splitlines():
       if line.startswith("./bazelw run "):
         examples.append(line)
-      else:  # the rest of a long one
+      else:  # The rest of a long command line.
         examples[-1] += f" {line}"
   return paragraphs, [commands.as_typed(line) for line in examples]
 
 
 def _example(line: str, width: int) -> str:
-  """A command line, broken at its spaces where the terminal is narrower."""
+  """Indents a command line, and breaks it at spaces if it is too long."""
   broken = textwrap.wrap(
     line, width - 4, break_long_words=False, break_on_hyphens=False
-  )  # room for the indent and " \"
+  )  # 4: the indent and " \"
   return textwrap.indent(" \\\n  ".join(broken), "  ")
 
 
@@ -80,7 +80,7 @@ def _flag(flag: flags.Flag, width: int) -> str:
 
 
 def _value(flag: flags.Flag) -> str:
-  """What stands behind the equals sign: the default, or what kind of value it is."""
+  """The text after the equals sign: the default, or "..." if there is none."""
   default = flag.default
   if default is None or default == "" or default == []:
     return "..."
@@ -88,7 +88,7 @@ def _value(flag: flags.Flag) -> str:
 
 
 def _said(flag: flags.Flag) -> Iterator[str]:
-  yield re.sub("^<[^>]*>: ", "", flag.help or "")  # absl puts an enum's values there
+  yield re.sub("^<[^>]*>: ", "", flag.help or "")  # absl adds an enum's values there.
   parser = flag.parser
   if flag.boolean and flag.default:
     yield "(set by default)"

@@ -1,4 +1,4 @@
-"""The stages of a run and the tasks of networks, as files, flags and tables name them."""
+"""Names of the stages of a run and the tasks of networks, in files, flags and tables."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import enum
 
 
 class _Name(str, enum.Enum):
-  """Its value wherever text is wanted: a key, a folder, JSON, an f-string."""
+  """An enum whose members are their values as text: in keys, paths, JSON and f-strings."""
 
   def __str__(self) -> str:
     return self.value
 
 
 class Stage(_Name):
-  """A stage of a run, in their order; each leaves a network."""
+  """The stages of a run in order; each one gives a network."""
 
   SOURCE_ONLY = "source_only"
   GAUSSIAN = "gaussian"
@@ -21,11 +21,11 @@ class Stage(_Name):
 
   @property
   def shown(self) -> str:
-    """What people call it."""
+    """Its name for people."""
     return "Gaussian" if self is Stage.GAUSSIAN else self.value.replace("_", " ")
 
 
-# The stage of a translation's run, which leaves no network that labels.
+# The stage of a translation run, which gives no network that labels images.
 TRANSLATION = "translation"
 
 
@@ -37,5 +37,5 @@ class Task(_Name):
 
   @property
   def headline(self) -> str:
-    """The score that a line of log and a curve show."""
+    """The score shown in log lines and curves."""
     return "miou" if self is Task.SEGMENTATION else "accuracy"

@@ -460,7 +460,7 @@ def test_the_command_runs_the_example_and_says_where_the_network_is(root, tmp_pa
   ]  # fmt: skip
   code, output = programs.run(tmp_path / "run", root, *flags)
   assert code == 0, output
-  assert "Network, in the form that it came in:" in output
+  assert "Adapted network, in the form of your file:" in output
   assert "run/adapted.keras" in output
   recorded = json.loads((tmp_path / "run" / "run.json").read_text())["data"]
   assert recorded["network"].keys() == {"network"}

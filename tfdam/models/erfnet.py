@@ -12,7 +12,7 @@ _DILATIONS = (2, 4, 8, 16)
 
 
 class ERFNet(blocks.Segmenter):
-  """The encoder with a 1x1 classifier, enlarged eight times (Sec. 5.3, Table 3 A), or both.
+  """ERFNet's encoder with a 1x1 classifier, enlarged eight times (Sec. 5.3, Table 3 A).
 
   After Romera, Álvarez, Bergasa, Arroyo, "ERFNet: efficient residual factorized ConvNet for
   real-time semantic segmentation", 2018. The blocks, with channels for a width of 1 and
@@ -24,8 +24,8 @@ class ERFNet(blocks.Segmenter):
     09 to 16  8 non-bottleneck-1D    128, dropout 0.3, dilations 2, 4, 8, 16 and again
     17        1x1 convolution        num_classes
 
-  With the decoder, which the paper on activation matching leaves out, block 17 is replaced
-  by:
+  With the decoder, an option that the paper on activation matching does not use, block 17
+  is replaced by:
 
     17        upsampler              64 at 1/4
     18, 19    2 non-bottleneck-1D    64

@@ -1,7 +1,7 @@
 """The machine's scores in Source-or-Not on a run's networks: source_or_not.json."""
 
-# No `from __future__ import annotations`: `stored` evaluates these annotations, and Python
-# 3.9 could not evaluate them from strings.
+# No `from __future__ import annotations`: these annotations are evaluated at run time, also
+# by Python 3.9, which does not have `X | None`.
 from collections.abc import Mapping
 from typing import Any, Optional, TypedDict
 

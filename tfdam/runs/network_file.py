@@ -142,7 +142,7 @@ def _at(config: config_lib.Config, path: str) -> config_lib.Config:
 
 
 def _copy(path: str, place: str) -> None:
-  """Copies a file or a folder; unlike shutil's, errors name the file that was written."""
+  """Copies a file or a folder without shutil.copy*, whose errors name only the source."""
   if files.is_folder(path):
     for folder, names in files.walk(path):
       made = os.path.join(place, os.path.relpath(folder, path))
