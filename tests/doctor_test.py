@@ -156,7 +156,7 @@ def test_both_onnxruntimes_are_both_taken_away_and_one_is_put_back():
     ("onnx", "1.20.0rc1", "ml-dtypes", [rows_lib.EXPORT]),
     ("numpy", "2.0.2", "NumPy 1", [*rows_lib.PROMISES]),
     ("protobuf", "5.29.1", "protobuf 4", [*rows_lib.PROMISES]),
-    ("keras", "3.4.0", "this Keras alone", [*rows_lib.PROMISES]),
+    ("keras", "3.4.0", "needs this Keras", [*rows_lib.PROMISES]),
     ("tensorflow", "2.16.1", "tensorflow-addons", [*rows_lib.PROMISES]),
   ],
 )

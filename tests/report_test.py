@@ -33,7 +33,7 @@ def test_a_run_without_facts_gets_them_from_its_networks(runs, root, tmp_path):
   assert f"Report: {run}/report.html" in output
   assert json.loads((run / "report.json").read_text())["drift"]
   html = (run / "report.html").read_text(encoding="utf-8")
-  assert "<h2>What is taken for what</h2>" in html
+  assert "<h2>Confusion matrices</h2>" in html
   # Now without data or TensorFlow: nothing is computed again.
   code, output = programs.run(run, "", f"--output={tmp_path}/b.html", module=REPORT)
   assert code == 0, output
@@ -48,7 +48,7 @@ def test_without_data_it_shows_what_the_folder_says(runs, tmp_path):
   assert "The report shows scores and losses alone." in output
   html = (run / "report.html").read_text(encoding="utf-8")
   assert "<h2>Before and after, class by class</h2>" in html
-  assert "<h2>What is taken for what</h2>" not in html
+  assert "<h2>Confusion matrices</h2>" not in html
 
 
 def test_several_runs_stand_on_one_page(runs, root, tmp_path):

@@ -34,8 +34,8 @@ def test_the_classes_that_stray_most_are_named_with_their_shares():
   alarm = label_free.skew_alarm(FOUND, SOURCE, ("car", "road", "sky"), 0.25)
   assert alarm["step"] == 0
   assert "are 0.50 from the source's in total variation" in alarm["what"]
-  assert "most too often 'car' (90%, source 40%)" in alarm["what"]
-  assert "most too seldom 'sky' (0%, source 40%)" in alarm["what"]
+  assert "Much too often: 'car' (90%, source 40%)" in alarm["what"]
+  assert "much too seldom: 'sky' (0%, source 40%)" in alarm["what"]
   assert "loop.alarm_marginal 0.25" in alarm["what"]
 
 
@@ -81,7 +81,7 @@ class SkewTest(tf.test.TestCase):
     self.assertGreater(accuracy, 0.9)
     found = results["label_free"]["source_only"]["marginal_distance"]
     self.assertAlmostEqual(found, 0.8, delta=0.1 + 1 - accuracy)
-    self.assertRegex(alarm["what"], "most too often '[17]'")
+    self.assertRegex(alarm["what"], "Much too often: '[17]'")
     self.assertStartsWith(warning, alarm["what"])
     self.assertIn("as a weak one does", warning)
     self.assertIn("--config.loop.alarm_marginal", warning)

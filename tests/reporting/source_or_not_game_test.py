@@ -68,14 +68,14 @@ def test_an_answer_is_told_after_it_was_given_and_not_before():
   source_or_not_game.play([make(False)], screen, ask)
   assert "Round 1 of 1: unit 7 of conv1, one image on either side" in seen[0]
   assert "domain" not in seen[0]
-  assert "Wrong: one is of each domain." in printed(screen)
+  assert "Wrong: one is from each domain." in printed(screen)
 
 
 def test_pooled_images_are_told():
   screen = console()
   source_or_not_game.reveal([make(num_images=32)], screen)
   assert "32 images of one domain, together, on either side" in printed(screen)
-  assert "Answer: both are of one domain. The machine says: same." in printed(screen)
+  assert "Answer: both are from one domain. The machine says: same." in printed(screen)
   assert "The machine is right 1 of 1 times." in printed(screen)
 
 
@@ -124,7 +124,7 @@ def test_the_sheet_numbers_pairs_and_has_the_answers_at_its_foot():
   assert texts[0] == "mnist and usps"
   labels = [i for i, text in enumerate(texts) if text.startswith("unit")]
   assert [texts[i - 1] for i in labels] == ["1", "2", "3"]
-  assert texts.count("unit 7 of conv1, 1 image a side") == 3
+  assert texts.count("unit 7 of conv1, 1 image per side") == 3
   assert texts[-2:] == [
     "Answers: 1 same, 2 different, 3 same",
     "The machine is right 2 of 3 times.",

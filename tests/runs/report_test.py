@@ -38,7 +38,7 @@ def test_a_run_ends_with_a_report(reported):
   html = page(reported)
   assert len(html) < 5_000_000
   for title in (
-    "Before and after, class by class", "What is taken for what", "Losses",
+    "Before and after, class by class", "Confusion matrices", "Losses",
     "Discriminators", "The gap between the domains, layer by layer",
     "Activations, source against target", "How far the weights moved", "How it was made",
   ):  # fmt: skip
@@ -161,4 +161,4 @@ def test_a_target_without_labels_has_a_report(root, tmp_path):
   html = page(folder)
   assert "has no labels here, so that nothing was scored; predicted labels are" in html
   assert "<h2>The gap between the domains, layer by layer</h2>" in html
-  assert "<h2>What is taken for what</h2>" not in html
+  assert "<h2>Confusion matrices</h2>" not in html

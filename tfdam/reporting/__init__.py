@@ -1,1 +1,1 @@
-"""What people look at: scores, tables, pictures, and the monitor of adaptation."""
+"""Results for people: scores, tables, pictures, and the monitor of adaptation."""

@@ -1,7 +1,7 @@
-"""Scores on the target's test split while adaptation runs: a curve over steps (Figure 5).
+"""Scores on the target's test split during adaptation, a curve over steps (Figure 5).
 
-The labels that it reads are for whoever looks at the curve afterwards: nothing stops or
-chooses by it. It draws nothing at random and changes no weight of the network that learns.
+It reads the target's labels only to show the curve afterwards: no decision depends on it.
+It uses no random numbers and does not change the trained network.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PHASE = "curve"
 
 
 class Record(Protocol):
-  """Takes a score: runs/records.py."""
+  """Stores a score; see runs/records.py."""
 
   def write(
     self, stage: str, step: int, values: Mapping[str, float], phase: str
@@ -28,7 +28,7 @@ class Record(Protocol):
 
 
 class Curve:
-  """Scores one network again and again; called with the number of steps done."""
+  """Scores a network whenever it is called, with the number of steps done."""
 
   def __init__(
     self,
@@ -39,12 +39,13 @@ class Curve:
     record: Record,
     update: Callable[[], None],
   ):
-    """Takes what is scored, and on what.
+    """Makes a curve without scores.
 
     Args:
-      stage: whose network it is.
-      network: built; a moving average where the run keeps one.
-      test: with labels.
+      stage: of the network.
+      network: built; the moving average if the run keeps one.
+      test: the split to score, with labels.
+      config: of the run.
       record: takes lines of phase "curve".
       update: brings the network up to date; called before each score.
     """
@@ -56,7 +57,11 @@ class Curve:
     self.update = update
 
   def __call__(self, step: int) -> None:
-    """Writes the score that results.json would have if this were the last step."""
+    """Writes the score that results.json would have if this were the last step.
+
+    Args:
+      step: number of steps done.
+    """
     self.update()
     scores = evaluation.score(self._logits, self.test, self.config, "test")
     headline = self.config.task.headline
@@ -65,5 +70,5 @@ class Curve:
 
   @functools.cached_property
   def _logits(self) -> evaluation.Inference:
-    # Late: a finished stage scores nothing, and need not compile.
+    # Compiled when first needed: a finished stage scores nothing.
     return evaluation.compile_inference(self.network, self.config.data)

@@ -1,4 +1,4 @@
-"""Text on pictures, with the font that Pillow brings: no file of fonts is looked for."""
+"""Writes text on pictures with Pillow's own font, so that no font file is needed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Writing:
     self.font = ImageFont.load_default(size)
 
   def width(self, text: str) -> int:
-    """Pixels that `text` takes."""
+    """Returns the width of `text`, in pixels."""
     return round(self.picture.textlength(files.shown(text), self.font))
 
   def fitted(self, text: str, width: int) -> str:
-    """`text`, cut with an ellipsis if it is wider than `width` pixels."""
+    """Returns `text`, shortened with an ellipsis if it is wider than `width` pixels."""
     if self.width(text) <= width:
       return text
     kept = text
@@ -35,13 +35,13 @@ class Writing:
     return f"{kept}..."
 
   def at(self, x: float, y: float, text: str, fill=INK, anchor: str = "lm") -> None:
-    """Writes at a point; anchor as Pillow names it: l, m or r, then t, m or b."""
+    """Writes at a point; `anchor` is Pillow's: l, m or r, then t, m or b."""
     self.picture.text((x, y), files.shown(text), fill=fill, font=self.font, anchor=anchor)
 
 
 def save(picture: Image.Image, path: str) -> None:
-  """Writes a PNG in one move, as run_folder does; makes its folder."""
+  """Writes a PNG atomically, as run_folder does; makes its folder."""
   os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
   with stored.replacing(path) as partial:
-    # Not optimised: five times as long for a file 1 % smaller.
+    # Not optimised, which takes five times as long and saves 1 %.
     picture.save(partial, "PNG")

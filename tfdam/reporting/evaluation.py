@@ -1,4 +1,4 @@
-"""Scores a network on labelled images: beside source training, all that reads labels."""
+"""Scores a network on labelled images."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from tfdam.data import scenes as scenes_lib
 from tfdam.metrics import confusion
 
 Logits = Callable[[tf.Tensor], tf.Tensor]
-# Where each target has a network of its own, {target: its network's}.
+# Logits; or {target: Logits of its network}, if each target has a network.
 Inference = Union[Logits, Mapping[str, Logits]]
 
 
 def compile_inference(model: tf.keras.Model, options: config_lib.Data) -> Inference:
-  """Compiles the network in inference, once for any number of images.
+  """Compiles the network for inference on batches of any number of images.
 
-  Layer by layer it takes twice as long on a CPU.
+  Uncompiled, it takes twice as long on a CPU.
 
   Args:
-    model: a network, or one a target (training/per_target.py).
+    model: a network, or a network for each target (training/per_target.py).
     options: `height`, `width` and `channels` of the images.
 
   Returns:
-    float32 [B, H, W, C] -> float32 [B, classes] or [B, H, W, classes].
+    A function, or one for each target, from images float32 [B, H, W, C] to logits float32
+    [B, classes] or [B, H, W, classes].
   """
   if hasattr(model, "of_target"):
     return {name: _compiled(model.of_target(name), options) for name in model.names}
@@ -37,10 +38,12 @@ def compile_inference(model: tf.keras.Model, options: config_lib.Data) -> Infere
 
 
 def logits_of(model: Any, images: tf.Tensor, split: feeds.Split) -> tf.Tensor:
-  """Those of images by a network, or by each image's own.
+  """Returns the logits of images, from the network of each image's target.
 
   Args:
-    images: float32 [B, H, W, C], all those of the split.
+    model: a network, or a network for each target (training/per_target.py).
+    images: float32 [B, H, W, C], all images of the split.
+    split: knows each image's target.
   """
   if not hasattr(model, "of_target"):
     return model(images, training=False)["logits"]
@@ -69,17 +72,21 @@ def score(
   title: str = "",
   matrices: dict[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-  """Accuracies of images, or IoUs of pixels at the labels' own size; fractions 0 to 1.
+  """Scores a split: accuracies of images, or IoUs of pixels at the labels' own size.
 
-  A split of several parts, such as targets, has the scores of each below "parts".
+  All scores are fractions from 0 to 1. If the split has several parts, such as targets,
+  "parts" has the scores of each.
 
   Args:
     logits: what `compile_inference` returned.
+    split: with labels.
+    config: of the run.
     title: of the split, for messages.
-    matrices: takes the confusion matrix, {title: int64 [classes, classes]}, labels in rows.
+    matrices: receives the confusion matrix, {title: int64 [classes, classes]}, with labels
+      in rows.
 
   Raises:
-    config.UserError: no label of the split counts.
+    config.UserError: the split's labels ignore every pixel.
   """
   if not split.has_labels:
     raise ValueError("Images without labels cannot be scored.")
@@ -132,11 +139,13 @@ def score_splits(
   config: config_lib.Config,
   matrices: dict[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-  """{split: scores} of every split that has labels.
+  """Returns {split: scores} for every split that has labels.
 
   Args:
+    model: a network, or a network for each target.
     scored: {"test": ..., "transductive": ...}; the latter is the split that was adapted to.
-    matrices: takes the confusion matrices, {split: int64 [classes, classes]}.
+    config: of the run.
+    matrices: receives the confusion matrices, {split: int64 [classes, classes]}.
   """
   logits = compile_inference(model, config.data)
   return {
@@ -147,7 +156,7 @@ def score_splits(
 
 
 def label_map(logits: tf.Tensor, size: tuple[int, ...]) -> np.ndarray:
-  """The likeliest class of every pixel of a scene.
+  """Returns the likeliest class of every pixel of a scene.
 
   Args:
     logits: float32 [H, W, classes], resized bilinearly to `size`.
@@ -180,7 +189,7 @@ def _predictions(
     end = done + len(images)
     if isinstance(split, scenes_lib.Scenes):
       for i in range(done, end):
-        assert split.read_label  # `score` has seen to it
+        assert split.read_label  # `score` has checked this
         labels = split.read_label(i)
         yield i + 1, of[i], label_map(logits[i - done], labels.shape), labels
     else:

@@ -1,4 +1,4 @@
-"""A picture of the gap between two domains: layers down the page, one bar each."""
+"""A picture of the gap between two domains, with one bar for each layer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SPACE = 30
 
 _STRONG, _PALE = (31, 119, 180), (174, 204, 228)
 _GRID = (224, 224, 224)
-# Where the axis of bars may end, in bits: halves of these are short numbers, too.
+# Where the axis of bars may end, in bits; halves of these are short numbers too.
 _ENDS = (0.01, 0.02, 0.04, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 # One layer: its gap before, if there was one, and now.
@@ -52,25 +52,28 @@ def draw(
   title: str = "",
   names: Sequence[str] = ("before", "after"),
 ) -> np.ndarray:
-  """Draws a row a layer, in network order: divergence in bits, and the AUC of the game.
+  """Draws one row per layer in network order, with its divergence and its AUC.
 
-  Of more than 60 layers those with the largest gap are drawn, be it before or after.
+  If there are more than 60 layers, only those with the largest gap, before or after, are
+  drawn.
 
   Args:
-    before: an earlier gap of the same layers, drawn pale behind this one.
-    names: what the two gaps are called.
+    gap: to draw.
+    before: an earlier gap of the same layers, drawn in a pale colour behind this one.
+    title: above the picture.
+    names: of the two gaps.
 
   Returns:
     uint8 [H, W, 3].
 
   Raises:
-    ValueError: no layers.
-    config.UserError: `before` is of other layers.
+    ValueError: the gap has no layers.
+    config.UserError: `before` has other layers.
   """
   if not gap.rows:
     raise ValueError("the gap has no layers; expected one or more")
   if before is not None:
-    gap.closed(before)  # refuses other layers
+    gap.closed(before)  # raises if the layers differ
   earlier = {row.layer: row for row in before.rows} if before is not None else {}
   every: list[_Pair] = [(earlier.get(row.layer), row) for row in gap.rows]
   pairs = _largest(every)
@@ -85,13 +88,13 @@ def draw(
 
 
 def _largest(pairs: Sequence[_Pair]) -> list[_Pair]:
-  """Those with the largest gap, in network order."""
+  """Returns the layers with the largest gap, in network order."""
   order = np.argsort([-_bits(pair) for pair in pairs], kind="stable")
   return [pairs[i] for i in sorted(order[:_MOST_LAYERS])]
 
 
 def _bits(pair: _Pair) -> float:
-  """The larger divergence of a layer; 0 where there is none."""
+  """Returns the larger divergence of a layer; 0 without one."""
   found = [row.divergence_bits for row in pair if row is not None]
   return max((bits for bits in found if math.isfinite(bits)), default=0.0)
 
@@ -103,14 +106,14 @@ def _subtitle(num_drawn: int, num_layers: int) -> str:
 
 
 class _Sheet:
-  """An empty picture, and where on it things belong.
+  """A picture and its layout.
 
   Attributes:
-    image: what has been drawn.
+    image: the picture.
   """
 
   def __init__(self, pairs: Sequence[_Pair], num_numbers: int):
-    # Measured first, on a picture of no size: the longest name decides the width.
+    # The longest name decides the width, so names are first measured on a tiny picture.
     nothing = drawing.Writing(ImageDraw.Draw(Image.new("RGB", (1, 1))), _TEXT)
     widest = max(nothing.width(row.layer) for _, row in pairs)
     self.label = min(_MOST_LABEL, widest)
@@ -132,7 +135,7 @@ class _Sheet:
     self.text.at(_MARGIN, _SUBTITLE_AT, subtitle, drawing.FAINT)
 
   def draw_legend(self, names: Sequence[str]) -> None:
-    """On the right of the subtitle: what pale and strong mean."""
+    """Draws what the pale and the strong colour mean, on the right of the subtitle."""
     right = self.right
     for colour, name in ((_STRONG, names[1]), (_PALE, names[0])):
       shown = self.text.fitted(name, _BARS // 2)
@@ -144,7 +147,7 @@ class _Sheet:
       right -= _SPACE
 
   def draw_axes(self) -> None:
-    """What the two plots show, and their grids."""
+    """Draws the headings and grids of the two plots."""
     self.text.at(self.bars, _HEADING_AT, "divergence, bits")
     self.text.at(self.aucs, _HEADING_AT, "AUC of Source-or-Not")
     for share in (0.0, 0.5, 1.0):
@@ -160,7 +163,7 @@ class _Sheet:
     self, place: int, before: gap_lib.LayerGap | None, now: gap_lib.LayerGap
   ) -> None:
     middle = _HEADER + place * _ROW + _ROW // 2
-    # Cut in front, if at all: layers of one block differ at the end of their names.
+    # Long names are cut at the front, as names in a block differ at the end.
     name = self.text.fitted(now.layer[::-1], self.label)[::-1]
     self.text.at(self.bars - _SPACE // 2, middle, name, anchor="rm")
     if before is not None:
@@ -182,7 +185,7 @@ class _Sheet:
       self.picture.rectangle((self.bars, top, right, top + height), fill=colour)
 
   def _draw_dot(self, middle: int, auc: float, radius: int, colour) -> None:
-    """At the left end below 0.5, which is chance: the number says what it is."""
+    """Draws a dot; an AUC below 0.5, which is chance, at the left end."""
     if math.isfinite(auc):
       x = self.aucs + round(_AUCS * max(0.0, 2 * auc - 1))
       box = (x - radius, middle - radius, x + radius, middle + radius)

@@ -1,4 +1,4 @@
-"""What can be said of a network on unlabelled target images, and a warning made of it."""
+"""Measures of a network on unlabelled target images, and a warning based on them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ import tensorflow as tf
 from tfdam.metrics import label_free
 
 _DISCRIMINATOR, _ACCURACY = "discriminator/", "/accuracy"
-# No label tells the two causes apart.
+# Without labels the two causes cannot be told apart.
 SKEW_ADVICE = (
-  "Either the target's labels are spread otherwise, and matching whole distributions will"
-  " force them into the source's shares; or the source network mislabels the target, as a"
-  " weak one does, and matching may mend that. If you know the first to hold, consider a"
-  " source with the target's shares, a larger --config.adapt.drift_weight, or"
-  " --config.adapt.information_weight=0; --config.loop.alarm_marginal sets the bound."
+  "Either the target has other label frequencies, and matching whole distributions will"
+  " force the source's onto it; or a weak source network mislabels the target, which"
+  " matching may mend. If you know that the frequencies differ, consider a source with the"
+  " target's frequencies, a larger --config.adapt.drift_weight, or"
+  " --config.adapt.information_weight=0. --config.loop.alarm_marginal sets the bound."
 )
 
 
 def predict(
   network: tf.keras.Model, batches: Iterable[tf.Tensor], num_classes: int
 ) -> label_free.Predictions:
-  """What a network predicts, in inference.
+  """Collects a network's predictions in inference.
 
   Args:
+    network: built.
     batches: float32 [B, H, W, C], in [0, 1].
+    num_classes: number of classes.
   """
   found = label_free.Predictions(num_classes)
   for images in batches:
@@ -36,10 +38,10 @@ def predict(
 
 
 def discriminator_accuracy(values: Mapping[str, Any]) -> float | None:
-  """Mean over taps; None where no discriminator played.
+  """Returns the discriminators' mean accuracy over taps; None without discriminators.
 
   Args:
-    values: of metrics.jsonl, the last of each name.
+    values: {name: its last value} from metrics.jsonl.
   """
   found = [
     value
@@ -56,16 +58,16 @@ def skew_alarm(
   names: Sequence[str],
   bound: float,
 ) -> dict[str, Any] | None:
-  """Says that the source network spreads its labels otherwise on the target.
+  """Raises an alarm if predicted labels on the target differ from the source's frequencies.
 
   Args:
-    found: the source network's, as results.json has it under "label_free".
-    source_shares: the source's label frequencies.
+    found: the source network's entry under "label_free" in results.json.
+    source_shares: the source's label frequencies, [num_classes].
     names: of the classes, in the order of labels.
-    bound: loop.alarm_marginal.
+    bound: loop.alarm_marginal, the largest total variation without an alarm.
 
   Returns:
-    An alarm of before the first step; None where the distance is within the bound.
+    An alarm at step 0, before adaptation; None if the distance is within the bound.
   """
   distance, shares = found.get("marginal_distance"), found.get("label_shares", [])
   if distance is None or distance <= bound or None in shares:
@@ -80,7 +82,7 @@ def skew_alarm(
     "what": (
       "Labels that the source network predicts on the target are"
       f" {distance:.2f} from the source's in total variation (loop.alarm_marginal"
-      f" {bound:g}): most too often {shown(int(differences.argmax()))}, most too seldom"
+      f" {bound:g}). Much too often: {shown(int(differences.argmax()))}; much too seldom:"
       f" {shown(int(differences.argmin()))}."
     ),
   }

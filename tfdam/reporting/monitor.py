@@ -1,8 +1,8 @@
-"""Looks at activations while adaptation runs: histograms, and an alarm when they collapse.
+"""Monitors activations during adaptation: histograms, and alarms when they collapse.
 
-A fixed probe of images of both training splits goes through both networks. It has no target
-labels, draws nothing at random and changes no weight: a run ends with the same bits with
-and without it.
+A fixed set of probe images from both training splits goes through both networks. The
+monitor needs no target labels, uses no random numbers and changes no weights, so that a run
+ends with the same bits with and without it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from absl import logging
 from tfdam import config as config_lib
 
 _PHASE = "watch"
-# What a line of it says: of each tap, the target's and the source's; then of the labels.
+# The names in its lines: for each tap, in the target and the source network; then for
+# labels.
 _DEAD = ("dead_channels", "source_dead_channels")
 _DISTANCE, _CLASSES = "watch/marginal_distance", "watch/classes_predicted"
-# Locations of each tap that a histogram is made of: a whole map of every image would not
-# fit into memory for street scenes.
+# Locations of each tap in a histogram: for street scenes, whole maps of all images would
+# not fit into memory.
 _LOCATIONS = 2_000
-# Less change than this, relative to the activation, is rounding of float32.
+# Smaller changes, relative to the activation, are rounding errors of float32.
 _ROUNDING = 1e-6
 _ADVICE = (
   "Raise --config.adapt.drift_weight, or lower --config.adapt.gan_weight,"
@@ -33,11 +34,11 @@ _ADVICE = (
 
 
 class Batches(Sized, Iterable[tf.Tensor], Protocol):
-  """Batches of float32 [B, H, W, C], in [0, 1]; the same ones whenever it is iterated."""
+  """Batches of float32 [B, H, W, C], in [0, 1]; every iteration gives the same ones."""
 
 
 class Record(Protocol):
-  """Takes what a monitor sees, and gives it back: runs/records.py."""
+  """Stores and reads a monitor's numbers; see runs/records.py."""
 
   def write(
     self, stage: str, step: int, values: Mapping[str, float], phase: str
@@ -51,11 +52,11 @@ class Record(Protocol):
 
 
 class Probe(NamedTuple):
-  """What a network did on the probe images of one domain.
+  """A network's activations and predictions on the probe images of one domain.
 
   Attributes:
     samples: {tap: float32 [locations, channels]}, some locations of every batch.
-    dead_channels: {tap: number of channels that never changed}.
+    dead_channels: {tap: number of channels with a constant value}.
     predictions: int64 [num_classes], how often each class was predicted.
   """
 
@@ -65,7 +66,7 @@ class Probe(NamedTuple):
 
 
 class Monitor:
-  """Looks at the target network of one stage; called with the number of steps done."""
+  """Monitors a stage's target network whenever it is called, with the steps done."""
 
   def __init__(
     self,
@@ -76,16 +77,16 @@ class Monitor:
     record: Record,
     options: config_lib.Loop,
   ):
-    """Takes the networks to look at, and the images to look with.
+    """Makes a monitor; nothing is computed yet.
 
     Args:
       stage: histograms go to summaries/<stage>_source and summaries/<stage>_target.
-      networks: {"source": frozen, "target": the one that changes}, both built.
-      images: {"source": ..., "target": ...}, the probe.
-      prior: float64 [num_classes], the source's label shares; None: those that the source
-        network predicts.
-      record: takes histograms and the numbers, as lines of phase "watch".
-      options: when to raise an alarm.
+      networks: {"source": frozen, "target": trained}, both built.
+      images: {"source": ..., "target": ...}, the probe images.
+      prior: float64 [num_classes], the source's label frequencies; None for those that the
+        source network predicts.
+      record: takes histograms, and numbers as lines of phase "watch".
+      options: the bounds of alarms.
     """
     self.stage = stage
     self.networks = networks
@@ -95,7 +96,7 @@ class Monitor:
     self.options = options
 
   def __call__(self, step: int) -> None:
-    """Writes histograms and numbers, and warns of a collapse that was not there before."""
+    """Writes histograms and numbers, and warns of a new collapse."""
     target = self.write_histograms(step)
     self.record.write(self.stage, step, self._numbers(target), _PHASE)
     new = [alarm["what"] for alarm in self.alarms() if alarm["step"] == step]
@@ -103,7 +104,7 @@ class Monitor:
       logging.warning("%s, step %d: %s %s", self.stage, step, " ".join(new), _ADVICE)
 
   def write_histograms(self, step: int) -> Probe:
-    """Adds one histogram of each tap to both runs in TensorBoard; returns the target's."""
+    """Adds histograms of all taps to TensorBoard, and returns the target's probe."""
     target = probe(self.networks["target"], self.images["target"])
     for domain, found in (("source", self._source), ("target", target)):
       histograms = {f"activations/{tap}": found.samples[tap] for tap in found.samples}
@@ -111,7 +112,7 @@ class Monitor:
     return target
 
   def summary(self) -> dict[str, float]:
-    """What can be said of the network without labels: see run_folder.Unlabelled."""
+    """Returns measures that need no labels; see run_folder.Unlabelled."""
     numbers = self._numbers(probe(self.networks["target"], self.images["target"]))
     totals = {
       name: sum(int(numbers[f"watch/{tap}/{name}"]) for tap in self.channels)
@@ -125,9 +126,9 @@ class Monitor:
     }
 
   def alarms(self) -> list[dict[str, Any]]:
-    """Every alarm of this stage: [{"step", "what"}].
+    """Returns every alarm of this stage, [{"step", "what"}].
 
-    Read from the lines in metrics.jsonl: a run that was resumed has each alarm once.
+    Alarms are found from the lines in metrics.jsonl, so that a resumed run has each once.
     """
     looks = self.record.read(self.stage, _PHASE)
     needed = [
@@ -135,20 +136,20 @@ class Monitor:
       _DISTANCE,
       _CLASSES,
     ]
-    # A line may be damaged in what it says, or of a version that looked at other things.
+    # A line may be damaged, or from a version that wrote other numbers.
     whole = [look for look in looks if all(_is_number(look.get(name)) for name in needed)]
     return find_alarms(whole, self.channels, self.options)
 
   @functools.cached_property
   def channels(self) -> dict[str, int]:
-    """{tap: number of channels}, in the order of the network."""
+    """{tap: number of channels}, in network order."""
     image = next(iter(self.images["source"]))[:1]
     taps = self.networks["source"](image, training=False)["taps"]
     return {tap: taps[tap].shape[-1] for tap in self.networks["source"].TAPS}
 
   @functools.cached_property
   def _source(self) -> Probe:
-    # Once: the source network is frozen. Late: a finished stage needs no look.
+    # Computed once, as the source network is frozen, and only if a stage is not finished.
     return probe(self.networks["source"], self.images["source"])
 
   def _numbers(self, target: Probe) -> dict[str, float]:
@@ -191,14 +192,15 @@ def find_alarms(
   channels: Mapping[str, int],
   options: config_lib.Loop,
 ) -> list[dict[str, Any]]:
-  """Says where a number crossed its bound: at the first look past it, not at every one.
+  """Finds the steps at which a number first exceeds its bound.
 
-  The look before the first step raises none: what it shows is the shift between the
-  domains, which adaptation is there to remove. Messages give its numbers to compare with.
+  The line before the first step raises no alarm, because it shows the shift between the
+  domains that adaptation is to remove. Messages give its numbers for comparison.
 
   Args:
     looks: lines of phase "watch", in the order of steps.
-    channels: {tap: number of channels}, in the order of the network.
+    channels: {tap: number of channels}, in network order.
+    options: the bounds.
 
   Returns:
     [{"step": int, "what": sentence}].
@@ -218,7 +220,7 @@ def find_alarms(
 
 
 def _complaints(look, first, channels, options: config_lib.Loop) -> dict[str, str]:
-  """{what is past its bound: the sentence that says so}."""
+  """Returns {what exceeds its bound: the sentence that says so}."""
   complaints = {}
   for tap, num_channels in channels.items():
     dead, source_dead = (look[f"watch/{tap}/{name}"] for name in _DEAD)
@@ -244,18 +246,22 @@ def _is_number(value: Any) -> bool:
 
 
 def _some(locations: tf.Tensor, limit: int) -> tf.Tensor:
-  """At most `limit` rows, whole, so that every channel counts alike."""
+  """Returns at most `limit` whole rows, so that all channels count equally."""
   count = tf.shape(locations)[0]
   if count <= limit:
     return locations
-  # Stateless, hence the same rows at every look, and no draw from the global generator. An
-  # even stride would sample one column of a map whose width it divides.
+  # Stateless, so that the rows are always the same and the global generator is not used. An
+  # even stride could sample a single column of a map.
   rows = tf.random.stateless_uniform([limit], (0, 0), maxval=count, dtype=tf.int32)
   return tf.gather(locations, rows)
 
 
 def _count_dead(extremes: tf.Tensor) -> int:
-  """Channels with one value everywhere; extremes: float32 [2 * batches, channels]."""
+  """Counts the channels with a single value.
+
+  Args:
+    extremes: float32 [2 * batches, channels], each batch's minima and maxima.
+  """
   low, high = tf.reduce_min(extremes, axis=0), tf.reduce_max(extremes, axis=0)
   scale = tf.maximum(tf.abs(low), tf.abs(high))
   return int(tf.math.count_nonzero(high - low <= _ROUNDING * scale))

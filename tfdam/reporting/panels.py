@@ -1,4 +1,4 @@
-"""Panels of scenes, as in Fig. 4: image, truth, and what each stage's network predicts."""
+"""Panels of scenes, as in Fig. 4: image, truth, and each stage's predictions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from PIL import Image, ImageDraw
 from tfdam.metrics import palette
 from tfdam.reporting import drawing
 
-# Widths in pixels: of a whole panel, and of a column that has room (small scenes are
-# enlarged to it).
+# Widths in pixels: of a panel at most, and of a column if there is room. Small scenes are
+# enlarged.
 _MAX_WIDTH = 2400
 _COLUMN_WIDTH = 480
 _GUTTER = 6
 _MARGIN = 14
 
-# A title, and one picture a row: uint8 [H, W, 3] an image, integers [H, W] a label map.
+# A title, and one picture per row: an image, uint8 [H, W, 3], or a label map, integers [H,
+# W].
 Column = tuple[str, Sequence[np.ndarray]]
 
 
@@ -31,21 +32,22 @@ def write(
 
 
 def draw(columns: Sequence[Column], class_names: Sequence[str] = ()) -> np.ndarray:
-  """Draws scenes in rows, titled columns, and a legend of classes below.
+  """Draws scenes in rows, with titled columns and a legend of classes below.
 
-  Pictures of a row may have different sizes: all are stretched to the first one's shape at
-  the column's width, images smoothly and label maps by the nearest pixel.
+  Pictures of a row may have different sizes: all are resized to the column's width and the
+  first one's aspect ratio, images smoothly and label maps by the nearest pixel.
 
   Args:
-    columns: label maps are painted in the palette of `class_names`, black where they are no
-      class; every column has as many rows.
-    class_names: in the order of their labels; may be empty if there is no label map.
+    columns: equally long. Label maps are painted in the palette of `class_names`, and black
+      where a value is no class.
+    class_names: in the order of their labels; may be empty without label maps.
 
   Returns:
     uint8 [H, W, 3], W at most 2,400.
 
   Raises:
-    ValueError: no pictures, columns of different lengths, or a picture of another kind.
+    ValueError: there are no pictures, columns of different lengths, or a picture of another
+      type or shape.
   """
   num_rows = len(columns[0][1]) if columns else 0
   if not num_rows or any(len(pictures) != num_rows for _, pictures in columns):
@@ -65,7 +67,7 @@ def draw(columns: Sequence[Column], class_names: Sequence[str] = ()) -> np.ndarr
   title_height = 2 * text_size
   bottom = _MARGIN + title_height + sum(heights) + (num_rows - 1) * _GUTTER
   entries = _entries(columns, class_names, table)
-  # Measured first, on a picture of no size: the number of its lines decides the height.
+  # The legend's lines decide the height, so they are first measured on a tiny picture.
   nothing = ImageDraw.Draw(Image.new("RGB", (1, 1)))
   legend = _Legend(drawing.Writing(nothing, text_size), entries, right - _MARGIN)
   sheet = Image.new(
@@ -88,7 +90,7 @@ class _Legend:
   """Colours with their names, in as many lines as they need.
 
   Attributes:
-    height: in pixels, with the space above; 0 without entries.
+    height: in pixels, with the space above it; 0 without entries.
   """
 
   def __init__(self, writing: drawing.Writing, entries, width: int):
@@ -117,7 +119,7 @@ class _Legend:
 
 
 def _entries(columns: Sequence[Column], class_names, table: np.ndarray) -> list[tuple]:
-  """[(colour, name)] of the classes and, where there are such pixels, of no class."""
+  """Returns [(colour, name)] for the classes and, if there are any, for ignored pixels."""
   maps = [p for _, pictures in columns for p in pictures if p.ndim == 2]
   if not maps:
     return []

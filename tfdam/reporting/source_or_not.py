@@ -1,6 +1,6 @@
 """Source-or-Not (Sec. 5.1, Fig. 3): can one unit's activations tell the domain?
 
-A picture of the channels that tell it best, tap by tap, and how well they do.
+Draws the histograms of each tap's channels that tell the domains apart best.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _TEXT = 23
 _COLOURS = ((31, 119, 180), (255, 127, 14))
 _FILL_OPACITY = 90  # of 255
 
-# {tap: (source, target)}, each floats [samples, channels], of one network each.
+# {tap: (source, target)}, each floats [samples, channels] from one network.
 Taps = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def distances(taps: Taps) -> dict[str, np.ndarray]:
-  """How well each channel alone tells the domains apart.
+  """Measures how well each single channel tells the domains apart.
 
   Returns:
-    {tap: float64 [channels]}: Jensen-Shannon divergence of the channel's histograms, bits
-    from 0 (no better than guessing) to 1 (always); nan without a finite activation.
+    {tap: float64 [channels]}, the Jensen-Shannon divergence of the channel's histograms in
+    bits, from 0 (no better than guessing) to 1 (always right); nan without finite values.
   """
   found = {tap: divergence.histograms(*taps[tap], _NUM_BINS) for tap in taps}
   return {tap: divergence.jensen_shannon(f.source, f.target) for tap, f in found.items()}
@@ -57,21 +57,22 @@ def draw(
   num_channels: int = 6,
   names: Sequence[str] = ("source", "target"),
 ) -> np.ndarray:
-  """Draws a row a tap: its mean distance, then the channels that differ most, in order.
+  """Draws one row per tap: its mean distance, then the channels that differ most.
 
-  Heights are square roots of shares: after a ReLU most activations are 0, and next to that
-  bin the others would vanish.
+  Heights are square roots of shares: after a ReLU most activations are 0, and beside that
+  bin the others would not be visible.
 
   Args:
-    taps: in the order of their rows; `watch.probe` gives such samples.
-    num_channels: channels of each tap, where it has so many.
-    names: what the two distributions are called.
+    taps: in the order of rows; `monitor.probe` gives such samples.
+    title: above the picture.
+    num_channels: the most channels of each tap.
+    names: of the two distributions.
 
   Returns:
     uint8 [H, W, 3].
 
   Raises:
-    ValueError: no taps, or samples of a tap do not fit together.
+    ValueError: there are no taps, or a tap's samples have different numbers of channels.
   """
   if not taps:
     raise ValueError("no taps; expected one or more")
@@ -80,14 +81,14 @@ def draw(
   width = 2 * _MARGIN + _LABEL + num_columns * (_CELL_WIDTH + _GAP) - _GAP
   height = _HEADER + len(taps) * _CELL_HEIGHT + _MARGIN
   sheet = Image.new("RGB", (width, height), drawing.PAPER)
-  picture = ImageDraw.Draw(sheet, "RGBA")  # opacity of fills
+  picture = ImageDraw.Draw(sheet, "RGBA")  # for the fills' opacity
   _draw_header(drawing.Writing(picture, _TEXT), width, title, names)
   for row, (tap, samples) in enumerate(taps.items()):
     found = divergence.histograms(*samples, _NUM_BINS)
     channels = divergence.jensen_shannon(found.source, found.target)
     top = _HEADER + row * _CELL_HEIGHT
     _draw_label(picture, top, tap, channels)
-    # Channels without an activation come last; of equals the first.
+    # Channels without finite values come last.
     order = np.argsort(-np.nan_to_num(channels, nan=-1.0), kind="stable")
     for column, channel in enumerate(order[:num_columns]):
       left = _MARGIN + _LABEL + column * (_CELL_WIDTH + _GAP)
@@ -96,7 +97,7 @@ def draw(
 
 
 def _draw_header(writing: drawing.Writing, width: int, title: str, names) -> None:
-  """The title on the left; what the colours mean on the right."""
+  """Draws the title on the left, and the legend on the right."""
   middle = _HEADER / 2
   right = width - _MARGIN
   for colour, name in reversed([*zip(_COLOURS, names)]):
@@ -135,7 +136,7 @@ def _draw_cell(
   outlines = []
   for share in shares:
     ys = (base - scale * share).round()
-    # Two corners a bin, from the base up and back to it.
+    # Two corners per bin, from the base line up and back to it.
     outlines.append([
       (left, base),
       *zip(np.repeat(xs, 2)[1:-1].tolist(), np.repeat(ys, 2).tolist()),

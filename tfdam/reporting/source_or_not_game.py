@@ -11,7 +11,7 @@ import rich.text
 from tfdam import files
 from tfdam.metrics import source_or_not_rounds as rounds_lib
 
-# In characters. Both histograms fit into 80 columns.
+# In characters, so that both histograms fit into 80 columns.
 _HEIGHT, _WIDTH = 8, 32
 _BETWEEN = " " * 6
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -19,17 +19,17 @@ _ANSWERS = {"s": True, "same": True, "d": False, "different": False}
 _LEAVING = ("q", "quit")
 _QUESTION = "One domain or two? s(ame), d(ifferent), q(uit): "
 
-# Asks a question; raises EOFError where nobody answers any more.
+# Asks a question; raises EOFError when the input ends.
 Ask = Callable[[str], str]
 
 
 def play(
   rounds: Sequence[rounds_lib.Round], console: rich.console.Console, ask: Ask = input
 ) -> int:
-  """Plays with whoever answers; says what came out, and what the machine did.
+  """Plays with a person; prints the results of the player and of the machine.
 
   Returns:
-    How many answers were right.
+    The number of right answers.
   """
   right, played = 0, 0
   for number, round_ in enumerate(rounds, 1):
@@ -60,15 +60,15 @@ def reveal(rounds: Sequence[rounds_lib.Round], console: rich.console.Console) ->
 
 
 def lines(round_: rounds_lib.Round, ascii_only: bool = False) -> list[str]:
-  """The two histograms side by side, with the ends of their common axis.
+  """Draws the two histograms side by side in text, with the ends of their common axis.
 
-  Heights are square roots of shares: after a ReLU most activations are 0, and next to that
-  bin the others would vanish.
+  Heights are square roots of shares: after a ReLU most activations are 0, and beside that
+  bin the others would not be visible.
   """
   found = rounds_lib.histograms(round_, _WIDTH)
   heights = np.sqrt([found.source[0], found.target[0]])
   bar = _WIDTH // heights.shape[1]
-  # In eighths of a line; what is there at all is seen.
+  # In eighths of a line, rounded up so that every filled bin is visible.
   eighths = np.ceil(8 * _HEIGHT * heights / max(heights.max(), 1e-12)).astype(int)
   rows = []
   for row in reversed(range(_HEIGHT)):
@@ -94,13 +94,13 @@ def _show(round_: rounds_lib.Round, heading: str, console: rich.console.Console)
   tap = files.shown(round_.tap)
   images = "one image" if count == 1 else f"{count} images of one domain, together,"
   _print(console, f"{heading}: unit {round_.unit} of {tap}, {images} on either side")
-  # One colour for both: it must not tell.
+  # One colour for both sides, which must not give the domain away.
   for line in lines(round_, console.options.ascii_only):
     _print(console, line, "cyan")
 
 
 def _answer(ask: Ask) -> bool | None:
-  """Whether the player says "same"; None: wants no more."""
+  """Returns whether the player says "same"; None to quit."""
   while True:
     try:
       word = ask(_QUESTION).strip().lower()
@@ -113,7 +113,7 @@ def _answer(ask: Ask) -> bool | None:
 
 
 def _truth(round_: rounds_lib.Round) -> str:
-  return "both are of one domain" if round_.is_same else "one is of each domain"
+  return "both are from one domain" if round_.is_same else "one is from each domain"
 
 
 def _print(console: rich.console.Console, line: str, style: str = "") -> None:

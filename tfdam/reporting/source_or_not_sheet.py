@@ -1,4 +1,4 @@
-"""A sheet of Source-or-Not (Fig. 3): numbered pairs of histograms, answers at its foot."""
+"""A sheet of Source-or-Not (Fig. 3): numbered pairs of histograms, with answers below."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _TITLE, _TEXT, _SMALL = 27, 20, 17  # sizes of text
 _HEADER = 100
 _COLUMNS = 2
 _PLOT_WIDTH, _PLOT_HEIGHT = 260, 130
-_BETWEEN = 24  # the two plots of a pair
-_GAP = 56  # pairs
+_BETWEEN = 24  # between the two plots of a pair
+_GAP = 56  # between pairs
 _LABEL, _ENDS = 36, 34  # above and below a pair's plots
 _PAIR_WIDTH = 2 * _PLOT_WIDTH + _BETWEEN
 _PAIR_HEIGHT = _LABEL + _PLOT_HEIGHT + _ENDS + 20
 _FOOT_LINE = 28
 _ANSWERS_A_LINE = 8
-# One colour for both sides: it must not tell.
+# One colour for both sides, which must not give the domain away.
 _COLOUR, _FILL = (31, 119, 180), (174, 204, 228)
-_QUESTION = "Are both sides of one domain? Answers are at the foot."
+_QUESTION = "Are both sides from the same domain? The answers are at the bottom."
 
 
 def save(path: str, rounds: Sequence[rounds_lib.Round], title: str = "") -> None:
@@ -35,7 +35,7 @@ def save(path: str, rounds: Sequence[rounds_lib.Round], title: str = "") -> None
 
 
 def draw(rounds: Sequence[rounds_lib.Round], title: str = "") -> np.ndarray:
-  """Draws a numbered pair of histograms a round, two pairs side by side.
+  """Draws one numbered pair of histograms per round, two pairs side by side.
 
   Heights are square roots of shares, as in `reporting/source_or_not.py`.
 
@@ -43,7 +43,7 @@ def draw(rounds: Sequence[rounds_lib.Round], title: str = "") -> np.ndarray:
     uint8 [H, W, 3].
 
   Raises:
-    ValueError: no rounds.
+    ValueError: there are no rounds.
   """
   if not rounds:
     raise ValueError("no rounds; expected one or more")
@@ -67,7 +67,7 @@ def draw(rounds: Sequence[rounds_lib.Round], title: str = "") -> np.ndarray:
 
 
 def _answers(rounds: Sequence[rounds_lib.Round]) -> list[str]:
-  """Lines for the foot."""
+  """Returns the lines at the bottom."""
   each = [f"{i} {'same' if r.is_same else 'different'}" for i, r in enumerate(rounds, 1)]
   lines = [
     ", ".join(each[start : start + _ANSWERS_A_LINE])
@@ -84,7 +84,7 @@ def _draw_round(
   text, small = (drawing.Writing(picture, size) for size in (_TEXT, _SMALL))
   shown = f"{number}"
   text.at(left, top + _LABEL // 2, shown)
-  images = f"{round_.num_images} image{'s' if round_.num_images > 1 else ''} a side"
+  images = f"{round_.num_images} image{'s' if round_.num_images > 1 else ''} per side"
   label = f"unit {round_.unit} of {round_.tap}, {images}"
   start = left + text.width(shown) + 16
   room = left + _PAIR_WIDTH - start
@@ -98,7 +98,7 @@ def _draw_round(
     start = left + side * (_PLOT_WIDTH + _BETWEEN)
     xs = np.linspace(start, start + _PLOT_WIDTH, len(share) + 1).round()
     ys = (base - scale * share).round()
-    # Two corners a bin, from the base up and back to it.
+    # Two corners per bin, from the base line up and back to it.
     outline = [
       (start, base),
       *zip(np.repeat(xs, 2)[1:-1].tolist(), np.repeat(ys, 2).tolist()),

@@ -1,4 +1,4 @@
-"""What a run prints at its end."""
+"""The tables that a run prints at its end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tfdam.vocabulary import Stage, Task
 
 _COLUMNS = 80
 _SPLITS = ("test", "transductive")
-# {column: (split, score)} of a segmentation.
+# {column: (split, score)} for segmentation.
 _SEGMENTATION = {
   "mIoU": ("test", "miou"),
   "pixel accuracy": ("test", "pixel_accuracy"),
@@ -34,13 +34,14 @@ def print_stages(
 ) -> None:
   """Prints scores in percent, stages in rows.
 
-  Columns are the splits' accuracies; of a segmentation the scores of the test split, and
-  the mean IoU of the images that were adapted to.
+  Columns are the accuracies of the splits. For segmentation they are the scores of the test
+  split, and the mean IoU of the images that were adapted to.
 
   Args:
     stages: {stage: {split: scores}}, as in results.json.
-    notes: lines for below the table.
-    task: of Task.
+    title: above the table.
+    notes: lines below the table.
+    task: a Task.
   """
   if task == Task.SEGMENTATION:
     corner, every = "%", _SEGMENTATION
@@ -72,19 +73,19 @@ def print_stages(
 
 
 def _parts(scores: Mapping) -> list[str]:
-  """Targets, or sequences, that a stage is scored on apart, in their order."""
+  """Returns the targets or sequences that have scores of their own, in order."""
   return list(dict.fromkeys(part for of in scores.values() for part in of.get("parts", {})))
 
 
 def print_unlabelled(results: Mapping) -> None:
-  """Prints what can be said of each stage's network without labels; dim: it is no score.
+  """Prints measures of each stage's network that need no labels, dimmed.
 
   Args:
-    results: what results.json holds; "label_free" of it, and "unlabelled".
+    results: of results.json; "label_free" and "unlabelled" are used.
   """
   watched, free = (results.get(name, {}) for name in ("unlabelled", "label_free"))
   table = rich.table.Table(
-    title="without labels, on images of the target: no measure of how right it is",
+    title="without labels, on target images: these do not measure accuracy",
     style="dim",
     row_styles=["dim"],
     header_style="dim",
@@ -111,7 +112,7 @@ def print_unlabelled(results: Mapping) -> None:
 
 
 def alarm_notes(results: Mapping) -> list[str]:
-  """What was seen before adaptation (at its step 0) and during it, a line an alarm."""
+  """Returns a line for each alarm, before adaptation (at step 0) and during it."""
   notes = []
   for alarm in results.get("alarms", []):
     step = alarm["step"]
@@ -121,7 +122,7 @@ def alarm_notes(results: Mapping) -> list[str]:
 
 
 def last_step_note(results: Mapping) -> list[str]:
-  """What the last step itself scores, where the adapted network is a moving average."""
+  """Returns the last step's own scores, if the adapted network is a moving average."""
   headline = Task(results["task"]).headline
   shown = ", ".join(
     f"{split} {_percent(scores.get(headline), 2)} %"
@@ -138,19 +139,19 @@ def print_classes(
   class_names: Sequence[str],
   task: str = Task.CLASSIFICATION,
 ) -> None:
-  """Prints each class's accuracy on one split, or its IoU: a row a class.
+  """Prints each class's accuracy or IoU on one split, one row per class.
 
   Args:
     stages: {stage: {split: scores}}, each with this split.
     split: "test" or "transductive".
     class_names: in the order of their labels.
-    task: of Task.
+    task: a Task.
   """
   is_segmentation = task == Task.SEGMENTATION
   what, score = "accuracy", "per_class_accuracy"
   if is_segmentation:
     what, score = "IoU", "iou_per_class"
-  # Stages in columns: 10 or 19 names side by side would not fit.
+  # Stages are columns, because 10 or 19 class names side by side would not fit.
   table = rich.table.Table(title=f"{what} per class, {split}, %")
   table.add_column("", no_wrap=True)
   for stage in stages:
@@ -165,7 +166,7 @@ def print_classes(
 
 
 def _stage_title(stage: str) -> str:
-  """A stage's; its name, if a later version has one that is not known here."""
+  """Returns a stage's name for people, or its own name if a later version added it."""
   known = stage in [known.value for known in Stage]
   return Stage(stage).shown if known else stage
 
@@ -179,24 +180,24 @@ def _percent(value: float | None, digits: int) -> str:
 
 
 def next_command(target: str, workdir: str) -> str:
-  """The line that runs `target` on a run folder, typed from where the user stands."""
+  """Returns the command that runs `target` on a run folder, for the current folder."""
   return runtime.command(target, f"--workdir={shlex.quote(shown_path(workdir))}")
 
 
 def shown_path(path: str) -> str:
-  """A path as the user would type it from where he stands."""
+  """Returns a path as the user would type it in the current folder."""
   here = runtime.resolve_path(".")
   return os.path.relpath(path, here) if path.startswith(here + os.sep) else path
 
 
 class _Console(rich.console.Console):
   def on_broken_pipe(self) -> None:
-    """Leaves it to runtime.run, as for all that is printed; rich would end with 1."""
+    """Leaves a broken pipe to runtime.run; rich would end with exit status 1."""
     raise
 
 
 def show(table: rich.table.Table) -> None:
-  """Prints a table as wide as the terminal; elsewhere in 80 columns, or as words need."""
+  """Prints a table as wide as the terminal; elsewhere in 80 columns, or more if needed."""
   shown = console()
   if not sys.stdout.isatty():
     least = rich.measure.Measurement.get(shown, shown.options, table).minimum
@@ -205,8 +206,8 @@ def show(table: rich.table.Table) -> None:
 
 
 def console() -> rich.console.Console:
-  """Where tables are printed."""
-  # A fixed width away from a terminal, where rich would assume 80 columns and wrap.
+  """Returns the console for tables."""
+  # Without a terminal a fixed width: rich would assume 80 columns and wrap.
   width = None if sys.stdout.isatty() else 120
-  # Names are the user's: "[m8]" and ":car:" in them mean themselves.
+  # No markup: names such as "[m8]" and ":car:" are printed as they are.
   return _Console(width=width, highlight=False, markup=False, emoji=False)

@@ -18,7 +18,7 @@ KINDS = {
   "nothing yet": made.material,
 }
 SUMMARY = [
-  "Before and after, class by class", "What is taken for what", "Scenes",
+  "Before and after, class by class", "Confusion matrices", "Scenes",
   "The score over steps", "Losses", "Discriminators",
   "The gap between the domains, layer by layer", "Activations, source against target",
   "How far the weights moved", "How it was made",
@@ -27,7 +27,7 @@ SUMMARY = [
 LEFT_OUT = {
   "digits": {"Scenes"},
   "streets": set(),
-  "unlabelled": {"Before and after, class by class", "What is taken for what", "Scenes"},
+  "unlabelled": {"Before and after, class by class", "Confusion matrices", "Scenes"},
   "matching only": {"Scenes", "The score over steps", "Discriminators"},
   "own network": {"Scenes"},
   "hostile": set(),

@@ -1,1 +1,1 @@
-"""Reports: pages of HTML that need nothing beside themselves. Imports no TensorFlow."""
+"""Reports as self-contained HTML pages. TensorFlow is not imported."""

@@ -1,6 +1,7 @@
-"""Charts for a page: specs of Vega-Lite, checked by altair, as wide as their place.
+"""Charts for a page: Vega-Lite specs, checked by altair, as wide as their container.
 
-Colours are names of page.css, "@gain" for instance: the page knows whether it is dark.
+Colours are names in page.css, such as "@gain", because only the page knows whether it is
+light or dark.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ from tfdam import files
 
 Spec = dict[str, Any]
 
-_ROW = 27  # pixels of a row of a chart by name
+_ROW = 27  # height of a row in a chart by name, in pixels
 _LONGEST_LABEL = 150
 _SERIES = [f"@series{i}" for i in range(1, 9)]
 _DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
-# Above this many classes the numbers of a matrix would not fit into their cells.
+# With more classes, the numbers of a matrix do not fit into their cells.
 _MOST_WRITTEN = 12
 
 
 class Change(NamedTuple):
-  """What became of one thing; both numbers are finite.
+  """The change of a class or layer; both numbers are finite.
 
   Attributes:
-    name: of a class or layer.
+    name: of the class or layer.
     before: in the unit of the axis.
     after: the same.
-    text: what is written beside it, with a sign or a word.
+    text: written beside it, with a sign or a word.
     tone: "gain", "loss" or "faint".
   """
 
@@ -52,16 +53,16 @@ class Point(NamedTuple):
 def changes(
   rows: Sequence[Change], axis: str, names: tuple[str, str], domain: Sequence[float] = ()
 ) -> Spec:
-  """A row a thing: a hollow dot before, a filled one after, a line in between.
+  """Draws one row per change: a hollow dot before, a filled one after, a line between them.
 
   Args:
     rows: from top to bottom.
-    axis: what the numbers are, with the unit.
-    names: what before and after are called.
-    domain: of the axis; empty: from 0 to what is needed.
+    axis: the axis' title, with the unit.
+    names: of before and after.
+    domain: of the axis; empty for 0 to the largest number.
   """
   values = [{**row._asdict(), "name": files.shown(row.name)} for row in rows]
-  # Room on the right for the words.
+  # The words have room on the right.
   places: list[Any] = [0, {"expr": "max(60, width - 92)"}]
   scale = altair.Scale(range=places, zero=True)
   if domain:
@@ -97,7 +98,7 @@ def changes(
 
 
 def bars(rows: Sequence[tuple[str, str, float]], axis: str) -> Spec:
-  """A bar for each (name, series, value), names down the page."""
+  """Draws a bar for each (name, series, value), one row per name."""
   shown = [
     (files.shown(name), files.shown(of), value)
     for name, of, value in rows
@@ -133,14 +134,15 @@ def lines(
   rule: float | None = None,
   marks: bool = False,
 ) -> Spec:
-  """Curves, told apart by colour and by dashes.
+  """Draws curves that differ in colour and in dashes.
 
   Args:
     points: of all curves; those that are not finite are left out.
-    x: what the axis below is.
-    y: the same of the axis on the left.
-    domain: of the axis on the left; empty: what is needed.
-    rule: a number that deserves a line across.
+    x: title of the horizontal axis.
+    y: title of the vertical axis.
+    height: in pixels.
+    domain: of the vertical axis; empty for the points' range.
+    rule: where to draw a horizontal line; None for none.
     marks: whether the points themselves are drawn.
   """
   there = [point for point in points if math.isfinite(point.x + point.y)]
@@ -177,7 +179,7 @@ def lines(
 
 
 def matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Spec:
-  """A confusion matrix: of each label the share of predictions, darker where it is more."""
+  """Draws a confusion matrix as shares of each label's row; larger shares are darker."""
   shown = [files.shown(name) for name in names]
   values = []
   for label, row in zip(shown, counts):
@@ -230,14 +232,14 @@ def matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Spec:
 
 
 def histogram(low: float, high: float, shares: Mapping[str, Sequence[float]]) -> Spec:
-  """Histograms of a channel over each other, heights as square roots of shares.
+  """Draws a channel's histograms over each other, with square roots of shares as heights.
 
-  After a ReLU most activations are 0, and next to that bin the others would vanish.
+  After a ReLU most activations are 0, and beside that bin the others would not be visible.
 
   Args:
     low: where the first bin begins.
-    high: where the last one ends.
-    shares: {"source": ..., "target": ...}, fractions, as many of each.
+    high: where the last bin ends.
+    shares: {"source": ..., "target": ...}, equally many fractions each.
   """
   values = []
   for domain, found in shares.items():
@@ -268,7 +270,7 @@ def histogram(low: float, high: float, shares: Mapping[str, Sequence[float]]) ->
 
 
 def _names_axis() -> altair.Axis:
-  """Names on the left, with room for a dot at the end of the scale."""
+  """Returns an axis with names on the left and room for a dot at the scale's end."""
   return altair.Axis(labelLimit=_LONGEST_LABEL, labelPadding=9, ticks=False, domain=False)
 
 
@@ -283,7 +285,7 @@ def _repeated(values: Sequence[Any], count: int) -> list[Any]:
 
 
 def _finished(chart: Any, height: int) -> Spec:
-  """The spec, as wide as its place; `usermeta` and altair's own look left out."""
+  """Returns the spec, as wide as its container and without altair's own style."""
   spec = chart.properties(width="container", height=height).to_dict()
   spec.pop("config", None)
   spec.pop("$schema", None)

@@ -13,7 +13,7 @@ Runs = Sequence[run_page.Material]
 
 
 def page(runs: Runs) -> page_lib.Page:
-  """What can be compared; runs of other classes or domains just stand side by side."""
+  """Makes the page that compares runs; they may have different classes or domains."""
   names = _names(runs)
   domains = list(dict.fromkeys(run.title for run in runs))
   made = page_lib.Page(f"{len(runs)} runs", "; ".join(domains))
@@ -26,7 +26,7 @@ def page(runs: Runs) -> page_lib.Page:
 
 
 def _names(runs: Runs) -> list[str]:
-  """Short names of the runs, no two alike: as much of their paths as it takes."""
+  """Returns distinct short names of the runs: as much of their paths as is needed."""
   parts = [run.path.rstrip(os.sep).split(os.sep) for run in runs]
   for depth in range(1, max(map(len, parts)) + 1):
     names = ["/".join(path[-depth:]) for path in parts]
@@ -39,7 +39,7 @@ def _add_headlines(
   made: page_lib.Page, runs: Runs, names: Sequence[str], every: Sequence[scores.Scores]
 ) -> None:
   stages = [s for s in Stage if any(s in found.stages for found in every)]
-  # Of other domains, the largest number is not the best one.
+  # Between different domains, the largest number is not the best one.
   is_fair = len({(run.title, found.split) for run, found in zip(runs, every)}) == 1
   best = _best([found.headline(found.last) for found in every]) if is_fair else None
   rows: list[list[page_lib.Value]] = []
@@ -99,7 +99,7 @@ def _best(values: Sequence[float | None]) -> float | None:
 def _add_classes(
   made: page_lib.Page, names: Sequence[str], every: Sequence[scores.Scores]
 ) -> None:
-  """A column a run, of its last stage, with what it gained."""
+  """Adds a table with columns for each run's last stage and its change."""
   of_runs = [
     {row.name: row for row in found.classes()} if found.stages else {} for found in every
   ]
@@ -127,7 +127,7 @@ def _add_classes(
 
 
 def _add_curves(made: page_lib.Page, runs: Runs, names: Sequence[str]) -> None:
-  """Every loss, and every score over steps, with a line a run."""
+  """Adds a chart of every loss and every score over steps, with a line for each run."""
   every: dict[tuple[str, str], list[charts.Point]] = {}
   for run, name in zip(runs, names):
     chosen = [
@@ -145,7 +145,7 @@ def _add_curves(made: page_lib.Page, runs: Runs, names: Sequence[str]) -> None:
     made.add_heading(scores.stage_title(stage))
     made.add_charts([
       (charts.lines(found, "step", "", height=170),
-       f"{number} over the steps of {stage}, a line a run.",
+       f"{number} over the steps of {stage}, one line per run.",
        number.rpartition("/")[2].replace("_", " "))
       for (of, number), found in every.items()
       if of == stage and found
@@ -153,7 +153,7 @@ def _add_curves(made: page_lib.Page, runs: Runs, names: Sequence[str]) -> None:
 
 
 def _add_fields(made: page_lib.Page, runs: Runs, names: Sequence[str]) -> None:
-  """Fields in which the runs differ."""
+  """Adds a table of the fields in which the runs differ."""
   every = [dict(run_page.field_values(run.config)) for run in runs]
   rows = [
     [field, *(of_run[field] for of_run in every)]

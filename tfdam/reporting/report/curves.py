@@ -1,4 +1,4 @@
-"""Curves of a run: its losses, each tap's discriminator, and scores over steps."""
+"""Curves of a run: its losses, its discriminators, and its scores over steps."""
 
 from __future__ import annotations
 
@@ -13,33 +13,40 @@ Lines = Sequence[Mapping[str, Any]]
 
 _LOSS, _DISCRIMINATOR, _ACCURACY = "loss/", "discriminator/", "/accuracy"
 _CURVE, _METRIC = "curve", "metric/test_"
-# Points of a curve that a page has a use for.
+# The most points of a curve; more would not be visible.
 _MOST_POINTS = 300
-# Curves in one chart that eyes can follow.
+# The most curves in one chart that readers can follow.
 _MOST_TAPS = 8
 
 
 def add(made: page_lib.Page, lines: Lines) -> None:
-  """Adds the sections of curves that there are lines for."""
+  """Adds the sections of curves for which there are lines."""
   _add_score(made, lines)
   _add_losses(made, lines)
   _add_discriminators(made, lines)
 
 
 def points(lines: Lines, stage: str, name: str, series: str) -> list[charts.Point]:
-  """A number's points over a stage's steps."""
+  """Returns a number's points over a stage's steps, at most _MOST_POINTS.
+
+  Args:
+    lines: of metrics.jsonl.
+    stage: whose steps.
+    name: of the number.
+    series: the curve's name.
+  """
   found = [
     charts.Point(line["step"], float(line[name]), series)
     for line in lines
     if line["stage"] == stage and _is_number(line.get(name))
   ]
   stride = -(-len(found) // _MOST_POINTS) or 1
-  # The last one, whatever the stride.
+  # Reversed, so that the last point is always kept.
   return found[::-1][::stride][::-1]
 
 
 def losses(lines: Lines) -> dict[str, list[str]]:
-  """{stage: names of its losses}, in the order in which they came up."""
+  """Returns {stage: names of its losses}, in the order of their first lines."""
   found: dict[str, dict[str, None]] = {}
   for line in lines:
     names = found.setdefault(line["stage"], {})
@@ -48,7 +55,7 @@ def losses(lines: Lines) -> dict[str, list[str]]:
 
 
 def score_names(lines: Lines) -> list[str]:
-  """Scores that were taken again and again during adaptation."""
+  """Returns the names of the scores that were measured during adaptation."""
   there = [line for line in lines if line["phase"] == _CURVE]
   return list(dict.fromkeys(n for line in there for n in line if n.startswith(_METRIC)))
 
@@ -60,7 +67,7 @@ def _add_score(made: page_lib.Page, lines: Lines) -> None:
     found = points(of_curve, Stage.ADAPTED, name, title)
     if len(found) > 1:
       made.add_section("The score over steps")
-      made.add_text("On the target's test images; nothing was chosen by it.")
+      made.add_text("On the target's test images. It decided nothing in the run.")
       percent = [point._replace(y=100 * point.y) for point in found]
       made.add_chart(
         charts.lines(percent, "step of adaptation", f"{title}, %", marks=True),
@@ -103,11 +110,11 @@ def _add_discriminators(made: page_lib.Page, lines: Lines) -> None:
   chosen = list(taps)[::-1][::stride][::-1]
   made.add_section("Discriminators")
   said = (
-    "" if len(chosen) == len(taps) else f" Of {len(taps)} taps {len(chosen)} are shown."
+    "" if len(chosen) == len(taps) else f" {len(chosen)} of {len(taps)} taps are shown."
   )
   made.add_text(
-    "How often each tap's discriminator is right. At 0.5 it guesses, and tells the domains"
-    f" apart no more.{said}"
+    "How often each tap's discriminator is right. At 0.5 it guesses, and no longer tells"
+    f" the domains apart.{said}"
   )
   curve = [p for tap in chosen for p in points(lines, Stage.ADAPTED, taps[tap], tap)]
   made.add_chart(

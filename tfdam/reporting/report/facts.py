@@ -1,9 +1,10 @@
-"""What report.json holds: what a report shows and no other file of a run says.
+"""The content of report.json: what a report shows and no other file of a run holds.
 
-Imports no TensorFlow; tfdam/runs/report_facts.py computes it from the networks.
+tfdam/runs/report_facts.py computes it from the networks. This module does not import
+TensorFlow.
 """
 
-# No `from __future__ import annotations`: Python 3.9 evaluates what stands here.
+# No `from __future__ import annotations`: msgspec on Python 3.9 evaluates annotations.
 import base64
 from typing import Annotated, TypedDict
 
@@ -13,17 +14,17 @@ from tfdam import stored
 from tfdam.metrics import gap
 
 VERSION = 1
-# A matrix of more classes is no picture any more.
+# A matrix of more classes cannot be shown.
 MOST_CLASSES = 64
 
-# Of a file of a picture; with nothing in it that could leave an attribute of HTML.
+# An image file. No character could end an attribute of HTML.
 _Base64 = Annotated[
   str,
   msgspec.Meta(
     pattern=r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z"
   ),
 ]
-# As far as float32 goes.
+# The range of float32.
 _Activation = Annotated[float, msgspec.Meta(ge=-1e39, le=1e39)]
 _Shares = Annotated[
   list[Annotated[float, msgspec.Meta(ge=0, le=1)]], msgspec.Meta(min_length=1)
@@ -35,10 +36,11 @@ _Colour = Annotated[
 
 
 class Drift(TypedDict):
-  """How far a layer's trained weights are from the source network's.
+  """The distance of a layer's trained weights from the source network's.
 
   Attributes:
-    stage: whose weights.
+    stage: the stage whose weights these are.
+    layer: its name.
     share: Euclidean distance, as a share of the source weights' norm.
   """
 
@@ -48,11 +50,13 @@ class Drift(TypedDict):
 
 
 class Histogram(TypedDict):
-  """Of one channel on images of both domains, bins of equal width.
+  """Histograms of one channel on images of both domains, with bins of equal width.
 
   Attributes:
-    source: a share a bin, in the source network.
-    target: the same on target images.
+    low: where the first bin begins.
+    high: where the last bin ends.
+    source: the share of each bin on source images, in the source network.
+    target: the share of each bin on target images.
     bits: Jensen-Shannon divergence of the two.
   """
 
@@ -64,7 +68,7 @@ class Histogram(TypedDict):
 
 
 class Channel(TypedDict):
-  """A channel before and after: `after` is empty where no stage follows the first."""
+  """A channel before and after; `after` is empty if no stage follows the first."""
 
   channel: stored.Count
   before: Histogram
@@ -77,10 +81,11 @@ class Tap(TypedDict):
 
 
 class Scene(TypedDict):
-  """One scene as base64 of image files of one size.
+  """One scene, as image files of one size in base64.
 
   Attributes:
-    truth: its painted labels; empty where there are none.
+    image: the scene itself.
+    truth: its painted labels; empty without labels.
     stages: {stage: painted predictions}.
   """
 
@@ -90,7 +95,7 @@ class Scene(TypedDict):
 
 
 class Panels(TypedDict):
-  """Scenes, and what they are painted in: `colours` as [red, green, blue], 0 to 255."""
+  """Scenes, and the `colours` of their classes as [red, green, blue], 0 to 255."""
 
   classes: list[str]
   colours: list[_Colour]
@@ -102,15 +107,18 @@ class _Facts(TypedDict):
 
 
 class Facts(_Facts, total=False):
-  """What report.json holds; a run adds to it stage by stage.
+  """The content of report.json. A run adds to it stage by stage, and the rest at its end.
 
   Attributes:
-    confusion: {stage: {split: counts, labels in rows}}, where there are not too many.
-    stages: those that what follows was computed for, in order; once the run is over.
-    num_images: of each domain, behind `before`, `after` and `taps`.
-    before: gap between the domains in the source network.
-    after: between source images there and target images in the last stage's network.
-    taps: histograms of the channels that tell the domains apart best, before.
+    confusion: {stage: {split: counts, labels in rows}}, for at most MOST_CLASSES classes.
+    stages: the stages for which the following entries were computed, in order.
+    drift: of each layer.
+    num_images: number of images of each domain for `before`, `after` and `taps`.
+    before: the gap between the domains in the source network.
+    after: the gap between source images in the source network and target images in the last
+      stage's network.
+    taps: histograms of the channels that told the domains apart best in the source network.
+    panels: scenes with their predictions.
   """
 
   confusion: dict[str, dict[str, list[list[stored.Count]]]]
@@ -124,10 +132,10 @@ class Facts(_Facts, total=False):
 
 
 def encoded(data: bytes) -> str:
-  """The bytes of an image file, as `Scene` has them."""
+  """Encodes the bytes of an image file for a `Scene`."""
   return base64.b64encode(data).decode()
 
 
 def decoded(text: str) -> bytes:
-  """The reverse."""
+  """Decodes what `encoded` returned."""
   return base64.b64decode(text)

@@ -1,15 +1,15 @@
-"""A page of HTML that needs nothing beside itself: text, tables, charts and images.
+"""A self-contained HTML page with text, tables, charts and images.
 
   page = Page("MNIST to USPS")
-  page.add_text("What came of five seeds.")
+  page.add_text("The results of five seeds.")
   page.add_section("Accuracy")
   page.add_table(Table(["method", "ours", "paper"], [["source only", "79.4", "78.9"]]))
   page.add_chart(charts.lines(points, "step", "accuracy, %"), "Accuracy over steps.")
   page.write("report.html")
 
-It is light or dark as the reader's system is, fits a phone, loads nothing, and runs no
+The page follows the reader's light or dark theme, fits a phone, loads nothing, and runs no
 script but its own, whatever names it shows. Vega draws the charts; its script is part of
-the page, once, and only where there is a chart.
+the page if there is a chart.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from tfdam import files, stored
 
 _TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 _NUMBER = re.compile(r"[-+\u2212\u00b1\u25b2\u25bc=\s]*[\d.,]+( ?%)?( ?[\u00b1(].*)?|-|")
-# What would end a cell of Markdown, or begin markup in it.
+# Characters that would end a cell of Markdown or begin markup in it.
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
 
 
 class Cell(NamedTuple):
-  """A cell of a table that says more than its text.
+  """A cell of a table with a tone.
 
   Attributes:
-    text: what is read.
-    tone: "gain", "loss", "best" or "faint"; colour alone never says what text does not.
-    said: what a screen reader says after the text, such as "gained".
+    text: of the cell.
+    tone: "gain", "loss", "best" or "faint"; the text must make sense without its colour.
+    said: what a screen reader adds to the text, such as "gained".
   """
 
   text: str
@@ -57,8 +57,8 @@ class Table(NamedTuple):
 
   Attributes:
     columns: headings.
-    rows: a value a column; numbers come formatted, as text.
-    caption: a sentence below it.
+    rows: one value per column each; numbers are formatted as text.
+    caption: a sentence below the table.
     num_footers: how many of the last rows are sums or means.
   """
 
@@ -68,11 +68,11 @@ class Table(NamedTuple):
   num_footers: int = 0
 
   def cells(self) -> list[list[Cell]]:
-    """Every row, as cells with printable text."""
+    """Returns all rows as cells with printable text."""
     return [[_cell(value) for value in row] for row in self.rows]
 
   def is_numeric(self) -> list[bool]:
-    """For each column whether it holds numbers, which are set to the right."""
+    """Returns for each column whether it holds numbers, which are aligned right."""
     rows = self.cells()
     return [
       i > 0 and all(_NUMBER.fullmatch(row[i].text) for row in rows)
@@ -80,7 +80,7 @@ class Table(NamedTuple):
     ]
 
   def to_markdown(self) -> str:
-    """The same for documentation; what is "best" is bold."""
+    """Returns the table as Markdown, with "best" cells in bold."""
     lines = [[_marked(Cell(files.shown(name))) for name in self.columns]]
     lines.append(["---:" if is_number else "---" for is_number in self.is_numeric()])
     lines += [[_marked(cell) for cell in row] for row in self.cells()]
@@ -88,10 +88,10 @@ class Table(NamedTuple):
 
 
 class Figure(NamedTuple):
-  """A number that stands for itself, large.
+  """A number shown in large type.
 
   Attributes:
-    name: what it is of, such as "adapted".
+    name: what the number describes, such as "adapted".
     text: the number.
     change: a cell below it.
   """
@@ -107,7 +107,7 @@ class Picture(NamedTuple):
   Attributes:
     data: a PNG or JPEG file's bytes.
     title: a few words above it.
-    alt: what it shows, for who cannot see it.
+    alt: what it shows, for readers who cannot see it.
   """
 
   data: bytes
@@ -116,13 +116,13 @@ class Picture(NamedTuple):
 
   @property
   def uri(self) -> str:
-    """The file as an address that holds it."""
+    """The file as a data URI."""
     kind = "png" if self.data[:4] == b"\x89PNG" else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(self.data).decode()}"
 
 
 class _Block(NamedTuple):
-  """What stands in a section; the template knows each kind."""
+  """A part of a section; the template knows each kind."""
 
   kind: str
   content: Any
@@ -135,7 +135,7 @@ class _Chart(NamedTuple):
 
 
 class Page:
-  """Collects what a page shows, in order, and writes it. Every `add_` returns the page."""
+  """Collects a page's content in order, and writes it. Every `add_` returns the page."""
 
   def __init__(self, title: str, subtitle: str = ""):
     """Starts a page.
@@ -150,7 +150,7 @@ class Page:
     self._specs: list[Mapping[str, Any]] = []
 
   def add_section(self, title: str) -> Page:
-    """Begins a section: what is added next stands in it."""
+    """Begins a section, which takes what is added next."""
     name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
     taken = [section["id"] for section in self._sections]
     name = f"{name}-{len(taken)}" if name in taken else name
@@ -170,7 +170,7 @@ class Page:
     return self._add("heading", files.shown(text))
 
   def add_alarms(self, title: str, sentences: Sequence[str], most: int = 4) -> Page:
-    """Adds a box that nobody overlooks; what is more than `most` is folded away."""
+    """Adds a highlighted box of sentences; those after the first `most` are folded."""
     shown = [files.shown(sentence) for sentence in sentences]
     content = {"title": title, "first": shown[:most], "rest": shown[most:]}
     return self._add("alarms", content)
@@ -180,14 +180,15 @@ class Page:
     return self._add("figures", figures)
 
   def add_code(self, text: str) -> Page:
-    """Adds a command or the like, line by line as it is."""
+    """Adds a command or other preformatted text."""
     return self._add("code", "\n".join(map(files.shown, text.split("\n"))))
 
   def add_table(self, table: Table, folded: str = "") -> Page:
     """Adds a table.
 
     Args:
-      folded: what to click on to see it; empty: it is seen.
+      table: to add.
+      folded: the text to click on to unfold it; empty for a table that is not folded.
     """
     return self._add("table", {"table": table, "folded": files.shown(folded)})
 
@@ -195,9 +196,9 @@ class Page:
     """Adds a chart as wide as the page.
 
     Args:
-      chart: of altair, or a Vega-Lite spec; "@name" in place of a colour is the variable
-        --name of page.css, for light and dark.
-      alt: what it shows, in a sentence; who cannot see it reads this.
+      chart: from altair, or a Vega-Lite spec. A colour "@name" is the variable --name in
+        page.css, which is different in light and dark.
+      alt: a sentence on what it shows, for readers who cannot see it.
       title: a few words above it.
     """
     return self.add_charts([(chart, alt, title)])
@@ -212,8 +213,8 @@ class Page:
 
     Args:
       charts: (chart, alt, title) of each, as for `add_chart`.
-      wide: whether two a line are enough, where they fit.
-      pairs: whether it is always two a line, as before and after.
+      wide: whether charts are wide, so that only about two fit in a line.
+      pairs: whether there are always two in a line, such as before and after.
     """
     blocks = []
     for chart, alt, title in charts:
@@ -228,15 +229,15 @@ class Page:
     return self._add("images", pictures)
 
   def add_slider(self, before: Picture, after: Picture) -> Page:
-    """Adds two images of one size over each other, and a slider between them."""
+    """Adds two images of one size on top of each other, with a slider between them."""
     return self._add("slider", (before, after))
 
   def add_legend(self, entries: Sequence[tuple[str, str]]) -> Page:
-    """Adds (name, colour as #rrggbb) of what images are painted in."""
+    """Adds a legend of colours, each as (name, #rrggbb)."""
     return self._add("legend", [(files.shown(name), colour) for name, colour in entries])
 
   def html(self) -> str:
-    """The whole page."""
+    """Returns the whole page."""
     sections = [s for s in self._sections if s["blocks"]]
     scripts = [_read("page.js")]
     if self._specs:
@@ -252,10 +253,10 @@ class Page:
     )
 
   def write(self, path: str) -> None:
-    """Writes the page, whole or not at all; makes its folder.
+    """Writes the page atomically; makes its folder.
 
     Raises:
-      OSError: the disk refuses.
+      OSError: the page cannot be written.
     """
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     stored.write_text(path, self.html())
@@ -267,18 +268,18 @@ class Page:
 
 @functools.lru_cache(maxsize=1)
 def vega_script() -> str:
-  """Vega, Vega-Lite and Vega-Embed as one script without imports; takes a second or two."""
+  """Returns Vega, Vega-Lite and Vega-Embed as one script; takes a second or two."""
   import altair
   import vl_convert
 
-  # As altair's specs say themselves: "v6.1.0" is "6.1".
+  # The version of altair's specs, such as "6.1" from "v6.1.0".
   version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
   script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", version)
   return re.sub(r"</(?=script)", r"<\\/", script, flags=re.I)
 
 
 def _policy(scripts: Sequence[str]) -> str:
-  """A content security policy: no address but the page's own, no other script."""
+  """Returns a content security policy that allows no address and no other scripts."""
   digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
   allowed = " ".join(f"'sha256-{base64.b64encode(d).decode()}'" for d in digests)
   return (
@@ -307,7 +308,7 @@ def _template() -> jinja2.Template:
 
 
 def _dumps(value: Any, **_: Any) -> str:
-  """JSON without blanks; jinja2 then replaces what HTML would read."""
+  """Returns JSON without blanks; jinja2 then escapes it for HTML."""
   return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 

@@ -1,4 +1,4 @@
-"""The report of one run. What does not apply, or was not kept, is left out."""
+"""The report of one run; sections without data are left out."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tfdam.reporting.report import facts as facts_lib
 from tfdam.reporting.report import page as page_lib
 from tfdam.vocabulary import Stage
 
-# Layers and classes that a chart has room for.
+# The most layers or classes in a chart.
 _MOST_ROWS = 40
 
 
 class Material(NamedTuple):
-  """What a run folder says of its run.
+  """The content of a run folder.
 
   Attributes:
     path: of the folder.
     config: resolved.
-    results: what results.json holds.
-    run: what run.json holds.
+    results: of results.json.
+    run: of run.json.
     lines: of metrics.jsonl.
-    facts: what report.json holds.
+    facts: of report.json.
   """
 
   path: str
@@ -51,7 +51,7 @@ class Material(NamedTuple):
 
 
 def page(material: Material) -> page_lib.Page:
-  """Everything that a run says of itself."""
+  """Makes the report of a run."""
   found = scores.Scores(material.results)
   made = page_lib.Page(material.title, material.subtitle)
   _add_summary(made, material, found)
@@ -99,7 +99,7 @@ def _when(step: int) -> str:
 
 
 def missing(material: Material) -> list[str]:
-  """Stages that the config asks for, and the run has not come to."""
+  """Returns the stages that the config asks for and the run has not finished."""
   config = material.config
   wanted = [Stage.SOURCE_ONLY]
   wanted += [Stage.GAUSSIAN] if config.match.enabled else []
@@ -139,7 +139,7 @@ def _add_classes(made: page_lib.Page, found: scores.Scores) -> None:
 def _class_table(
   found: scores.Scores, classes: Sequence[scores.ClassScore]
 ) -> page_lib.Table:
-  """A row a class, a column a stage; below them the scores of all classes."""
+  """Makes a table with a row per class, a column per stage, and mean scores at the end."""
   stages = list(found.stages)
   change = ["change"] if found.first != found.last else []
   rows: list[list[page_lib.Value]] = []
@@ -174,10 +174,10 @@ def _add_confusion(made: page_lib.Page, material: Material, found: scores.Scores
       alt = f"Confusion matrix, {title}: of every label the share of each prediction."
       shown.append((charts.matrix(counts, names), alt, title))
   if shown:
-    made.add_section("What is taken for what")
+    made.add_section("Confusion matrices")
     made.add_text(
       "Labels in rows, predictions in columns; a cell is the share of its row, in percent."
-      " What is right lies on the diagonal."
+      " Right predictions lie on the diagonal."
     )
     made.add_charts(shown, wide=True)
 
@@ -188,8 +188,8 @@ def _add_panels(made: page_lib.Page, material: Material) -> None:
     return
   made.add_section("Scenes")
   made.add_text(
-    "Move a slider, with the mouse or the arrow keys: on its left the label map before, on"
-    " its right the one after."
+    "Move a slider with the mouse or the arrow keys. The label map before is on its left,"
+    " the one after on its right."
   )
   named = zip(panels["classes"], panels["colours"])
   made.add_legend([(name, "#{:02x}{:02x}{:02x}".format(*rgb)) for name, rgb in named])
@@ -222,9 +222,9 @@ def _add_gap(made: page_lib.Page, material: Material) -> None:
   before = gap.Gap.from_json(facts["before"])
   made.add_section("The gap between the domains, layer by layer")
   made.add_text(
-    "How differently a layer's channels are distributed on images of the two domains: mean"
-    " Jensen-Shannon divergence, 0 bits where they are alike, 1 where they never meet. Of"
-    f" {facts.get('num_images', 0):,} images each."
+    "How much the activations of a layer's channels differ between the two domains: mean"
+    " Jensen-Shannon divergence, 0 bits for equal distributions, 1 for disjoint ones."
+    f" Measured on {facts.get('num_images', 0):,} images of each domain."
   )
   if "after" not in facts:
     alone = [(row.layer, "", row.divergence_bits) for row in before.rows]
@@ -241,8 +241,8 @@ def _add_gap(made: page_lib.Page, material: Material) -> None:
   ]
   share = closed.share
   if share == share:
-    word = "closed" if share >= 0 else "added to"
-    made.add_text(f"Over all layers {abs(share):.0%} of it was {word}.")
+    word = "shrank" if share >= 0 else "grew"
+    made.add_text(f"Over all layers the gap {word} by {abs(share):.0%}.")
   names = (scores.stage_title(Stage.SOURCE_ONLY), last)
   made.add_chart(
     charts.changes(rows, "divergence, bits", names),
@@ -259,19 +259,19 @@ def _add_gap(made: page_lib.Page, material: Material) -> None:
       ]
       for row in closed.table
     ],
-    "Equal domains, too, have a few thousandths of a bit; layers of one location an image"
+    "Even equal domains have a few thousandths of a bit; layers with one location per image"
     " have more.",
   )
   made.add_table(table, "The numbers")
 
 
 def _last_stage(material: Material) -> str:
-  """The stage whose network stands for "after" in what only the networks say."""
+  """Returns the stage whose network is "after" in gaps and histograms."""
   return material.facts.get("stages", [Stage.SOURCE_ONLY])[-1]
 
 
 def _closing(before: float, after: float) -> tuple[str, str]:
-  """What is written beside a layer, and its tone."""
+  """Returns the text beside a layer, and its tone."""
   change = after - before
   if abs(change) < 5e-4:
     return "= the same", "faint"
@@ -287,8 +287,9 @@ def _add_activations(made: page_lib.Page, material: Material) -> None:
   last = scores.stage_title(_last_stage(material))
   made.add_section("Activations, source against target")
   made.add_text(
-    "Of each tap the channels that told the domains apart best before. The closer the two"
-    " outlines lie, the less is left to tell. Heights are square roots of shares."
+    "For each tap, the channels that told the domains apart best before adaptation. The"
+    " closer the two outlines are, the less the domains differ. Heights are square roots of"
+    " shares."
   )
   made.add_legend([("source", "var(--source)"), ("target", "var(--target)")])
   for tap in taps:
@@ -313,8 +314,8 @@ def _add_drift(made: page_lib.Page, material: Material) -> None:
     return
   made.add_section("How far the weights moved")
   made.add_text(
-    "Distance of a layer's weights from those of the source network, in percent of their"
-    " length."
+    "Distance of a layer's weights from those of the source network, in percent of the"
+    " source weights' norm."
   )
   bars = [
     (row["layer"], scores.stage_title(row["stage"]), 100 * row["share"]) for row in rows
@@ -357,7 +358,7 @@ def _add_details(made: page_lib.Page, material: Material) -> None:
 
 
 def repeating(material: Material) -> str:
-  """The command that starts the same run in another folder, an argument a line."""
+  """Returns the command that starts the same run in another folder, one argument a line."""
   sessions = material.run.get("sessions") or [{}]
   given = sessions[0].get("arguments", [])
   kept = _without_workdir(list(map(str, given)) if isinstance(given, list) else [])
@@ -366,7 +367,7 @@ def repeating(material: Material) -> str:
 
 
 def _without_workdir(arguments: Sequence[str]) -> list[str]:
-  """The arguments without --workdir=X, or --workdir X."""
+  """Returns the arguments without --workdir=X or --workdir X."""
   kept, is_value = [], False
   for argument in arguments:
     name, equals, _ = argument.partition("=")
@@ -378,7 +379,7 @@ def _without_workdir(arguments: Sequence[str]) -> list[str]:
 
 
 def _fields(config: config_lib.Config) -> tuple[list[list[str]], list[list[str]]]:
-  """Rows of fields that were set, and of all others."""
+  """Returns rows of the fields that differ from defaults, and of all others."""
   given, others = [], []
   for name, value, default in config_lib.with_defaults(config):
     if value != default:
@@ -389,7 +390,7 @@ def _fields(config: config_lib.Config) -> tuple[list[list[str]], list[list[str]]
 
 
 def field_values(config: config_lib.Config) -> list[tuple[str, str]]:
-  """(field, value) of a config, in its order."""
+  """Returns a config's fields as (name, value), in order."""
   return [(name, _shown(value)) for name, value, _ in config_lib.with_defaults(config)]
 
 
@@ -400,7 +401,7 @@ def _shown(value: Any) -> str:
 
 
 def _versions(session: Mapping[str, Any]) -> list[list[str]]:
-  """Rows of what a session ran on."""
+  """Returns rows of the versions and devices of a session."""
   rows: list[list[Any]] = [
     [name, session.get(name)]
     for name in ("tfdam", "commit", "started", "python", "stack", "machine")

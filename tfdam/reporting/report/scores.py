@@ -1,4 +1,4 @@
-"""What a run's scores say, before and after: the numbers that its sentences speak of."""
+"""A run's scores before and after, for tables, charts and sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfdam.vocabulary import Stage, Task
 
 UP, DOWN, LEVEL = "\u25b2", "\u25bc", "="
 MINUS = "\u2212"
-# Changes that round to nothing, in points.
+# Smaller changes, in points, count as none.
 _NOTHING = 0.05
 _PER_CLASS = {
   Task.CLASSIFICATION: "per_class_accuracy",
@@ -28,7 +28,7 @@ _OTHERS = {
 
 
 class ClassScore(NamedTuple):
-  """A class's scores in percent, None where it has none."""
+  """A class's scores in percent, None for a missing one; `change` is in points."""
 
   name: str
   by_stage: Mapping[str, float | None]
@@ -36,18 +36,20 @@ class ClassScore(NamedTuple):
 
   @property
   def moved(self) -> float:
-    """Points gained; 0 for what rounds to it, or without both scores."""
+    """The change in points; 0 if it rounds to 0 or a score is missing."""
     change = self.change
     return 0.0 if change is None or abs(change) < _NOTHING else change
 
 
 class Scores:
-  """Scores of the split that reports speak of: the test split where it has labels.
+  """Scores of the split that reports show, the test split if it has labels.
 
   Attributes:
-    task: of Task.
+    task: a Task.
     stages: {stage: scores of the split}, in the order of stages.
-    split: "test" or "transductive"; empty where nothing was scored.
+    split: "test" or "transductive"; empty if nothing was scored.
+    transductive: {stage: headline score in percent} of the training images, if `split` is
+      "test" and these were scored too.
     first: the first stage with scores.
     last: the last one; the same as `first` if there is no other.
   """
@@ -74,32 +76,32 @@ class Scores:
 
   @property
   def name(self) -> str:
-    """What the headline score is called."""
+    """The name of the headline score."""
     return "mIoU" if self.task == Task.SEGMENTATION else "accuracy"
 
   @property
   def class_name(self) -> str:
-    """The same of one class."""
+    """The name of a single class's score."""
     return "IoU" if self.task == Task.SEGMENTATION else "accuracy"
 
   def headline(self, stage: str) -> float | None:
-    """In percent."""
+    """Returns a stage's headline score in percent; None without one."""
     return percent(self.stages.get(stage, {}).get(self.task.headline))
 
   @property
   def change(self) -> float | None:
-    """Points that the headline gained from the first stage to the last."""
+    """The change of the headline score from the first stage to the last, in points."""
     return difference(self.headline(self.first), self.headline(self.last))
 
   def others(self) -> dict[str, dict[str, float | None]]:
-    """{name: {stage: percent}} of further scores."""
+    """Returns further scores, {name: {stage: percent}}."""
     return {
       name: {stage: percent(of.get(key)) for stage, of in self.stages.items()}
       for key, name in _OTHERS[self.task].items()
     }
 
   def parts(self) -> dict[str, dict[str, float | None]]:
-    """{target or sequence: {stage: percent}} of the headline on its images alone."""
+    """Returns the headline score of each target or sequence, {name: {stage: percent}}."""
     names = dict.fromkeys(n for of in self.stages.values() for n in of.get("parts", {}))
     return {
       name: {
@@ -110,7 +112,7 @@ class Scores:
     }
 
   def classes(self) -> list[ClassScore]:
-    """Every class, in the order of its label."""
+    """Returns the scores of every class, in the order of labels."""
     key = _PER_CLASS[self.task]
     found = []
     for i, name in enumerate(self._classes):
@@ -124,19 +126,19 @@ class Scores:
 
 
 def ordered(stages: Mapping[str, Any]) -> list[str]:
-  """Known stages in their order, then those of a later version."""
+  """Returns known stages in their order, then those of later versions."""
   known = [stage.value for stage in Stage if stage in stages]
   return known + [stage for stage in stages if stage not in known]
 
 
 def stage_title(stage: str) -> str:
-  """What people call a stage."""
+  """Returns the name of a stage for people."""
   known = stage in [known.value for known in Stage]
   return Stage(stage).shown if known else stage
 
 
 def percent(share: float | None) -> float | None:
-  """Of a fraction; None for none."""
+  """Converts a fraction to percent; None if it is None or not finite."""
   return None if share is None or not math.isfinite(100.0 * share) else 100.0 * share
 
 
@@ -145,19 +147,19 @@ def difference(before: float | None, after: float | None) -> float | None:
 
 
 def number(value: float | None, digits: int = 1) -> str:
-  """With a minus that is as wide as a plus; "-" for none."""
+  """Formats a number, with a minus as wide as a plus; "-" for None and nan."""
   if value is None or not math.isfinite(value):
     return "-"
   return f"{value:.{digits}f}".replace("-", MINUS)
 
 
 def signed(change: float, digits: int = 1) -> str:
-  """With its sign."""
+  """Formats a number with its sign."""
   return f"{'+' if change >= 0 else MINUS}{abs(change):.{digits}f}"
 
 
 def cell(change: float | None) -> page.Cell:
-  """A change in points as a cell: sign, arrow, colour, and a word for screen readers."""
+  """Returns a change in points as a cell with sign, arrow, colour and spoken word."""
   if change is None:
     return page.Cell("-", "faint")
   if abs(change) < _NOTHING:
@@ -168,7 +170,7 @@ def cell(change: float | None) -> page.Cell:
 
 
 def as_change(row: ClassScore, first: str, last: str) -> charts.Change | None:
-  """A class for a chart; None without both scores."""
+  """Returns a class's change for a chart; None if a score is missing."""
   before, after = row.by_stage.get(first), row.by_stage.get(last)
   if before is None or after is None:
     return None

@@ -1,4 +1,4 @@
-"""What was adapted and what came of it, in three plain sentences."""
+"""Describes a run and its result in three plain sentences."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _NETWORKS = {
   "erfnet": "ERFNet",
   "fcn8s": "FCN8s",
 }
-# Names of taps that a sentence can take.
+# The most taps that a sentence names.
 _MOST_TAPS = 6
 
 
 def of_run(
   config: config_lib.Config, results: Mapping[str, Any], scores: scores_lib.Scores
 ) -> list[str]:
-  """Three sentences; fewer where nothing was scored or nothing adapted."""
+  """Returns three sentences; fewer if nothing was scored or adapted."""
   sentences = [_what(config, results)]
   if not scores.stages:
     return [*sentences, _unscored(config, results)]
@@ -34,7 +34,7 @@ def of_run(
 
 
 def network_name(config: config_lib.Config) -> str:
-  """What people call the network."""
+  """Returns the network's name for people."""
   if config.model.is_file:
     return f"The network of {files.shown(config.model.path.rstrip('/').split('/')[-1])}"
   name = config.model.name
@@ -42,7 +42,7 @@ def network_name(config: config_lib.Config) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-  """One, two and three."""
+  """Joins names as in "one, two and three"."""
   if len(names) < 2:
     return "".join(names)
   return f"{', '.join(names[:-1])} and {names[-1]}"
@@ -121,7 +121,7 @@ def _most(rows: Sequence[scores_lib.ClassScore]) -> str:
 
 
 def _class(name: str) -> str:
-  """A class's name as a sentence takes it: a digit alone would be read as a count."""
+  """Returns a class's name for a sentence, where a mere digit would look like a count."""
   return f"class {name}" if name.isdigit() else files.shown(name)
 
 

@@ -5,11 +5,11 @@
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   let drawing = 0;
 
-  // A colour of page.css, by its name.
+  // Returns a colour of page.css by its name.
   const colour = (name) =>
     getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-  // The spec with colours in place of "@name"; what is data, or its names, stays as it is.
+  // Replaces each "@name" in the spec by its colour; data and its names stay as they are.
   const kept = new Set(["data", "datasets", "sort", "domain", "title"]);
   const coloured = (value, key) => {
     if (kept.has(key)) return value;
@@ -38,7 +38,7 @@
     };
   };
 
-  // One after the other: a page of many charts stays responsive meanwhile.
+  // One after the other, so that a page with many charts stays responsive.
   const draw = async () => {
     const mine = ++drawing;
     document.documentElement.dataset.charts = "drawing";
