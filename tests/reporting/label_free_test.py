@@ -83,7 +83,7 @@ class SkewTest(tf.test.TestCase):
     self.assertAlmostEqual(found, 0.8, delta=0.1 + 1 - accuracy)
     self.assertRegex(alarm["what"], "Much too often: '[17]'")
     self.assertStartsWith(warning, alarm["what"])
-    self.assertIn("as a weak one does", warning)
+    self.assertIn("a weak source network", warning)
     self.assertIn("--config.loop.alarm_marginal", warning)
     # Started again, it has the alarm once, and says nothing.
     again, said = self.execute("skewed", self.skewed)

@@ -1,1 +1,1 @@
-"""Runs what the paper's tables and figures need, and writes them."""
+"""Runs the experiments of the paper's tables and figures, and writes the results."""

@@ -1,7 +1,7 @@
-"""Whether today's code still gives the bits of what older code has recorded.
+"""Checks whether today's code gives the same bits as older code has recorded.
 
-One seed of each recipe is run again. Where its losses and scores are the same to the last
-digit, every record of that code counts. Imports no TensorFlow.
+One seed of each recipe is run again. If its losses and scores are the same to the last
+digit, all records of the older code stay valid. TensorFlow is not imported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tfdam.reproduction import store as store_lib
 
 
 def to_check(jobs: Sequence[plan.Job], store: store_lib.Store) -> list[plan.Job]:
-  """One job of each run that only older code has recorded: its first seed."""
+  """Returns the first seed's job of each run that only older code has recorded."""
   found: dict[str, plan.Job] = {}
   for job in jobs:
     if store.find(job, old_code=True) and not store.find(job):
@@ -26,7 +26,7 @@ def to_check(jobs: Sequence[plan.Job], store: store_lib.Store) -> list[plan.Job]
 def check(scheduler: schedule.Scheduler, slots: Sequence[worker.Slot]) -> None:
   """Runs the scheduler's jobs, and notes which code gives the same bits.
 
-  Code counts only if all of its records that were run again came out the same.
+  Older code is accepted only if all of its records that were run again are the same.
   """
   store = scheduler.store
   before = {job: store.find(job, old_code=True) for job in scheduler.jobs}
@@ -43,7 +43,7 @@ def check(scheduler: schedule.Scheduler, slots: Sequence[worker.Slot]) -> None:
   for code, names in different.items():
     logging.warning(
       "Code %s gave other bits in %s: its records are run again. Another kind of machine"
-      " rounds otherwise, too.",
+      " also rounds differently.",
       *(code, ", ".join(names)),
     )
   for code in same.keys() - different.keys():

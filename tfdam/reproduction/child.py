@@ -1,9 +1,9 @@
-"""Becomes a command of tfdam, on some cores, and ends with the process that started it.
+"""Runs a command of tfdam on some cores, and ends it if its parent process ends.
 
   python -m tfdam.reproduction.child PARENT CORES MODULE ARGUMENTS...
 
-What stands here could be done between fork and exec, but for that a program with threads
-should not run Python there.
+This is a process of its own because a program with threads should not run Python between
+fork and exec.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(parent: str, cores: str, *command: str) -> None:
-  """Never returns.
+  """Replaces this process by the command; never returns.
 
   Args:
-    parent: the process' number of who started this.
-    cores: their numbers, with commas.
+    parent: the parent's process id.
+    cores: the numbers of the cores, separated by commas.
     *command: a module and its arguments.
   """
   os.sched_setaffinity(0, map(int, cores.split(",")))
   ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
   if os.getppid() != int(parent):
-    sys.exit(1)  # it was killed in between
+    sys.exit(1)  # the parent was killed in between
   os.execv(sys.executable, [sys.executable, "-m", *command])
 
 

@@ -1,6 +1,6 @@
-"""Lines over steps, or over a table's rows: the mean over seeds, and how far they spread.
+"""Lines over steps, or over a table's rows: mean and range over seeds.
 
-Imports no TensorFlow.
+TensorFlow is not imported.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tfdam import experiment as experiment_lib
 from tfdam.reporting.report import charts
 from tfdam.reproduction import tables
 
-# Of what a line's points are read: dead channels are those of all taps.
+# The measure of dead channels, summed over all taps.
 _DEAD = "dead"
-# Pixels of a picture for documentation.
+# Size of a picture for documentation, in pixels.
 _WIDTH, _HEIGHT = 640, 300
-# Names of page.css in a picture, which is read on white and on black: no extremes.
+# {colour in page.css: its value in a picture}; readable on white and on black.
 _COLOURS = {
   "ink": "#6e7781", "faint": "#8c959f", "series1": "#0969da", "series2": "#bc4c00",
   "series3": "#1a7f37", "series4": "#8250df", "series5": "#bf3989", "series6": "#9a6700",
@@ -28,7 +28,7 @@ _COLOURS = {
 
 
 class Spread(NamedTuple):
-  """What seeds have at one place of a line."""
+  """The lowest, mean and highest value over seeds at one point of a line."""
 
   x: float
   low: float
@@ -38,7 +38,7 @@ class Spread(NamedTuple):
 
 
 def over_steps(curves: experiment_lib.Curves, filler: tables.Filler) -> list[Spread]:
-  """Every line of a figure; at steps that all of its seeds have."""
+  """Returns every line of a figure, at the steps that all of its seeds have."""
   found = []
   for title, run in curves.lines.items():
     by_seed = [
@@ -57,7 +57,7 @@ def over_steps(curves: experiment_lib.Curves, filler: tables.Filler) -> list[Spr
 
 
 def over_rows(filled: tables.Filled) -> list[Spread]:
-  """Every column of a table's chart, over its rows."""
+  """Returns every column of a table's chart, over its rows."""
   return [
     _spread(row.x, list(numbers.values.values()), column)
     for column in filled.table.columns
@@ -69,7 +69,7 @@ def over_rows(filled: tables.Filled) -> list[Spread]:
 
 
 def _curve(curves: Mapping[str, Any], measure: str) -> dict[float, float]:
-  """{step: number}; of dead channels the sum over taps."""
+  """Returns {step: number}; for dead channels, the sum over taps."""
   wanted = [
     points
     for name, points in curves.items()
@@ -90,7 +90,7 @@ def _spread(x: float, values: Sequence[float], series: str) -> Spread:
 def chart(
   found: Sequence[Spread], x: str, y: str, logarithmic: bool = False
 ) -> dict[str, Any]:
-  """A spec for a page: lines, and bands from the lowest to the highest seed."""
+  """Returns a spec for a page: lines, with bands from the lowest to the highest seed."""
   points = [charts.Point(one.x, one.mean, one.series) for one in found]
   spec = charts.lines(points, x, y, height=_HEIGHT, marks=logarithmic)
   line = {name: spec.pop(name) for name in ("mark", "encoding", "data") if name in spec}
@@ -104,7 +104,7 @@ def chart(
       "x": encoding["x"],
       "y": {**encoding["y"], "field": "low"},
       "y2": {"field": "high"},
-      # Not "color": the lines' legend would be as pale as the bands.
+      # Not "color", or the lines' legend would be as pale as the bands.
       "fill": {**encoding["color"], "legend": None},
     },
   }
@@ -112,7 +112,7 @@ def chart(
 
 
 def picture(spec: Mapping[str, Any], title: str) -> str:
-  """A spec of a page as SVG, for documentation."""
+  """Converts a page's spec to SVG for documentation."""
   import vl_convert
 
   whole = copy.deepcopy(dict(spec))
@@ -134,7 +134,7 @@ def picture(spec: Mapping[str, Any], title: str) -> str:
 
 
 def _coloured(value: Any) -> Any:
-  """The same with colours in place of page.css' names."""
+  """Replaces page.css' names in a spec by colours."""
   if isinstance(value, Mapping):
     return {name: _coloured(item) for name, item in value.items()}
   if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""How long runs take, from the rates of those that are recorded. Imports no TensorFlow."""
+"""Estimates how long runs take from recorded rates. TensorFlow is not imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tfdam import experiment as experiment_lib
 from tfdam.reproduction import plan
 from tfdam.reproduction import store as store_lib
 
-# What a step's time depends on, beside the network: of each stage.
+# The fields that a step's time depends on besides the network's, for each stage.
 _OF_SOURCE = ("source.global_batch_size", "source.augment")
 _OF_ADAPT = (
   "adapt.global_batch_size", "adapt.taps", "adapt.objective", "adapt.augment",
@@ -21,18 +21,19 @@ _OF_NETWORK = (
   "model.name", "model.width", "model.depth", "data.height", "data.width",
   "data.channels",
 )  # fmt: skip
-# Beside steps: start, matching, scores, pictures.
+# Time besides steps: start, matching, scores and pictures.
 _OTHER_SECONDS = 30.0
 
 
 class Rates:
-  """Seconds that jobs take, by the medians of what was measured."""
+  """Estimates of the jobs' times in seconds, from the medians of measured rates."""
 
   def __init__(self, jobs: Iterable[plan.Job], store: store_lib.Store):
-    """Takes what was measured.
+    """Reads the measured rates.
 
     Args:
-      jobs: whose records count.
+      jobs: the jobs whose records are used.
+      store: of records.
     """
     self._rates: dict[tuple, list[float]] = {}
     for job in jobs:
@@ -43,10 +44,11 @@ class Rates:
             self._rates.setdefault(shape, []).append(rate)
 
   def seconds(self, job: plan.Job, with_source: bool) -> float | None:
-    """How long a job takes; None where nothing like it was measured.
+    """Returns how long a job takes, in seconds; None if nothing similar was measured.
 
     Args:
-      with_source: whether its source network is still to be trained.
+      job: the job.
+      with_source: whether its source network has yet to be trained.
     """
     if job.run.command == experiment_lib.ORACLE:
       return _OTHER_SECONDS
@@ -62,7 +64,12 @@ class Rates:
     return total
 
   def of_all(self, jobs: Sequence[plan.Job], num_slots: int) -> tuple[float, int]:
-    """Seconds that jobs take some at a time, and how many of them have no estimate."""
+    """Returns the seconds for all jobs, and how many of them have no estimate.
+
+    Args:
+      jobs: in order.
+      num_slots: how many run at a time.
+    """
     total, unknown = 0.0, 0
     seen: set[tuple[str, int]] = set()
     for job in jobs:
@@ -82,7 +89,7 @@ def _shapes(config: config_lib.Config) -> dict[str, tuple]:
 
 
 def shown(seconds: float) -> str:
-  """Such as "2 h 05 min", or "40 s"."""
+  """Returns a time as text, such as "2 h 05 min" or "40 s"."""
   if seconds < 60:
     return f"{seconds:.0f} s"
   minutes = round(seconds / 60)

@@ -1,7 +1,7 @@
-"""What decides a run's result: its fields, and the code that reads them.
+"""Digests of what decides a run's result: its fields, and the code that reads them.
 
-Two runs with one key and one code give the same bits on one kind of machine. Imports no
-TensorFlow.
+Two runs with the same key and code give the same bits on machines of one kind. TensorFlow
+is not imported.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 from tfdam import config as config_lib
 from tfdam import runtime
 
-# A change in one of these may be another result; what reports, refuses or deploys is not
-# among them.
+# A change in one of these files may change results. Files that report, check or deploy are
+# not among them.
 _CODE = (
   "tfdam/config/adapt.py", "tfdam/config/fields.py", "tfdam/config/parsing.py",
   "tfdam/config/resolving.py", "tfdam/config/schema.py", "tfdam/config/sections.py",
@@ -31,11 +31,11 @@ _CODE = (
   "tfdam/runs/run.py", "tfdam/runs/target_guides.py", "tfdam/streets/*.py",
   "tfdam/training/*.py",
 )  # fmt: skip
-# Fields of source training alone; the target's are none of its, unless source images are in
-# the target's look.
+# The fields of source training. The target's fields count only if source images get the
+# target's look.
 _OF_SOURCE = ("seed", "data.", "model.", "source.", "runtime.precision")
 _OF_TARGET = ("data.target", "data.target_limit", "data.target_skew")
-# Where a network that training starts from lies; which one it is, its run's key says.
+# The path of the network that training starts from; the key of its run identifies it.
 _PLACE = "source.init_checkpoint"
 _LENGTH = 12
 
@@ -43,12 +43,13 @@ _LENGTH = 12
 def of_run(
   config: config_lib.Config, command: str, started_from: str, extras: Sequence[str]
 ) -> str:
-  """A digest of everything in the config that the result depends on.
+  """Returns a digest of everything in the config that decides the result.
 
   Args:
-    command: what runs.
-    started_from: the key of the run, and its stage, whose network this one starts from.
-    extras: what the run leaves beside its results.
+    config: resolved.
+    command: of the run.
+    started_from: the key and the stage of the run whose network this one starts from.
+    extras: what the run writes besides its results.
   """
   changed = config_lib.differences(config, config_lib.Config())
   fields = {name: value for name, (value, _) in changed.items() if name != _PLACE}
@@ -63,14 +64,14 @@ def of_run(
 
 
 def of_source(config: config_lib.Config) -> str:
-  """A digest of what decides the source network: equal for runs that compare."""
+  """Returns a digest of what decides the source network, equal for comparable runs."""
   changed = config_lib.differences(config, config_lib.Config())
   others = _OF_TARGET if config.data.source_style == "none" else ()
   fields = {
     name: value
     for name, (value, _) in changed.items()
     if (name.startswith(_OF_SOURCE) and name not in others)
-    # Whether the source's moves are those of section augment is in source.augment.
+    # Section augment applies to the source only if source.augment is set.
     or (config.source.augment and name.startswith("augment."))
   }
   return _digest(fields)
@@ -83,7 +84,7 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 @functools.lru_cache(maxsize=1)
 def of_code() -> str:
-  """A digest of the code that decides results.
+  """Returns a digest of the code that decides results.
 
   Comments, docstrings and the messages of errors do not count.
   """
@@ -99,9 +100,9 @@ def of_code() -> str:
 
 
 def bare(code: str) -> str:
-  """A module's text without comments, docstrings, messages of errors and empty lines.
+  """Returns a module's text without comments, docstrings, messages of errors and empty lines.
 
-  Cut out of the text itself: what a parser makes of it differs from one Python to another.
+  The text itself is used because a syntax tree differs between versions of Python.
   """
   lines = code.splitlines()
   for node in ast.walk(ast.parse(code)):

@@ -1,7 +1,7 @@
-"""Whether scores without labels put runs in the order of their true scores.
+"""Compares the order of runs by scores without labels with that by their true scores.
 
-For a reader to see how far such a score may be trusted; nothing chooses by them. Imports no
-TensorFlow.
+It shows readers how far such a score can be trusted; nothing is chosen by these scores.
+TensorFlow is not imported.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tfdam.metrics import label_free
 from tfdam.vocabulary import Task
 
-# {what a page calls a score: (its name in a record, what a good network has)}.
+# {a score's name on pages: (its name in records, which values are better)}.
 SCORES = {
   "entropy of predictions": ("entropy", "low"),
   "entropy of the mean prediction": ("marginal_entropy", "high"),
@@ -23,13 +23,13 @@ SCORES = {
 
 
 class Ranking(NamedTuple):
-  """Of one score.
+  """How well one score without labels orders runs.
 
   Attributes:
-    title: what a page calls it.
-    better: "low" or "high": what a good network is thought to have.
-    num_stages: of runs that have the score and labels.
-    correlation: Spearman's with the score on labels; None: too few of them.
+    title: its name on pages.
+    better: "low" or "high", the values that a good network is thought to have.
+    num_stages: number of runs' stages that have the score and labels.
+    correlation: Spearman's rank correlation with the true score; None with too few stages.
   """
 
   title: str
@@ -39,7 +39,7 @@ class Ranking(NamedTuple):
 
 
 def rankings(records: Iterable[Any]) -> list[Ranking]:
-  """Over all stages of runs that have labels of the target's test split."""
+  """Ranks each score over all stages of runs with labels of the target's test split."""
   pairs: dict[str, list[tuple[float | None, float]]] = {title: [] for title in SCORES}
   for record in records:
     for stage, free in record.get("label_free", {}).items():

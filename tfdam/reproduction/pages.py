@@ -1,10 +1,10 @@
-"""An experiment's page: tables beside the paper's, curves, and what they come from.
+"""Writes an experiment's pages: its tables beside the paper's, curves, and the runs.
 
   <experiment>.md        tables for documentation
-  <experiment>.html      the same to look at, with charts, in one file
-  <experiment>-*.svg     the charts for documentation
+  <experiment>.html      a page with tables and charts, in one file
+  <experiment>-*.svg     charts for documentation
 
-Imports no TensorFlow.
+TensorFlow is not imported.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def write(
 ) -> list[str]:
   """Writes an experiment's files into a results folder; returns the paths to show.
 
-  A quick look has its limit in the name: it takes no result's place.
+  Files of a quick look have its limit in their names, so that they replace no results.
   """
   limit = filler.planner.limit_steps
   name = experiment.name + (f"-at_most_{limit}_steps" if limit else "")
@@ -49,7 +49,7 @@ def _figures(
   filled: Sequence[tables.Filled],
   filler: tables.Filler,
 ) -> dict[str, tuple[str, dict[str, Any]]]:
-  """{name: (title, spec)} of every chart that has points."""
+  """Returns {name: (title, spec)} for every chart that has points."""
   found = {}
   for one in filled:
     spread = curves.over_rows(one)
@@ -106,16 +106,15 @@ def _page(
 
 
 def _add_label_free(page: page_lib.Page, filler: tables.Filler) -> None:
-  """How far scores without labels can be trusted, as these runs show it."""
+  """Adds a section on how far scores without labels can be trusted."""
   found = label_free.rankings(filler.chosen.values())
   if not any(ranking.num_stages for ranking in found):
     return
   page.add_section("Scores without labels")
   page.add_text(
-    "What a run says of itself where the target has no labels, and Spearman's rank"
-    " correlation with the test score over all stages of all runs above: 1 or -1 where the"
-    " score puts networks in the right or in the reverse order, 0 where it says nothing."
-    " None of them chose anything here."
+    "Scores that need no labels of the target, and their Spearman rank correlation with the"
+    " test score over all stages of all runs above: 1 or -1 if a score puts networks in the"
+    " right or in the reverse order, 0 if it says nothing. Nothing was chosen by them."
   )
   rows = [
     [
@@ -131,11 +130,11 @@ def _add_label_free(page: page_lib.Page, filler: tables.Filler) -> None:
 
 
 def _add_runs(page: page_lib.Page, filler: tables.Filler) -> None:
-  """What each number comes from."""
+  """Adds the table of runs from which the numbers come."""
   page.add_section("Runs")
   rows = [_run_cells(record) for record in filler.chosen.values()]
   if not rows:
-    page.add_text("None was recorded yet.")
+    page.add_text("No run is recorded yet.")
     return
   columns = ["run", "seed", "source network", "machine", "TensorFlow", "minutes"]
   page.add_table(page_lib.Table(columns, rows), folded=f"{len(rows)} runs")

@@ -1,4 +1,4 @@
-"""From an experiment to the runs that it needs, one a seed. Imports no TensorFlow."""
+"""Lists the runs that an experiment needs, one per seed. TensorFlow is not imported."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from tfdam import files, runtime
 from tfdam.reproduction import keys
 
 _FOLDER = os.path.join("configs", "experiments")
-# What a quick look cuts short.
+# The fields that a quick look limits.
 _STEPS = ("source.steps", "adapt.steps", "adapt.warmup_steps", "adapt.information_after")
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """One run of one seed.
+  """One run with one seed.
 
   Attributes:
+    run: the experiment's run.
+    seed: of this job.
     config: resolved.
-    fields: {dotted name: value} that the command line sets, the seed's among them.
+    fields: {dotted name: value} that the command line sets, including the seed.
     key: of its record.
-    source_key: of all runs that start from the same source network of its seed.
+    source_key: shared by all runs that start from the same source network with its seed.
     name: of its run folder.
-    parent: whose network it starts from.
+    parent: the job whose network it starts from, if any.
   """
 
   run: experiment_lib.Run
@@ -48,7 +50,7 @@ class Job:
 
   @property
   def target(self) -> str:
-    """What its source network is scored on, and so known by."""
+    """The target on which its source network is scored, which identifies the network."""
     first = self
     while first.parent:
       first = first.parent
@@ -57,15 +59,15 @@ class Job:
 
   @property
   def group(self) -> tuple[str, str, int]:
-    """Of jobs whose rows are compared: one source network, one target, one seed."""
+    """Shared by jobs whose rows are compared: source network, target and seed."""
     return self.source_key, self.target, self.seed
 
 
 def load(name: str) -> experiment_lib.Experiment:
-  """An experiment of configs/experiments/ by its name, or a file's.
+  """Loads an experiment of configs/experiments/ by its name, or one from a file.
 
   Raises:
-    config.UserError: there is none, or the file gives something else.
+    config.UserError: there is no such experiment, or the file does not return one.
   """
   path = _find(name)
   with runtime.no_bytecode():
@@ -81,7 +83,7 @@ def load(name: str) -> experiment_lib.Experiment:
 
 
 def available() -> list[str]:
-  """Names of the project's experiments."""
+  """Returns the names of the project's experiments."""
   pattern = os.path.join(runtime.PROJECT, _FOLDER, "*.py")
   names = (os.path.splitext(os.path.basename(path))[0] for path in glob.glob(pattern))
   return sorted(name for name in names if not name.startswith("_"))
@@ -111,13 +113,13 @@ def _import(path: str) -> ModuleType:
 
 
 class Planner:
-  """Makes jobs of runs: each config file is read once."""
+  """Makes jobs from runs; each config file is read once."""
 
   def __init__(self, limit_steps: int = 0):
-    """Takes what holds for every run.
+    """Makes a planner.
 
     Args:
-      limit_steps: the most that any stage takes; 0: as many as its config says.
+      limit_steps: the most steps of any stage; 0 for no limit.
     """
     self.limit_steps = limit_steps
     self._configs: dict[str, Any] = {}
@@ -126,10 +128,12 @@ class Planner:
   def jobs(
     self, experiment: experiment_lib.Experiment, seeds: Iterable[int], rows: Iterable[str]
   ) -> list[Job]:
-    """What an experiment needs, each job once, seed after seed.
+    """Returns the jobs that an experiment needs, each once, seed by seed.
 
     Args:
-      rows: names of those that are wanted; none: all.
+      experiment: the experiment.
+      seeds: in order.
+      rows: names of the wanted rows; empty for all.
 
     Raises:
       config.UserError: a row is unknown, or a config is wrong.
@@ -149,17 +153,17 @@ class Planner:
     return list(found)
 
   def job(self, run: experiment_lib.Run, seed: int) -> Job:
-    """One run of one seed."""
+    """Returns the job of one run with one seed."""
     if (run, seed) not in self._jobs:
       self._jobs[run, seed] = self._make(run, seed)
     return self._jobs[run, seed]
 
   def _make(self, run: experiment_lib.Run, seed: int) -> Job:
     if run.command == experiment_lib.ORACLE:
-      seed = 0  # it draws nothing
+      seed = 0  # it uses no random numbers
     parent = self.job(run.starts_from, seed) if run.starts_from else None
     fields = {**run.fields, "seed": seed}
-    # Where it lies is known when it has run: a name stands for it until then.
+    # The path is known only once the parent has run; until then its name stands for it.
     start = {"source.init_checkpoint": parent.name} if parent else {}
     config = self._resolve(run.config, {**fields, **start})
     if self.limit_steps:
@@ -190,7 +194,7 @@ class Planner:
 
 
 def _with_parents(job: Job) -> Iterator[Job]:
-  """Yields what a job starts from, and the job."""
+  """Yields the jobs that a job starts from, then the job itself."""
   if job.parent:
     yield from _with_parents(job.parent)
   yield job

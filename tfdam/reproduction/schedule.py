@@ -1,9 +1,9 @@
-"""Runs jobs some at a time, until every group has its rows from one source network.
+"""Runs jobs, some at a time, until all rows of every group are from one source network.
 
-A group is the jobs of one seed and target that start from the same source training.
-Rounding gives another source network on another kind of machine; so whether an earlier
-record may stand beside a new one is known when the group's first run has ended here.
-Imports no TensorFlow.
+A group is the jobs of one seed and target that start from the same source training. Another
+kind of machine rounds differently and gives another source network. So only when the
+group's first run has ended here is it known whether earlier records can be compared with
+it. TensorFlow is not imported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ _DAMAGED = "Remove it: the source networks are looked at again then."
 
 
 class Scheduler:
-  """Does the jobs of a plan; `failures` says which ended without a result."""
+  """Runs the jobs of a plan.
+
+  Attributes:
+    jobs: all of them, in order.
+    failures: {job: why it has no result}.
+  """
 
   def __init__(
     self,
@@ -37,11 +42,13 @@ class Scheduler:
     limit_steps: int = 0,
     skipped: Mapping[plan.Job, str] | None = None,
   ):
-    """Takes what is to be done, and where.
+    """Makes a scheduler; nothing is run yet.
 
     Args:
       jobs: parents before their children.
-      limit_steps: for the records.
+      store: of records.
+      places: where runs lie.
+      limit_steps: the most steps of a stage, for the records; 0 for no limit.
       skipped: {job: why it cannot run}.
     """
     self.jobs = list(jobs)
@@ -50,7 +57,7 @@ class Scheduler:
     self._networks = self._read_networks()
 
   def missing(self) -> list[plan.Job]:
-    """Jobs that are to be run, as far as is known now, in order."""
+    """Returns the jobs that have to be run, as far as is known now, in order."""
     groups = store_lib.groups(self.jobs).values()
     return [job for group in groups for job in self._missing_of(group)]
 
@@ -61,32 +68,32 @@ class Scheduler:
     if best is not None and all(best in of for of in records.values()):
       return []
     wanted = [job for job in group if here is None or here not in records[job]]
-    # First what no record has: it tells whether the others still stand.
+    # Jobs without a record first: their source network tells whether other records count.
     wanted.sort(key=lambda job: best in records[job])
     wanted = [job for job in wanted if not self.why_not(job)]
-    # A child needs its parent's network, whether or not there is a record of it.
+    # A child needs its parent's network, even if the parent has a record.
     parents = [
       job.parent for job in wanted if job.parent and not self._is_whole(job.parent)
     ]
     return list(dict.fromkeys([*parents, *wanted]))
 
   def why_not(self, job: plan.Job) -> str:
-    """Why a job has no result and gets none; empty: it has one, or may get it."""
+    """Returns why a job cannot get a result; empty if it has one or may get it."""
     if job not in self.failures and job.parent and self.why_not(job.parent):
       return f"{job.parent.name}, whose network it starts from, has no result"
     return self.failures.get(job, "")
 
   def _is_whole(self, job: plan.Job) -> bool:
-    """Whether a run has ended in its folder."""
+    """Whether a run has finished and its folder still has the checkpoints."""
     return bool(self.store.find(job)) and os.path.isdir(
       os.path.join(self.places.run(job), "checkpoints")
     )
 
   def run(self, slots: Sequence[worker.Slot], title: str) -> None:
-    """Does what is missing, one job a slot at a time.
+    """Runs the missing jobs, one per slot at a time.
 
-    A job that fails is noted, and the others go on. Whatever ends this, those at work save
-    and leave.
+    A job that fails is noted, and the others go on. If this ends early, running jobs save
+    their state and end.
     """
     total = sum(map(num_steps, self.missing()))
     if not total:
@@ -114,7 +121,7 @@ class Scheduler:
           one.wait()
 
   def _start(self, free: list[worker.Slot], workers: list[worker.Worker]) -> None:
-    """Starts jobs where there is a slot for them."""
+    """Starts jobs in free slots."""
     codes = self.store.same_bits()
     for job in self._startable([one.job for one in workers])[: len(free)]:
       worker.begin(job, self.places, keys.of_code(), codes)
@@ -122,10 +129,9 @@ class Scheduler:
       workers.append(worker.Worker(job, free.pop(0), self.places))
 
   def _startable(self, working: Sequence[plan.Job]) -> list[plan.Job]:
-    """What may start beside what is at work, in order."""
+    """Returns the jobs that may start beside the running ones, in order."""
     found = []
-    # One job alone, where its source network is still to be trained: the others would wait
-    # for it.
+    # Only one job per source network that has yet to be trained: others would wait for it.
     busy = {_training(job) for job in working if not self._is_trained(job)}
     for job in self.missing():
       waits = job.parent and (job.parent in working or not self._is_whole(job.parent))
@@ -164,11 +170,11 @@ class Scheduler:
     logging.info("%s: ended after %.1f minutes.", job.name, minutes)
 
   def _network_here(self, job: plan.Job) -> str | None:
-    """The source network that runs of a group start from here; None: not yet known."""
+    """Returns the source network of a job's group on this machine; None if unknown."""
     return self._networks.get(_training(job), {}).get(job.target)
 
   def _is_trained(self, job: plan.Job) -> bool:
-    """Whether its source network lies in the cache here."""
+    """Whether the job's source network is in this machine's cache."""
     return bool(self._networks.get(_training(job)))
 
   def _note_network(self, job: plan.Job, network: str) -> None:
@@ -177,7 +183,7 @@ class Scheduler:
     stored.write_text(path, json.dumps(self._networks, indent=1) + "\n")
 
   def _read_networks(self) -> dict[str, dict[str, str]]:
-    """{training: {target: source network}} of those that are in the cache here."""
+    """Returns {training: {target: source network}} for this machine's cache."""
     if not os.path.isdir(self.places.cache):
       return {}
     path = os.path.join(self.places.folder, _NETWORKS)
@@ -185,12 +191,12 @@ class Scheduler:
 
 
 def _training(job: plan.Job) -> str:
-  """A name of the training that gives a job its source network."""
+  """Returns a name for the training of a job's source network."""
   return f"{job.source_key}-{job.seed}-{keys.of_code()}"
 
 
 def num_steps(job: plan.Job) -> int:
-  """Updates of a job, source training's among them; 1 for what trains nothing."""
+  """Returns a job's number of steps, including source training; 1 if it trains nothing."""
   if job.run.command == experiment_lib.ORACLE:
     return 1
   return max(1, job.config.source.steps + job.config.adapt.steps)

@@ -1,12 +1,12 @@
 """Records of finished runs: small JSON files that a repository can keep.
 
-  <results>/runs/<run's name>-<source network>.json     what a run left
-  <results>/same_bits.json     codes of which a run was seen to give the same bits
+  <results>/runs/<run's name>-<source network>.json     the record of a run
+  <results>/same_bits.json     versions of the code that gave the same bits
 
-Imports no TensorFlow.
+TensorFlow is not imported.
 """
 
-# No `from __future__ import annotations`: Python 3.9 evaluates what stands here.
+# No `from __future__ import annotations`: msgspec on Python 3.9 evaluates annotations.
 import glob
 import hashlib
 import json
@@ -22,13 +22,13 @@ from tfdam.runs import metric_lines, run_folder
 
 VERSION = 1
 _RUNS, _SAME_BITS = "runs", "same_bits.json"
-# More than a line of it.
+# More than one line of metrics.jsonl.
 _LAST_BYTES = 65_536
-# What run folders leave beside results.json, by the name that records have it under.
+# {name in records: file beside results.json in a run folder}.
 _BESIDE = {"source_or_not": "source_or_not.json", "oracle": "oracle.json"}
-# Of scores, what a digest of a run's bits takes in.
+# The scores in the digest of a run's bits.
 _TRACED = ("accuracy", "per_class_accuracy", "miou", "iou_per_class", "pixel_accuracy")
-# And by which a source network is known.
+# The scores that identify a source network.
 _OF_A_NETWORK = (*_TRACED, "fwiou", "class_accuracy", "num_images")
 _DAMAGED = "Bring it back from a copy, or remove it: the run is done again then."
 
@@ -44,21 +44,23 @@ class _What(TypedDict):
 
 
 class Record(_What, total=False):
-  """What a run left.
+  """The record of a run.
 
   Attributes:
-    version: of this shape.
+    version: of this format.
     name: of the run folder.
-    key: of what decided it, but for the code.
-    source_key: of runs with the same source training.
-    source_network: a digest of the source network's scores: that of rows that compare is
-      the same.
-    code: a digest of the code that decided it.
-    limit_steps: the most that a stage took, for a quick look; null: as many as it should.
-    command: what repeats it.
-    trace: a digest of every loss and score.
-    stages: of results.json, which says what they are.
-    curves: {"test" or "dead/<tap>": [[step, value]]} of adaptation.
+    key: a digest of what decided the result, apart from the code.
+    source_key: shared by runs with the same source training.
+    source_network: a digest of the source network's scores; rows that are compared have the
+      same one.
+    seed: of the run.
+    code: a digest of the code that decided the result.
+    limit_steps: the most steps of a stage in a quick look; null without a limit.
+    command: repeats the run.
+    trace: a digest of all losses and scores.
+    stages: as in results.json.
+    timing: as in results.json.
+    curves: {"test" or "dead/<tap>": [[step, value]]} during adaptation.
   """
 
   limit_steps: Optional[stored.Count]
@@ -70,7 +72,7 @@ class Record(_What, total=False):
 
 
 class SameBits(TypedDict):
-  """Codes that gave the same bits, and the runs that showed it."""
+  """Versions of the code that gave the same bits, and the runs that showed it."""
 
   codes: list[str]
   shown_by: list[str]
@@ -80,10 +82,10 @@ class Store:
   """The records of a results folder."""
 
   def __init__(self, path: str):
-    """Reads what is there.
+    """Reads the records of a folder.
 
     Args:
-      path: absolute; it need not exist.
+      path: absolute; need not exist.
 
     Raises:
       config.UserError: a record is damaged, or of another version.
@@ -95,19 +97,20 @@ class Store:
     self._same_bits: list[SameBits] = same or []
 
   def records(self) -> list[Record]:
-    """All of them."""
+    """Returns all records."""
     return list(self._records.values())
 
   def same_bits(self) -> set[str]:
-    """Digests of code whose bits today's gives, as far as is known; its own is one."""
+    """Returns the digests of code known to give today's bits, including today's own."""
     now = keys.of_code()
     return {now}.union(*(same["codes"] for same in self._same_bits if now in same["codes"]))
 
   def find(self, job: plan.Job, old_code: bool = False) -> dict[str, Record]:
-    """{source network: the record of a job}.
+    """Returns a job's records, {source network: record}.
 
     Args:
-      old_code: whether records count whose code may give other bits today.
+      job: the job.
+      old_code: whether to include records of code that may give other bits.
     """
     codes = self.same_bits()
     return {
@@ -120,9 +123,9 @@ class Store:
   def choose(
     self, jobs: Iterable[plan.Job], old_code: bool = False
   ) -> dict[plan.Job, Record]:
-    """A record of each job, of one source network a group where there is one.
+    """Chooses a record for each job, from one source network per group if possible.
 
-    A job that the group's network has no record of is given another network's.
+    A job without a record from the group's network gets one from another network.
     """
     chosen: dict[plan.Job, Record] = {}
     for group in groups(jobs).values():
@@ -145,7 +148,7 @@ class Store:
     self._records[path] = record
 
   def note_same_bits(self, code: str, shown_by: Iterable[str]) -> None:
-    """Writes that another code gives the bits of today's."""
+    """Notes that other code gives the same bits as today's."""
     now = keys.of_code()
     for same in self._same_bits:
       if {code, now} & set(same["codes"]):
@@ -159,7 +162,7 @@ class Store:
 
 
 def groups(jobs: Iterable[plan.Job]) -> dict[tuple[str, str, int], list[plan.Job]]:
-  """Jobs whose rows are compared."""
+  """Groups jobs whose rows are compared."""
   found: dict[tuple[str, str, int], list[plan.Job]] = {}
   for job in jobs:
     found.setdefault(job.group, []).append(job)
@@ -167,7 +170,7 @@ def groups(jobs: Iterable[plan.Job]) -> dict[tuple[str, str, int], list[plan.Job
 
 
 def best_network(found: Mapping[plan.Job, Mapping[str, Record]]) -> Optional[str]:
-  """The source network that most jobs have a record of; None without any record."""
+  """Returns the source network with records for the most jobs; None without records."""
   counts: dict[str, int] = {}
   for by_network in found.values():
     for network in by_network:
@@ -176,12 +179,14 @@ def best_network(found: Mapping[plan.Job, Mapping[str, Record]]) -> Optional[str
 
 
 def make(job: plan.Job, folder: str, limit_steps: int, command: str, cores: int) -> Record:
-  """The record of a finished run.
+  """Makes the record of a finished run.
 
   Args:
-    folder: the run's.
-    command: what repeats it.
-    cores: that it computed on.
+    job: of the run.
+    folder: of the run.
+    limit_steps: the most steps of a stage in a quick look; 0 without a limit.
+    command: repeats the run.
+    cores: the number of cores that it used.
 
   Raises:
     config.UserError: a file of the folder is missing or damaged.
@@ -220,7 +225,7 @@ def make(job: plan.Job, folder: str, limit_steps: int, command: str, cores: int)
 
 
 def num_steps_done(folder: str, config: config_lib.Config) -> int:
-  """How far a run has come, by its last line of metrics."""
+  """Returns how many steps a run has done, from its last line of metrics."""
   try:
     with open(os.path.join(folder, metric_lines.FILE), "rb") as file:
       file.seek(max(0, os.path.getsize(file.name) - _LAST_BYTES))
@@ -233,9 +238,9 @@ def num_steps_done(folder: str, config: config_lib.Config) -> int:
 
 
 def _network(results: Mapping[str, Any]) -> str:
-  """A short digest of what the source network scores; empty where nothing was scored."""
+  """Returns a short digest of the source network's scores; empty without scores."""
   every = results.get("stages", {}).get("source_only") or {}
-  # A later version may score more, of the same network.
+  # Only known scores: a later version may add others for the same network.
   known = {
     split: {name: value for name, value in scores.items() if name in _OF_A_NETWORK}
     for split, scores in every.items()
@@ -244,7 +249,7 @@ def _network(results: Mapping[str, Any]) -> str:
 
 
 def _network_of(job: plan.Job, results: Mapping[str, Any], folder: str) -> str:
-  """Of a run that starts from another's network, that one's source network."""
+  """Returns a run's source network; of a child, that of its first ancestor."""
   while job.parent:
     job = job.parent
     folder = os.path.join(os.path.dirname(folder), job.name)
@@ -270,7 +275,7 @@ def _read(path: str) -> Record:
 
 
 def _curves(lines: Iterable[Mapping[str, Any]]) -> dict[str, list[list[Optional[float]]]]:
-  """What was looked at during adaptation, by steps."""
+  """Returns the numbers that were monitored during adaptation, {curve: [[step, value]]}."""
   curves: dict[str, list[list[Optional[float]]]] = {}
   for line in lines:
     if line.get("stage") != "adapted" or line.get("phase") not in ("curve", "watch"):
@@ -283,7 +288,7 @@ def _curves(lines: Iterable[Mapping[str, Any]]) -> dict[str, list[list[Optional[
 
 
 def _curve_name(name: str) -> str:
-  """What a record calls a number of metrics.jsonl; empty: it has it not."""
+  """Returns a record's name for a number of metrics.jsonl; empty if it is not kept."""
   if name in ("metric/test_accuracy", "metric/test_miou"):
     return "test"
   if name == "watch/marginal_distance":
@@ -295,7 +300,7 @@ def _curve_name(name: str) -> str:
 
 
 def _trace(lines: Iterable[Mapping[str, Any]], results: Mapping[str, Any]) -> str:
-  """A digest of all losses and scores: no weight changes without one of them."""
+  """Returns a digest of all losses and scores, which change whenever weights do."""
   losses = [
     [line["stage"], line["step"], name, value]
     for line in lines
@@ -303,7 +308,7 @@ def _trace(lines: Iterable[Mapping[str, Any]], results: Mapping[str, Any]) -> st
     if name.startswith(("loss/", "discriminator/"))
   ]
   stages = {**results.get("stages", {}), "last_step": results.get("last_step", {})}
-  # By name: what a later version adds to scores is no other result.
+  # By name: a score that a later version adds does not change the result.
   scores = [
     [stage, split, name, of_split[name]]
     for stage, splits in sorted(stages.items())
@@ -315,7 +320,7 @@ def _trace(lines: Iterable[Mapping[str, Any]], results: Mapping[str, Any]) -> st
 
 
 def _session(about: Mapping[str, Any], cores: int) -> dict[str, Any]:
-  """Of the last process: when, by what, on what."""
+  """Returns when, with which versions and on what the last process ran."""
   last = (about.get("sessions") or [{}])[-1]
   names = ("started", "tfdam", "commit", "python", "stack", "machine", "devices")
   return {
@@ -327,7 +332,7 @@ def _session(about: Mapping[str, Any], cores: int) -> dict[str, Any]:
 
 
 def _cpu() -> str:
-  """What decides how a CPU rounds: the widest of its vector instructions."""
+  """Returns a CPU's widest vector instructions, which decide how it rounds."""
   try:
     with open("/proc/cpuinfo") as file:
       flags = next((line for line in file if line.startswith("flags")), "").split()
@@ -349,10 +354,10 @@ def _digest(content: Any) -> str:
   return hashlib.sha256(text.encode()).hexdigest()
 
 
-# A list without lists or objects in it, or of such lists.
+# A list without texts, lists or objects in it.
 _NUMBERS = re.compile(r"\[[^\[\]{}\"]*\]")
 
 
 def _one_line_lists(text: str) -> str:
-  """JSON with lists of numbers on one line each: short, and readable in a diff."""
+  """Puts each list of numbers in JSON on one line, for short and readable diffs."""
   return _NUMBERS.sub(lambda found: " ".join(found.group().split()), text)

@@ -1,6 +1,6 @@
-"""An experiment's tables as text: mean and deviation over seeds, as recorded.
+"""An experiment's tables as text, with mean and deviation over recorded seeds.
 
-Imports no TensorFlow.
+TensorFlow is not imported.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _END = "<!-- end -->"
 
 @dataclasses.dataclass(frozen=True)
 class Numbers:
-  """What a cell has of its seeds.
+  """The numbers of a cell.
 
   Attributes:
-    values: {seed: number}; percent where the cell says so.
+    values: {seed: number}; in percent if the cell has that unit.
     wanted: how many seeds the table asks for.
-    others: seeds whose source network is not that of the rows that they stand beside.
+    others: seeds whose source network differs from that of the rows beside this one.
     failed: seeds whose run ended without a result, or could not begin.
     shown: "mean" or "lowest".
-    digits: behind the point.
+    digits: after the decimal point.
   """
 
   values: Mapping[int, float]
@@ -60,8 +60,9 @@ class Filled:
   """A table with its numbers.
 
   Attributes:
-    rows: {row's name: {column: numbers, or text as it was published}}.
-    notes: for below it.
+    table: of the experiment.
+    rows: {row's name: {column: numbers, or the published text}}.
+    notes: lines below the table.
   """
 
   table: experiment_lib.Table
@@ -69,14 +70,14 @@ class Filled:
   notes: tuple[str, ...]
 
   def cells(self) -> list[list[str]]:
-    """Its text, row by row, titles first."""
+    """Returns the cells' text, row by row, titles first."""
     return [
       [row.title, *(str(self.rows[row.name].get(c, "")) for c in self.table.columns)]
       for row in self.table.rows
     ]
 
   def markdown(self) -> str:
-    """As documentation has it, without its title."""
+    """Returns the table and its notes as Markdown, without the title."""
     lines = [
       f"| {' | '.join([self.table.corner, *self.table.columns])} |",
       "|" + "---|" * (1 + len(self.table.columns)),
@@ -96,21 +97,23 @@ class Filler:
     seeds: Sequence[int],
     failures: Mapping[plan.Job, str] | None = None,
   ):
-    """Takes the records.
+    """Chooses the records.
 
     Args:
-      jobs: of all of the experiment's rows.
+      jobs: of all rows of the experiment.
+      store: of records.
+      planner: makes jobs.
       seeds: that tables ask for.
       failures: {job: why it has no result}.
     """
     self.planner, self.seeds = planner, seeds
     self.failures = failures or {}
-    # A record by older code is a result, too: it is only run again.
+    # A record of older code is a result too, although the run is due again.
     self.chosen = store.choose(jobs, old_code=True)
     self._networks = _networks(self.chosen)
 
   def fill(self, table: experiment_lib.Table) -> Filled:
-    """A table with its numbers."""
+    """Returns a table with its numbers."""
     rows = {
       row.name: {
         column: self.numbers(cell) if isinstance(cell, experiment_lib.Cell) else cell
@@ -121,7 +124,7 @@ class Filler:
     return Filled(table, rows, tuple(self._notes(table, rows)))
 
   def records(self, run: experiment_lib.Run) -> dict[int, tuple[plan.Job, Any]]:
-    """{seed: (job, its record)} of a run, where there is one."""
+    """Returns a run's records, {seed: (job, its record)}."""
     found = {}
     for seed in self.seeds:
       job = self.planner.job(run, seed)
@@ -130,7 +133,7 @@ class Filler:
     return found
 
   def numbers(self, cell: experiment_lib.Cell) -> Numbers:
-    """What a cell has of its seeds."""
+    """Returns the numbers of a cell."""
     values, others = {}, []
     for seed, (job, record) in self.records(cell.run).items():
       value = at(record, cell.path)
@@ -152,7 +155,7 @@ class Filler:
   def _notes(
     self, table: experiment_lib.Table, rows: Mapping[str, Mapping[str, Any]]
   ) -> list[str]:
-    """Sentences for below a table."""
+    """Returns the notes below a table."""
     notes = [table.about] if table.about else []
     notes += [f"{row.title}: {row.note}" for row in table.rows if row.note]
     if self.planner.limit_steps:
@@ -163,8 +166,8 @@ class Filler:
       )
     if any(getattr(cell, "others", ()) for row in rows.values() for cell in row.values()):
       notes.append(
-        f"{OTHER_NETWORK} Of some seeds from another source network than the rows beside"
-        " it, which differ by that as well."
+        f"{OTHER_NETWORK} Some seeds start from another source network than the other rows,"
+        " so that part of the difference is due to that."
       )
     notes += self._data_notes(table)
     for reason, titles in self._reasons(table).items():
@@ -172,9 +175,9 @@ class Filler:
     return [note for note in dict.fromkeys(notes) if note]
 
   def _data_notes(self, table: experiment_lib.Table) -> list[str]:
-    """What runs say of their data, such as that it is a part of the official set.
+    """Returns the runs' notes on their data, such as that it is a part of the official set.
 
-    What fields have asked for, a limit or a skew, is in the row's title.
+    Notes on limits and skews, which the row's title names, are left out.
     """
     found: dict[str, None] = {}
     for run in (run for row in table.rows for run in _runs(row)):
@@ -184,7 +187,7 @@ class Filler:
     return [f"Note: {note}." for note in found if not note.startswith(asked_for)]
 
   def _reasons(self, table: experiment_lib.Table) -> dict[str, list[str]]:
-    """{why rows have no result: their titles}."""
+    """Returns {why rows have no result: their titles}."""
     found: dict[str, dict[str, None]] = {}
     for row in table.rows:
       for run in _runs(row):
@@ -203,7 +206,7 @@ def _runs(row: experiment_lib.Row) -> list[experiment_lib.Run]:
 def _networks(
   chosen: Mapping[plan.Job, store_lib.Record],
 ) -> dict[tuple[str, str, int], str]:
-  """{group: the source network of most of its records}."""
+  """Returns {group: the source network of most of its records}."""
   found = {}
   for group, jobs in store_lib.groups(chosen).items():
     names = [chosen[job]["source_network"] for job in jobs]
@@ -212,10 +215,10 @@ def _networks(
 
 
 def at(record: Mapping[str, Any], path: Sequence[str]) -> float | None:
-  """A number of a record; None where it is not there."""
+  """Returns a number of a record by its path; None if there is none."""
   value: Any = record
   for name in path:
-    if isinstance(value, list):  # of layers
+    if isinstance(value, list):  # a list of layers
       value = next((item for item in value if item.get("layer") == name), None)
     else:
       value = value.get(name) if isinstance(value, Mapping) else None
@@ -226,7 +229,8 @@ def write_into(path: str, filled: Mapping[str, str]) -> None:
   """Puts tables between their markers in a Markdown file.
 
   Args:
-    filled: {name: Markdown}; a marker is `<!-- name -->`, and ends with `<!-- end -->`.
+    path: of the file.
+    filled: {name: Markdown}; a table lies between `<!-- name -->` and `<!-- end -->`.
 
   Raises:
     config.UserError: the file has none of the markers, or a marker has no end.
@@ -245,7 +249,7 @@ def write_into(path: str, filled: Mapping[str, str]) -> None:
 
 
 def replaced(text: str, filled: Mapping[str, str]) -> tuple[str, int]:
-  """A Markdown text with tables between their markers, and how many there are."""
+  """Puts tables between their markers in Markdown; returns the text and their number."""
   count = 0
   for name, table in filled.items():
     start = f"<!-- {name} -->\n"

@@ -1,4 +1,7 @@
-"""One run as a process of its own, on a part of the machine. Imports no TensorFlow."""
+"""Runs a job in a separate process on a part of the machine.
+
+TensorFlow is not imported.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +20,22 @@ from tfdam import experiment as experiment_lib
 from tfdam import runtime, stored
 from tfdam.reproduction import plan
 
-# Of a log: where a command says why it ended.
+# The end of a log that is read, in which a command says why it ended.
 _TAIL_BYTES = 20_000
-# What tells a program where it was started, and of whom it is a worker.
+# Variables that say where a program was started, and of which cluster it is a worker.
 _NOT_HANDED_ON = ("BUILD_WORKING_DIRECTORY", "BUILD_WORKSPACE_DIRECTORY", "TF_CONFIG")
-# What commands that look at a finished run are told beside its folder.
+# {command on a finished run: its further flags}.
 _LOOKS = {
   experiment_lib.SOURCE_OR_NOT: ("--picture={folder}/pictures/source-or-not.png",),
 }
 
 
 class Slot(NamedTuple):
-  """What one run at a time computes on.
+  """A part of the machine, for one run at a time.
 
   Attributes:
-    cores: of the CPU, by number.
-    gpu: its number, as CUDA_VISIBLE_DEVICES has it; empty: none is set apart.
+    cores: the numbers of its CPU cores.
+    gpu: its GPU, for CUDA_VISIBLE_DEVICES; empty without one.
   """
 
   cores: tuple[int, ...]
@@ -40,31 +43,31 @@ class Slot(NamedTuple):
 
 
 class Places(NamedTuple):
-  """Where runs and what they share lie.
+  """The folders of runs.
 
   Attributes:
-    folder: run folders, logs, and trained source networks; absolute.
-    data_root: of data sets; absolute.
+    folder: holds run folders, logs and trained source networks; absolute.
+    data_root: holds data sets; absolute.
   """
 
   folder: str
   data_root: str
 
   def run(self, job: plan.Job) -> str:
-    """Its run folder."""
+    """Returns a job's run folder."""
     return os.path.join(self.folder, job.name)
 
   def log(self, job: plan.Job, kind: str = "log") -> str:
-    """What its commands print; or, of kind "code", by which code its folder was begun."""
+    """Returns the path of a job's log; with kind "code", of its code's digest."""
     return os.path.join(self.folder, "logs", f"{job.name}.{kind}")
 
   @property
   def cache(self) -> str:
-    """Of source networks."""
+    """The cache of source networks."""
     return os.path.join(self.folder, "cache")
 
   def is_free(self, job: plan.Job) -> bool:
-    """Whether no process is in the run folder: one that was told to leave may save yet."""
+    """Whether no process uses the run folder; one that was stopped may still be saving."""
     try:
       with open(os.path.join(self.run(job), ".lock")) as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +79,7 @@ class Places(NamedTuple):
 
 
 class Worker:
-  """A job at work: its commands, one after the other."""
+  """A running job, whose commands run one after the other."""
 
   def __init__(self, job: plan.Job, slot: Slot, places: Places):
     """Starts the first command."""
@@ -99,7 +102,7 @@ class Worker:
     )  # fmt: skip
 
   def poll(self) -> bool | None:
-    """None while it works; then whether all of its commands succeeded."""
+    """Returns None while the job runs, then whether all of its commands succeeded."""
     status = self._process.poll()
     if status is None:
       return None
@@ -110,17 +113,17 @@ class Worker:
     return status == 0
 
   def stop(self) -> None:
-    """Has it save and leave."""
+    """Tells the job to save and end."""
     if self._process.poll() is None:
       self._process.send_signal(signal.SIGTERM)
 
   def wait(self) -> None:
-    """Until it has left."""
+    """Waits until the job has ended."""
     self._process.wait()
     self._log.close()
 
   def reason(self) -> str:
-    """Why it failed, in its own words."""
+    """Returns the job's own message on why it failed."""
     with open(self._places.log(self.job), "rb") as file:
       file.seek(max(0, os.path.getsize(file.name) - _TAIL_BYTES))
       lines = file.read().decode(errors="replace").strip().splitlines()
@@ -131,10 +134,12 @@ class Worker:
 
 
 def begin(job: plan.Job, places: Places, code: str, same: Collection[str]) -> None:
-  """Removes what other code has begun of a job: a run is never of two.
+  """Removes a job's run folder if other code began it, so that no run mixes two codes.
 
   Args:
-    code: a digest of today's.
+    job: about to start.
+    places: where runs lie.
+    code: the digest of today's code.
     same: digests of code that gives the same bits.
   """
   path = places.log(job, "code")
@@ -161,7 +166,7 @@ def _environment(slot: Slot) -> dict[str, str]:
 
 
 def commands(job: plan.Job, places: Places) -> list[list[str]]:
-  """Modules with their arguments that do a job, in order."""
+  """Returns a job's commands, each a module with its arguments, in order."""
   folder = places.run(job)
   config = f"--config={runtime.config_path(job.run.config)}"
   fields = {**job.fields, "data.root": places.data_root}
@@ -192,17 +197,17 @@ def _text(value: Any) -> str:
 
 
 def shown_command(job: plan.Job) -> str:
-  """What a reader types to repeat a run, but for a network that it starts from."""
+  """Returns the command that repeats a run, without the network that it starts from."""
   target = job.run.command.replace(".", ":")
   flags = " ".join(_flags(job.fields))
   return f"./bazelw run //{target} -- --config={job.run.config} {flags}"
 
 
 def slots(jobs: int) -> list[Slot]:
-  """Shares of this machine: a GPU each where there are some, and neighbouring cores.
+  """Divides this machine into slots, each with neighbouring cores and a GPU if possible.
 
   Args:
-    jobs: how many; at most `most_jobs()`.
+    jobs: the number of slots; at most `most_jobs()`.
   """
   cores, gpus = sorted(os.sched_getaffinity(0)), visible_gpus()
   size = len(cores) // jobs
@@ -213,13 +218,17 @@ def slots(jobs: int) -> list[Slot]:
 
 
 def most_jobs() -> tuple[int, str]:
-  """How many runs this machine takes at a time, and what of: GPUs or cores."""
+  """Returns how many runs this machine takes at a time, and what limits it.
+
+  Returns:
+    The number, and "GPUs" or "cores".
+  """
   cores, gpus = len(os.sched_getaffinity(0)), len(visible_gpus())
   return (min(gpus, cores), "GPUs") if gpus else (cores, "cores")
 
 
 def visible_gpus() -> list[str]:
-  """Numbers of NVIDIA GPUs that this process may use."""
+  """Returns the numbers of the NVIDIA GPUs that this process may use."""
   chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
   if chosen is not None:
     return [part for part in chosen.split(",") if part and part != "-1"]

@@ -1,4 +1,4 @@
 """Draws street scenes: world.py plans, canvas.py paints, sim.py and photo.py render.
 
-As a data set they stand in data/streets.py.
+data/streets.py offers them as data sets.
 """

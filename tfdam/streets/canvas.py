@@ -1,4 +1,4 @@
-"""From a street in metres to the polygon that each pixel shows."""
+"""Projects a street in metres, and finds the polygon that each pixel shows."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from tfdam.streets import paints, sketch
 
 
 class Canvas(NamedTuple):
-  """What a street looks like before colours.
+  """A projected street, before it is coloured.
 
   Attributes:
     world: the street.
-    ids: intp [H, W], the polygon that a pixel shows.
-    behind: intp [H, W], the wall that a pixel would show without trees; 0 where that is
-      the sky, and everywhere in streets without bare trees.
-    top, bottom: float32 [P], a polygon's extent, in rows.
-    distance: float32 [P], metres to its mean corner.
+    ids: intp [H, W], the polygon that each pixel shows.
+    behind: intp [H, W], the wall that a pixel would show without trees; 0 for the sky, and
+      everywhere in streets without bare trees.
+    top: float32 [P], the upper end of each polygon, in rows.
+    bottom: float32 [P], the lower end.
+    distance: float32 [P], metres to the mean of its corners.
     horizon: row of the horizon in the middle of the picture.
     focal: focal length in pixels.
   """
@@ -36,7 +37,13 @@ class Canvas(NamedTuple):
 
 
 def draw(world: sketch.World, height: int, width: int) -> Canvas:
-  """Paints all polygons, far to near, so that near ones hide far ones."""
+  """Paints all polygons from far to near, so that near ones hide far ones.
+
+  Args:
+    world: the street.
+    height: of the picture, in pixels.
+    width: the same.
+  """
   starts = np.cumsum(world.sizes) - world.sizes
   columns, rows, focal, horizon = project(world.camera, world.points, height, width)
   top = np.minimum.reduceat(rows, starts)
@@ -51,18 +58,18 @@ def draw(world: sketch.World, height: int, width: int) -> Canvas:
   begin, end = (2 * starts).tolist(), (2 * (starts + world.sizes)).tolist()
   image = Image.new("I", (width, height), 0)
   pen = ImageDraw.Draw(image)
-  # A polygon between the centres of two columns has no pixels; a post must not vanish.
+  # A polygon between the centres of two columns gets no pixels, so thin posts are lines.
   kinds = paints.KIND[world.paints]
   is_post = kinds == paints.POLE
   narrow = (is_post & (right - left < 1.0)).tolist()
   for i in order.tolist():
     paint = pen.line if narrow[i] else pen.polygon
     paint(corners[begin[i] : end[i]], fill=i)
-  # The type that NumPy's take wants: no copy at each look-up.
+  # The type that np.take needs, which saves a copy at each look-up.
   ids = np.asarray(image).astype(np.intp)
   behind = np.zeros_like(ids)
   if (paints.VEIL[world.paints[order]] > 0).any():
-    # Windows are left out: they are nothing behind twigs.
+    # Windows are left out: they cannot be recognised behind twigs.
     is_wall = (kinds == paints.BUILDING) & (bottom - top > 0.12 * height)
     back = Image.new("I", (width, height), 0)
     pen = ImageDraw.Draw(back)
@@ -83,14 +90,19 @@ def draw(world: sketch.World, height: int, width: int) -> Canvas:
 
 
 def labels(canvas: Canvas) -> np.ndarray:
-  """uint8 [H, W], classes of paints."""
+  """Returns uint8 [H, W], each pixel's position in paints.CLASSES."""
   return paints.KIND[canvas.world.paints][canvas.ids]
 
 
 def project(
   camera: sketch.Camera, points: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
-  """Returns float64 columns and rows of `points`, focal length and the horizon's row."""
+  """Projects points, float64 [N, 3] in metres.
+
+  Returns:
+    Columns and rows, float64 [N] in pixels, the focal length in pixels, and the horizon's
+    row.
+  """
   focal = camera.zoom * math.sqrt(height * width)
   along = points[:, 2]
   right = points[:, 0] - camera.side + 0.5 * camera.bend * along * along

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tfdam.streets import paints
 from tfdam.streets.shapes import FIRST, SIDE, box, disc, shape
 
-# Half the width, and the outline from tail to nose, in metres: (along, up, inset of the
-# cabin as a fraction of half the width). Its points are under the tail, tail, tailgate,
-# back and front of the roof, bottom of the windscreen, nose, under the nose.
+# Half the width in metres, and the outline from tail to nose: (along and up in metres,
+# inset of the cabin as a fraction of half the width). Its points are under the tail, tail,
+# tailgate, back and front of the roof, bottom of the windscreen, nose, under the nose.
 _OUTLINES = {
   "hatch": (0.86, ((0, .25, 0), (0, .72, 0), (.12, .98, .06), (.65, 1.43, .2),
                    (2.2, 1.46, .2), (3.0, .98, .06), (3.75, .78, .06), (3.85, .25, .02))),
@@ -26,7 +26,7 @@ _OUTLINES = {
 
 
 def _flank(half: float, outline, glass: int, facing: int):
-  """The visible side of a car: body, windows, wheels."""
+  """Yields the polygons of a car's visible side: body, windows and wheels."""
   length = outline[-1][0]
   over = [(half * (1 - inset), up, along) for along, up, inset in outline]
   sill, eaves = over[2][1] + 0.04, over[3][1] - 0.09
@@ -60,7 +60,7 @@ def _flank(half: float, outline, glass: int, facing: int):
 
 
 def _end(half: float, outline, lamp: int, glass: int):
-  """The near end of a car, far to near: roof, window, bonnet or boot, face with lamps."""
+  """Yields the polygons of a car's near end, far to near, from roof to lamps."""
   tyre, bumper, plate = paints.numbers("tyre", "bumper", "plate")
   front = paints.FRONT
 
@@ -100,7 +100,8 @@ def _cars():
       ends[name, view] = shape(
         [*_flank(half, own, glass, SIDE), *_end(half, own, lamp, glass)]
       )
-    # From the side: along the street becomes across, and the near side lies at 0.
+    # Seen from the side, the axis along the street becomes the one across, and the near
+    # side lies at 0.
     flat = [
       (paint, facing, [(along - length / 2, up, 0.0) for _, up, along in corners])
       for paint, facing, corners in _flank(half, outline, glass, paints.FRONT)

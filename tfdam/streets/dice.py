@@ -1,4 +1,4 @@
-"""Random decisions: about a thousand a picture, so they have to be cheap."""
+"""Cheap random decisions; a picture needs about a thousand."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ _T = TypeVar("_T")
 
 
 class Dice:
-  """Decisions that are a function of a seed, on every platform and version of Python.
+  """Decisions that depend on a seed alone, on every platform and version of Python.
 
-  Python's own generator: its `random` is promised to keep its sequence for a seed. NumPy's
-  take a millisecond to make, a fifth of what a picture may take, and ten times as long for
-  each single number.
+  Python guarantees that its `random` keeps the sequence of a seed. NumPy's generators take
+  a millisecond to make, a fifth of a picture's time, and ten times as long per number.
   """
 
   def __init__(self, seed: int):

@@ -15,7 +15,7 @@ _RAIL_POST, _DARK, _WHITE, _WOOD = paints.numbers(
 
 
 def add_furniture(sketch: Sketch, dice: Dice, plan: Plan, side: int) -> None:
-  """Lamp posts, signs, signals, bollards and the trees of an avenue."""
+  """Adds lamp posts, signs, signals, bollards and the trees of an avenue."""
   kerb = plan.half[side] + 0.5
   post, spacing = dice.pick(_POSTS), dice.between(24, 46)
   tall, at = dice.between(5, 9), dice.between(4, 22)
@@ -85,7 +85,7 @@ def _add_sign(sketch: Sketch, dice: Dice, right: float, along: float) -> None:
   board = dice.pick(sign_shapes.SIGNS)
   size = dice.between(0.9, 1.35)
   if board.width > 1.5:
-    along += 8  # boards for drivers stand where they can be read from afar
+    along += 8  # large boards are read from afar
   centre = dice.between(1.9, 2.5) + board.height * size / 2
   sketch.add_upright(dice.pick(_POSTS), along, right, along, 0.08, 0, centre)
   sketch.add_shape(board, (), along, right, along, size, size, centre)

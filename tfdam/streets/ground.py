@@ -7,7 +7,7 @@ from tfdam.streets.dice import Dice
 from tfdam.streets.plan import END, Plan
 from tfdam.streets.sketch import Sketch
 
-# Keys of what is painted first, in this order: all else has a smaller one.
+# Keys of what is painted first, in this order; all other things have smaller keys.
 _BACKDROP, _TERRAIN, _ROAD, _PAVEMENT, _DETAIL, _MARK = (
   2000.0,
   1900.0,
@@ -30,7 +30,7 @@ _CLOUD, _FAR_TREES, _FAR_TOWN, _KERB, _WHITE, _YELLOW, _SEAM, _PATCH, _IRON, _RE
 
 def add_sky_and_ground(sketch: Sketch, dice: Dice, plan: Plan) -> None:
   sky = dice.pick(_SKIES)
-  # The first polygon is what is seen where no other is.
+  # Pixels without any other polygon show the first one.
   sketch.add(sky, paints.SKYWARD, 9000, (0, 0, 9, 0, 1, 9, 1, 0, 9))
   if sky != _SKIES[-1]:
     for _ in range(int(dice.between(0, 6))):
@@ -70,7 +70,7 @@ def add_sky_and_ground(sketch: Sketch, dice: Dice, plan: Plan) -> None:
       sketch.add_ground(_KERB, _PAVEMENT - 1, kerb, kerb + side * 0.22, start, stop)
       sketch.add_ground(_SEAM, _DETAIL, kerb - side * 0.18, kerb, start, stop)
     if side in plan.arms:
-      # The side street with its own pavements, and the corners' kerbs.
+      # The side street with its pavements and kerbs.
       away = side * 120
       sketch.add_ground(paving, _PAVEMENT, outer, away, near - 1.8, far + 1.8)
       sketch.add_ground(asphalt, _PAVEMENT - 2, kerb - side * 0.2, away, near, far)

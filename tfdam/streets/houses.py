@@ -27,12 +27,12 @@ _BARE = paints.numbers("twigs", "twigs", "twigs dark")
 _TRIM, _TRUNK, _SHOP, _DEEP = paints.numbers("trim", "trunk", "shop glass", "leaf deep")
 _WINDOWS = paints.numbers("window", "window", "window lit")
 
-# Windows further away than this are smaller than a pixel of any usual picture.
+# Windows further away than this, in metres, are smaller than a pixel.
 _WINDOWS_UP_TO = 75.0
 
 
 class _Wall(NamedTuple):
-  """A wall's lower left corner and its direction on the ground, a unit vector."""
+  """A wall: its lower left corner in metres, and its direction, a unit vector."""
 
   right: float
   along: float
@@ -43,14 +43,14 @@ class _Wall(NamedTuple):
   def pane(
     self, start: float, width: float, bottom: float, height: float
   ) -> tuple[float, ...]:
-    """One rectangle, as Sketch.add takes it."""
+    """Returns a rectangle on the wall for Sketch.add; all arguments are in metres."""
     x0, z0 = self.right + self.right_step * start, self.along + self.along_step * start
     x1, z1 = x0 + self.right_step * width, z0 + self.along_step * width
     top = bottom + height
     return (x0, bottom, z0, x0, top, z0, x1, top, z1, x1, bottom, z1)
 
   def panes(self, starts, width: float, bottoms, height: float) -> np.ndarray:
-    """Rectangles in a grid, float64 [n, 4, 3]: `starts` along the wall, `bottoms` up."""
+    """Returns a grid of rectangles for Sketch.add_many, float64 [n, 4, 3]."""
     starts, bottoms = np.asarray(starts, float), np.asarray(bottoms, float)
     points = np.empty((len(bottoms), len(starts), 4, 3))
     offsets = starts[:, np.newaxis] + np.array((0.0, 0.0, width, width))
@@ -66,12 +66,17 @@ def add_building(
   sketch: Sketch, dice: Dice, side: int, front: float,
   near: float, far: float, height: float, is_shop: bool, shows_end: bool,
 ) -> None:  # fmt: skip
-  """A house along the street.
+  """Adds a house along the street.
 
   Args:
+    sketch: to add to.
+    dice: decides the details.
     side: -1 left, 1 right.
     front: metres from the centre line to its facade.
-    near, far: where it begins and ends along the street.
+    near: where it begins along the street, in metres.
+    far: where it ends.
+    height: of its walls, in metres.
+    is_shop: whether it has a shop front.
     shows_end: whether its near end wall can be seen, and has windows.
   """
   near = max(near, NEAREST)
@@ -90,7 +95,7 @@ def add_building(
   if is_pitched:
     end[6:6] = (ridge, height + rise, near)
   sketch.add(masonry, paints.FRONT, key, end, tint)
-  # From below, a steep view hides the roof behind its own eaves.
+  # Seen steeply from below, a roof is hidden by its own eaves.
   eye = 1.5
   is_roof_seen = (height + rise - eye) * front > (height - eye) * abs(ridge)
   if is_pitched and is_roof_seen:
@@ -127,7 +132,7 @@ def add_cross_building(
   sketch: Sketch, dice: Dice, left: float, right: float,
   along: float, height: float,
 ) -> None:  # fmt: skip
-  """A building across the street's end, seen from the front."""
+  """Adds a building across the street's end, seen from the front."""
   key, masonry = along + 30.0, dice.pick(_MASONRY)
   tint = dice.between(0.82, 1.15)
   sketch.add_upright(
@@ -146,7 +151,7 @@ def _add_openings(
   sketch: Sketch, dice: Dice, wall: _Wall, length: float,
   height: float, key: float, is_shop: bool,
 ) -> None:  # fmt: skip
-  """Windows, doors and shop fronts of one wall."""
+  """Adds the windows, doors and shop front of one wall."""
   if wall.along > _WINDOWS_UP_TO:
     return
   facing, window = wall.facing, dice.pick(_WINDOWS)
@@ -180,7 +185,7 @@ def add_tree(
   sketch: Sketch, dice: Dice, right: float, along: float,
   height: float, bare: bool, key: float | None = None,
 ) -> None:  # fmt: skip
-  """A tree with leaves, without, or a conifer."""
+  """Adds a tree with or without leaves, or a conifer."""
   key = along if key is None else key
   tint = dice.between(0.8, 1.2)
   if not bare and dice.chance(0.12):
@@ -245,7 +250,10 @@ def add_barrier(
   sketch: Sketch, dice: Dice, paint: int, post: int | None,
   right: float, near: float, far: float, height: float,
 ) -> None:  # fmt: skip
-  """A fence, wall or hedge along the street, in pieces so that things may stand between."""
+  """Adds a fence, wall or hedge along the street.
+
+  It consists of pieces, so that other things can be painted in front of or behind each.
+  """
   facing = paints.LEFT_WALL if right < 0 else paints.RIGHT_WALL
   at = max(near, NEAREST)
   if paint in paints.numbers("leaf", "leaf deep"):
@@ -253,7 +261,7 @@ def add_barrier(
   tint = dice.between(0.85, 1.15)
   sketch.cast(right, at, right, far, 0.0, height)
   while at < far:
-    # Far pieces may be long: nothing of use fits between them.
+    # Distant pieces may be long, as nothing visible fits between them.
     until = min(at + (3.0 if at < 30 else 8.0), far)
     key = until + 0.3 * abs(right)
     sketch.add(

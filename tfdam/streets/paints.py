@@ -1,7 +1,7 @@
-"""What stands in procedural streets: classes, and what each thing is made of.
+"""The classes of procedural streets, and the materials of things, called paints.
 
-A paint carries the class, so that a pixel's label and its colours come from one table and
-cannot disagree.
+A paint has a class, so that a pixel's label and its colours come from one table and always
+agree.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ CLASSES = (
   "pedestrian", "bicyclist",
 )  # fmt: skip
 
-# Where a surface looks; photo._NORMALS has a row for each. Walls are named after the
-# side of the street on which they stand.
+# Orientations of surfaces; photo._NORMALS has a row for each. Walls are named after their
+# side of the street.
 SKYWARD, FRONT, LEFT_WALL, RIGHT_WALL, GROUND, SOFT, GLOW, LEFT_ROOF, RIGHT_ROOF, TOP = (
   range(10)
 )
 
-# Textures by their place in photo's atlas.
+# Textures, by their position in textures.atlas().
 SMOOTH, GRAIN, BRICK, LEAVES, SLABS, RIBS = range(6)
 
 
@@ -33,10 +33,10 @@ class Paint(NamedTuple):
     kind: its class.
     sim: colour of the flat rendering, 0 to 255.
     photo: reflectance of red, green and blue, 0 to 1, before light and camera.
-    texture: its pattern, and
-    rough: that pattern's strength, a fraction of the brightness.
-    gloss: how much of the sky it mirrors, a fraction.
-    veil: how much of the sky shines through it, a fraction.
+    texture: its pattern.
+    rough: the pattern's strength, a fraction of the brightness.
+    gloss: the fraction of the sky's light that it mirrors.
+    veil: the fraction of the sky's light that shines through it.
   """
 
   kind: str
@@ -184,7 +184,7 @@ SKY, BUILDING, POLE = (CLASSES.index(name) for name in ("sky", "building", "pole
 NUMBER = {name: i for i, name in enumerate(PAINTS)}
 
 _every = tuple(PAINTS.values())
-# The same as arrays, a row a paint.
+# The same as arrays, with one row per paint.
 KIND = np.array([CLASSES.index(p.kind) for p in _every], np.uint8)
 SIM = np.array([p.sim for p in _every], np.float32)
 PHOTO = np.array([p.photo for p in _every], np.float32)
@@ -195,5 +195,5 @@ VEIL = np.array([p.veil for p in _every], np.float32)
 
 
 def numbers(*names: str) -> tuple[int, ...]:
-  """The rows of some paints; one that does not exist raises KeyError."""
+  """Returns the rows of some paints; raises KeyError for an unknown name."""
   return tuple(NUMBER[name] for name in names)

@@ -1,4 +1,4 @@
-"""Pedestrians and cyclists."""
+"""Adds pedestrians and cyclists to a street."""
 
 from __future__ import annotations
 

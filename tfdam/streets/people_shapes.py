@@ -1,4 +1,4 @@
-"""Pedestrians and cyclists."""
+"""The shapes of pedestrians and cyclists."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The photographic rendering of a street: light, textures, haze, and a camera's faults.
 
-Light is computed once a surface, in linear reflectances; per pixel remain a texture, the
-shadows on the ground, haze, and what the camera does.
+Light and haze are computed once per surface, in linear reflectances. Textures, shadows on
+the ground and the camera's effects are computed per pixel.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from tfdam.streets import canvas as canvas_lib
 from tfdam.streets import paints, sketch, textures
 from tfdam.streets.dice import Dice
 
-# Unit normals by facing (right, up, along). SOFT things are round, SKYWARD and GLOW are not
-# lit: their rows are not used.
+# Unit normals by facing (right, up, along). The rows of SOFT, whose things are round, and
+# of SKYWARD and GLOW, which are not lit, are not used.
 _NORMALS = np.zeros((10, 3))
 _NORMALS[paints.FRONT] = (0, 0, -1)
 _NORMALS[paints.LEFT_WALL] = (1, 0, 0)
@@ -25,24 +25,25 @@ _NORMALS[paints.RIGHT_WALL] = (-1, 0, 0)
 _NORMALS[[paints.GROUND, paints.TOP]] = (0, 1, 0)
 _NORMALS[paints.LEFT_ROOF] = (0.6, 0.8, 0)
 _NORMALS[paints.RIGHT_ROOF] = (-0.6, 0.8, 0)
-# How much of the sky each sees.
+# The fraction of the sky that each facing sees.
 _OPENNESS = np.array([1, 0.6, 0.6, 0.6, 1.0, 0.65, 1, 0.85, 0.85, 0.95])
 _GREY = np.array((0.3, 0.6, 0.1))
 
-# Exposure at which the tone curve ends: all above is white.
+# The exposure at which the tone curve ends; larger ones are white.
 _WHITE = 1.6
 
 
 class _Weather(NamedTuple):
-  """Light of one picture.
+  """The light of one picture.
 
   Attributes:
     sun: direction to the sun, a unit vector.
-    sunlight, skylight: red, green and blue; their sum lights an open, level surface.
-    clouds: share of the sky that they cover.
-    sky: brightness of the sky over that of a white surface.
+    sunlight: red, green and blue of the direct light.
+    skylight: the same of the diffuse light; their sum lights an open, level surface.
+    clouds: the share of the sky that clouds cover.
+    sky: brightness of the sky relative to a white surface.
     haze: metres in which two thirds of the contrast are lost.
-    fade: how much of the colours is lost, a fraction; below 0: they are stronger.
+    fade: the fraction by which colours are paler; below 0, they are stronger.
   """
 
   sun: np.ndarray
@@ -55,12 +56,13 @@ class _Weather(NamedTuple):
 
 
 class _Ground(NamedTuple):
-  """What the rows from `start` on see of the ground.
+  """The ground that pixels show, in the rows from `start` on.
 
   Attributes:
-    start: the first row that may see any.
-    seen: bool [H - start, W], whether a pixel does.
-    right, along: float32 [H - start, W], where, in metres.
+    start: the first row that may show the ground.
+    seen: bool [H - start, W], whether a pixel shows the ground.
+    right: float32 [H - start, W], its position to the right, in metres.
+    along: float32 [H - start, W], its position along the street, in metres.
   """
 
   start: int
@@ -70,7 +72,7 @@ class _Ground(NamedTuple):
 
 
 def render(canvas: canvas_lib.Canvas, seed: int) -> np.ndarray:
-  """Returns uint8 [H, W, 3]; light, camera and noise are functions of `seed`."""
+  """Renders a street as uint8 [H, W, 3]; `seed` decides light, camera and noise."""
   dice = Dice(seed)
   weather = _weather(dice)
   ground = _ground(canvas)
@@ -102,11 +104,11 @@ def _weather(dice: Dice) -> _Weather:
 
 
 def _surfaces(canvas: canvas_lib.Canvas, weather: _Weather) -> np.ndarray:
-  """Radiance of every polygon without texture and shadow, float32 [P, 3]."""
+  """Returns each polygon's radiance without texture and shadow, float32 [P, 3]."""
   world = canvas.world
   own = world.paints
   cosine = np.maximum(_NORMALS @ weather.sun, 0.0)
-  # Round things are half lit wherever the sun stands.
+  # Round things are always half lit.
   cosine[paints.SOFT] = 0.35 + 0.3 * max(-weather.sun[2], 0.0)
   by_facing = np.outer(cosine, weather.sunlight) + np.outer(_OPENNESS, weather.skylight)
   by_facing[[paints.GLOW, paints.SKYWARD]] = 1.0
@@ -121,7 +123,7 @@ def _surfaces(canvas: canvas_lib.Canvas, weather: _Weather) -> np.ndarray:
 
 
 def _glow(weather: _Weather) -> np.ndarray:
-  """Colour of the sky at the horizon."""
+  """Returns the colour of the sky at the horizon."""
   return weather.sky * np.array((0.94, 0.97, 1.0))
 
 
@@ -141,16 +143,16 @@ def _ground(canvas: canvas_lib.Canvas) -> _Ground:
 
 
 def _relief(canvas: canvas_lib.Canvas, ground: _Ground) -> np.ndarray:
-  """Factor of the radiance from textures and from nooks at the ground, float32 [H, W]."""
+  """Returns the radiance's factor from textures and dark feet, float32 [H, W]."""
   world, ids = canvas.world, canvas.ids
   height, width = ids.shape
   kind = paints.TEXTURE[world.paints]
-  # Upright things are darker towards their foot: less of the sky reaches it.
+  # Upright things are darker at their feet, which less skylight reaches.
   depth = np.where(world.facings == paints.SOFT, 0.45, 0.35)
   depth[(world.facings == paints.SKYWARD) | (world.facings == paints.GROUND)] = 0.0
   slope = depth / np.maximum(canvas.bottom - canvas.top, 1.0)
   level = 1.0 + 0.4 * depth + slope * canvas.top
-  # A texel is as large as the distance makes it. Smaller than a pixel, texels average out.
+  # A texel's size in pixels depends on the distance. Texels below a pixel average out.
   step = textures.SCALE[kind] * canvas.distance / canvas.focal
   rough = paints.ROUGH[world.paints] / np.sqrt(np.maximum(step, 1.0))
   tables = np.stack([step, np.arange(len(kind)) * 37 % 1021, rough, level, slope], 1)
@@ -179,13 +181,16 @@ def _relief(canvas: canvas_lib.Canvas, ground: _Ground) -> np.ndarray:
 def _shadows(
   canvas: canvas_lib.Canvas, weather: _Weather, ground: _Ground
 ) -> np.ndarray:  # fmt: skip
-  """Share of the light that reaches the ground, float32 [rows, W] or [1]; elsewhere 1."""
+  """Returns the share of light that reaches the ground, float32 [rows, W] or [1].
+
+  It is 1 for pixels that do not show the ground.
+  """
   height, width = canvas.ids.shape
   casters, sun = canvas.world.casters, weather.sun
   dark = weather.skylight.sum() / (weather.sunlight + weather.skylight).sum()
   if not len(casters) or dark > 0.8:
     return np.ones(1, np.float32)
-  run = -sun[[0, 2]] / sun[1]  # metres that a shadow runs for each metre of height
+  run = -sun[[0, 2]] / sun[1]  # length of a shadow per metre of height
   ends = casters[:, :4].reshape(-1, 2, 2)
   low = ends + casters[:, 4, np.newaxis, np.newaxis] * run
   high = ends + casters[:, 5, np.newaxis, np.newaxis] * run
@@ -208,7 +213,7 @@ def _shadows(
 
 
 def _wear(ground: _Ground, dice: Dice) -> np.ndarray:
-  """Large stains and the tracks of wheels on the ground, float32 [rows, W]."""
+  """Returns a factor for stains and wheel tracks on the ground, float32 [rows, W]."""
   strength = np.float32(dice.between(0.04, 0.18))
   texel = (ground.along * np.float32(0.9)).astype(np.int32)
   texel &= textures.TILE - 1
@@ -227,7 +232,7 @@ def _add_sky(
   canvas: canvas_lib.Canvas, weather: _Weather, dice: Dice, light: np.ndarray,
   radiance: np.ndarray,
 ) -> None:  # fmt: skip
-  """The sky, and what of it shines through bare trees."""
+  """Paints the sky, which also shines through bare trees."""
   world = canvas.world
   height, width = canvas.ids.shape
   end = int(min(max(canvas.horizon + height * 0.12, 1), height))
@@ -238,8 +243,8 @@ def _add_sky(
   share = share[pixels]
   rows = pixels // width
   columns = pixels - rows * width
-  # Bluer upwards; clouds where a smooth noise is above a level that leaves their share. A
-  # row nearer to the horizon shows clouds further away, hence flatter.
+  # The sky is bluer upwards. Clouds are where a smooth noise exceeds a level, which decides
+  # their share. Rows near the horizon show more distant clouds, which are flatter.
   up = np.linspace(1.0, 0.0, end)[:, np.newaxis]
   zenith = paints.PHOTO[world.paints[0]] * weather.sky
   blue = (_glow(weather) * (1 - 0.85 * up) + zenith * 0.85 * up).astype(np.float32)
@@ -256,7 +261,7 @@ def _add_sky(
   flat = radiance.reshape(-1, 3)
   veiled = np.flatnonzero(share < 1)
   if veiled.size:
-    # Twigs are about as thick as a few thousandths of the picture, at any size of it.
+    # Twigs are a few thousandths of the picture's height thick, at any size.
     grain = 200 / height
     texel = ((rows[veiled] * grain).astype(int) & mask) * textures.SKY
     texel += (columns[veiled] * grain).astype(int) & mask
@@ -270,16 +275,15 @@ def _add_sky(
 
 
 def _develop(radiance: np.ndarray, horizon: float, dice: Dice) -> np.ndarray:
-  """What the camera makes of it: exposure, colour cast, softness, vignette, noise."""
+  """Applies the camera: exposure, colour cast, softness, vignette and noise."""
   height, width, _ = radiance.shape
-  # The meter looks at what lies below the horizon, and errs.
+  # The light meter uses the part below the horizon, with a random error.
   middle = radiance[min(max(int(horizon), 0), height - 8) :: 4, ::4, 1].mean()
   exposure = 0.055 * 4.2 ** dice.unit() / max(float(middle), 1e-3)
   casts = (1 + dice.between(-0.07, 0.06), 1.0, 1 + dice.between(-0.08, 0.09))
   contrast, gamma = dice.between(1.0, 1.5), dice.between(0.42, 0.5)
   lift = dice.between(0.0, 0.05)
-  # Roots of the exposure keep dark shades apart in 8 bits; the curve then leads from roots
-  # to tones.
+  # Square roots keep dark shades distinct in 8 bits; the curve maps roots to tones.
   levels = np.linspace(0, 1, 256) ** 2 * _WHITE
   tones = np.minimum(np.outer(casts, levels), 1.0) ** gamma
   tones = lift + (1 - lift) * (0.5 + (tones - 0.5) * contrast)

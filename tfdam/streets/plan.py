@@ -1,4 +1,4 @@
-"""The measures of one street."""
+"""The dimensions of one street."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import dataclasses
 
 from tfdam.streets.dice import Dice
 
-# Where a street ends that no building closes, in metres.
+# Where a street ends if no building closes it, in metres.
 END = 170.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """The measures of one street, in metres; side -1 is left, 1 right."""
+  """The dimensions of one street, in metres; side -1 is left, 1 is right."""
 
   kind: str
-  hand: int  # the side on which traffic keeps
+  hand: int  # the side on which traffic drives
   half: dict[int, float]  # from the centre line to the kerb
   lane: float
   pave: dict[int, float]  # width of the pavements
   front: dict[int, float]  # from the centre line to the facades
-  junction: float  # where a side street's near edge lies
-  opening: float  # its width, 0: none
-  arms: tuple[int, ...]  # the sides to which it leads
+  junction: float  # the near edge of a side street
+  opening: float  # width of the side street; 0 without one
+  arms: tuple[int, ...]  # the sides to which the side street leads
   end: float  # where a building closes the street
-  bare: bool  # no leaves on trees
-  parks: dict[int, bool]  # cars stand along the kerb
+  bare: bool  # whether trees have no leaves
+  parks: dict[int, bool]  # whether cars are parked along the kerb
 
   def is_open(self, side: int, along: float, margin: float = 1.5) -> bool:
-    """Whether a side street, its corner or the street's end is there."""
+    """Whether a side street, its corner or the street's end lies at `along`."""
     start, stop = self.junction - margin, self.junction + self.opening + margin
     is_arm = side in self.arms and start < along < stop
     return is_arm or along > self.end - 9 - margin

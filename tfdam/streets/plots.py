@@ -1,4 +1,4 @@
-"""What lines a street: rows of houses, gardens, and their borders."""
+"""Adds the sides of a street: rows of houses, gardens, and their borders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEDGE = paints.NUMBER["leaf deep"]
 
 
 def add_plots(sketch: Sketch, dice: Dice, plan: Plan, side: int) -> None:
-  """Buildings, gardens, hedges and fences of one side, and what closes the street."""
+  """Adds the buildings and gardens of one side, and the buildings at the street's end."""
   kerb = plan.half[side] + plan.pave[side]
   level = dice.between(5.5, 13) if plan.kind == "town" else dice.between(4.8, 8.5)
   density = {"town": 0.95, "suburb": 0.85, "open": 0.4}[plan.kind]
@@ -80,7 +80,7 @@ def _close_street(sketch: Sketch, dice: Dice, plan: Plan, level: float) -> None:
 
 
 def _add_border(sketch: Sketch, dice: Dice, plan: Plan, side: int, edge: float) -> None:
-  """What divides the pavement from the gardens."""
+  """Adds the fences, hedges and walls between pavement and gardens."""
   at = dice.between(0, 6)
   while at < min(90.0, plan.end - 11):
     far, draw = at + dice.between(5, 18), dice.unit()

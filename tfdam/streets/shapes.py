@@ -1,8 +1,8 @@
 """Things of a street as small sets of polygons in metres, and outlines of foliage.
 
 Every shape has its own axes: across (right, towards the visible side of a car), up, and
-along (away from the viewer, 0 at the near end). Polygons come far to near, so that those
-that are drawn later hide those drawn before.
+along (away from the viewer, 0 at the near end). Polygons are ordered from far to near, as
+later ones hide earlier ones.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ class Shape(NamedTuple):
   """Polygons of one thing.
 
   Attributes:
-    points: float64 [N, 3], (across, up, along), all polygons' corners.
-    sizes: corners of each polygon.
+    points: float64 [N, 3], (across, up, along) of all polygons' corners, in metres.
+    sizes: number of corners of each polygon.
     paints: rows in paints, or FIRST, SECOND, THIRD.
-    facings: facings of paints, or SIDE.
-    width, height, length: extent in metres.
+    facings: facings in paints, or SIDE.
+    width: in metres.
+    height: in metres.
+    length: in metres.
   """
 
   points: np.ndarray
@@ -42,7 +44,7 @@ class Shape(NamedTuple):
 
 
 def shape(polygons: Sequence[tuple[int, int, Sequence[_Point]]]) -> Shape:
-  """Builds a shape of (paint, facing, corners); corners without depth have along = 0."""
+  """Makes a shape from (paint, facing, corners); corners without depth get along = 0."""
   points = np.array(
     [(*corner, 0.0)[:3] for _, _, corners in polygons for corner in corners], np.float64
   )
@@ -57,7 +59,7 @@ def shape(polygons: Sequence[tuple[int, int, Sequence[_Point]]]) -> Shape:
 
 
 def disc(x: float, y: float, radius: float, corners: int, stretch: float = 1.0):
-  """A regular polygon; `stretch` is its width over its height."""
+  """Returns a regular polygon; `stretch` is its width divided by its height."""
   angles = (2 * math.pi * (i + 0.5) / corners for i in range(corners))
   return [(x + radius * stretch * math.cos(a), y + radius * math.sin(a)) for a in angles]
 
@@ -72,14 +74,14 @@ def box(left: float, right: float, bottom: float, top: float, along: float = 0.0
 
 
 def beam(x0: float, y0: float, x1: float, y1: float, thickness: float):
-  """A straight bar from one point to another."""
+  """Returns a straight bar from one point to another."""
   length = math.hypot(x1 - x0, y1 - y0)
   dx, dy = (y1 - y0) / length * thickness / 2, (x0 - x1) / length * thickness / 2
   return [(x0 - dx, y0 - dy), (x0 + dx, y0 + dy), (x1 + dx, y1 + dy), (x1 - dx, y1 - dy)]
 
 
 def _crowns():
-  """Outlines of foliage of about unit radius, float64 [N, 3] each, always the same."""
+  """Returns fixed outlines of foliage of about unit radius, float64 [N, 3] each."""
   state = np.random.RandomState(11)
   outlines = []
   for _ in range(12):

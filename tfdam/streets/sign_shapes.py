@@ -1,4 +1,4 @@
-"""Traffic signs and signals: boards about (0, 0), without their posts."""
+"""The shapes of traffic signs and signals, centred at (0, 0) and without their posts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tfdam.streets.shapes import box, disc, shape
 
 
 def _signs():
-  """Boards, centred at (0, 0); their posts are drawn apart."""
+  """Returns the boards of signs."""
   red, white, blue, yellow, green, grey = paints.numbers(
     "sign red", "sign white", "sign blue", "sign yellow", "sign green", "sign grey"
   )

@@ -1,4 +1,4 @@
-"""A street as a list of polygons, and how it is put together."""
+"""A street as a list of polygons, and the class that collects them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ import numpy as np
 
 from tfdam.streets import paints, shapes
 
-# Nothing is drawn nearer than this, in metres: it lies below the picture's lower edge.
+# Nothing is drawn nearer than this, in metres; it would lie below the picture.
 NEAREST = 1.3
 
 
 class Camera(NamedTuple):
-  """Where the picture is taken from.
+  """The camera's position and lens.
 
   Attributes:
     side: metres to the right of the road's centre line.
     height: metres above the road.
-    yaw, pitch: tangents of the angles; positive turns left and up.
+    yaw: tangent of the angle; positive values turn left.
+    pitch: tangent of the angle; positive values turn up.
     roll: tangent of the angle.
-    zoom: focal length over the root of the picture's area.
-    bend: curvature of the street, 1 / metres; positive to the right.
+    zoom: focal length divided by the square root of the picture's area.
+    bend: curvature of the street in 1 / metres; positive to the right.
   """
 
   side: float
@@ -38,15 +39,18 @@ class Camera(NamedTuple):
 
 @dataclasses.dataclass
 class World:
-  """One street. Axes: right of the centre line, up, along the street, in metres.
+  """One street. The axes are right of the centre line, up, and along the street, in metres.
 
   Attributes:
     points: float64 [N, 3], all polygons' corners.
-    sizes, paints, facings: int64 [P], corners, material and orientation of each polygon.
-    keys: float64 [P], the order of painting: large ones first.
-    tints: float64 [P], factor of the colour.
+    sizes: int64 [P], number of corners of each polygon.
+    paints: int64 [P], material of each polygon.
+    facings: int64 [P], orientation of each polygon.
+    keys: float64 [P], the order of painting, large keys first.
+    tints: float64 [P], a factor of the colour.
     casters: float64 [C, 6], upright rectangles that cast shadows: right and along of one
-      edge, of the other, lower and upper end.
+      edge, the same of the other, lower and upper end.
+    camera: which takes the picture.
   """
 
   points: np.ndarray
@@ -74,7 +78,7 @@ class Sketch:
   def add(
     self, paint: int, facing: int, key: float, points: Sequence[float], tint: float = 1.0
   ) -> None:
-    """One polygon; `points` are right, up, along of each corner in turn."""
+    """Adds a polygon; `points` are right, up, along of each corner in turn."""
     self._points.append(array.array("d", points).tobytes())
     self._sizes.append(len(points) // 3)
     self._paints.append(paint)
@@ -85,7 +89,7 @@ class Sketch:
   def add_many(
     self, paint: int, facing: int, key: float, points: np.ndarray, tint: float = 1.0
   ) -> None:
-    """Polygons of one paint, float64 [n, corners, 3]."""
+    """Adds polygons of one paint, float64 [n, corners, 3]."""
     count, corners, _ = points.shape
     self._points.append(points.tobytes())
     self._sizes += [corners] * count
@@ -97,7 +101,7 @@ class Sketch:
   def add_ground(
     self, paint: int, key: float, left: float, right: float, near: float, far: float
   ) -> None:
-    """A rectangle on the ground; long ones in pieces that can follow a bend."""
+    """Adds a rectangle on the ground; long ones get corners that can follow a bend."""
     near = max(near, NEAREST)
     if far <= near:
       return
@@ -116,7 +120,7 @@ class Sketch:
     self, paint: int, key: float, right: float, along: float, width: float, low: float,
     high: float, facing: int = paints.FRONT, tint: float = 1.0,
   ) -> None:  # fmt: skip
-    """A rectangle that faces the viewer, centred at `right`."""
+    """Adds a rectangle that faces the viewer, centred at `right`."""
     a, b = right - width / 2, right + width / 2
     self.add(
       paint, facing, key,
@@ -128,15 +132,20 @@ class Sketch:
     across: float = 1.0, up: float = 1.0, base: float = 0.0, lean: float = 0.0,
     side: int = paints.FRONT, tint: float = 1.0,
   ) -> None:  # fmt: skip
-    """One instance of a shape.
+    """Adds an instance of a shape.
 
     Args:
+      shape: to add.
       own: the paints that FIRST, SECOND, THIRD stand for.
-      right, along: where its origin stands.
-      across, up: factors of its axes; a negative `across` mirrors it.
+      key: the order of painting.
+      right: position of its origin, in metres.
+      along: the same along the street.
+      across: a factor of its width; a negative one mirrors it.
+      up: a factor of its height.
       base: metres from the ground to its origin.
-      lean: how far its far end is moved to the right, per metre of length.
+      lean: shift of its far end to the right, per metre of length.
       side: the facing that SIDE stands for.
+      tint: a factor of the colour.
     """
     moved = shape.points * (across, up, 1.0)
     moved[:, 0] += right + lean * moved[:, 2]
@@ -155,7 +164,7 @@ class Sketch:
     along: float, radius: float, stretch: float = 1.0, tint: float = 1.0,
     facing: int = paints.SOFT,
   ) -> None:  # fmt: skip
-    """Foliage: an outline of shapes, `stretch` its height over its width."""
+    """Adds foliage from an outline; `stretch` is its height divided by its width."""
     points = outline * (radius, radius * stretch, 0.0) + (right, up, along)
     self.add_many(paint, facing, key, points[np.newaxis], tint)
 
@@ -168,7 +177,7 @@ class Sketch:
     low: float,
     high: float,
   ) -> None:
-    """Notes an upright rectangle that casts a shadow on the ground."""
+    """Adds an upright rectangle that casts a shadow on the ground."""
     self._casters.append((right0, along0, right1, along1, low, high))
 
   def finish(self, camera: Camera) -> World:

@@ -1,4 +1,4 @@
-"""Noise and patterns that repeat, made once: reading them is all that a picture pays."""
+"""Repeating noise and patterns, which are made once so that pictures only read them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import functools
 import numpy as np
 
 TILE = 128  # texels of a texture, in each direction
-# Texels a metre of each texture, in the order of street paints' constants.
+# Texels per metre of each texture, in the order of the constants in paints.
 SCALE = np.array((3.0, 16.0, 14.0, 7.0, 8.0, 12.0), np.float32)
 SKY = 256  # texels of the noise of clouds and twigs
 
 
 @functools.lru_cache(maxsize=1)
 def atlas() -> np.ndarray:
-  """All textures in turn, float32 [6 * TILE * TILE], zero mean, unit variance."""
+  """Returns all textures in turn, float32 [6 * TILE * TILE], zero mean, unit variance."""
   state = np.random.RandomState(5)
   fine = state.standard_normal((TILE, TILE))
   y, x = np.mgrid[:TILE, :TILE]
@@ -37,20 +37,20 @@ def atlas() -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def clouds() -> np.ndarray:
-  """Float32 [SKY, SKY], zero mean, unit variance."""
+  """Returns the noise of clouds, float32 [SKY, SKY], zero mean, unit variance."""
   return _octaves(np.random.RandomState(6), SKY, (3, 6, 12, 24), 0.55).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=1)
 def twigs() -> np.ndarray:
-  """How open a bare crown is, float32 [SKY, SKY], zero mean, unit variance."""
+  """Returns how open bare crowns are, float32 [SKY, SKY], zero mean, unit variance."""
   state = np.random.RandomState(7)
   return _octaves(state, SKY, (24, 64, 128), 1.0).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=4)
 def sensor(height: int, width: int) -> np.ndarray:
-  """Noise with a little correlation, float32 [H + 64, W + 64, 3], unit variance."""
+  """Returns slightly correlated noise, float32 [H + 64, W + 64, 3], unit variance."""
   state = np.random.RandomState(8)
   grey: np.ndarray = state.standard_normal((height + 65, width + 65)).astype(np.float32)
   grey = (grey[:-1, :-1] + grey[1:, :-1] + grey[:-1, 1:] + grey[1:, 1:]) / 2
@@ -60,7 +60,7 @@ def sensor(height: int, width: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=4)
 def corners(height: int, width: int) -> np.ndarray:
-  """Squared distance from the centre over that of a corner, float32 [H, W, 1]."""
+  """Returns squared distances from the centre, 1 at the corners, float32 [H, W, 1]."""
   y = (np.arange(height, dtype=np.float32)[:, np.newaxis] + 0.5) / height * 2 - 1
   x = (np.arange(width, dtype=np.float32) + 0.5) / width * 2 - 1
   return ((x * x + y * y) / 2)[..., np.newaxis]
@@ -69,7 +69,7 @@ def corners(height: int, width: int) -> np.ndarray:
 def _octaves(
   state: np.random.RandomState, size: int, cells: tuple[int, ...], falloff: float
 ) -> np.ndarray:
-  """Smooth noise of several scales, float64 [size, size], zero mean, unit variance."""
+  """Returns smooth noise of several scales, float64 [size, size], with unit variance."""
   total = np.zeros((size, size))
   for i, count in enumerate(cells):
     grid = state.standard_normal((count, count))

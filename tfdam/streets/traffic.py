@@ -1,4 +1,4 @@
-"""Cars: parked, in both lanes, and across."""
+"""Adds cars: parked, in both lanes, and crossing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_parked(sketch: Sketch, dice: Dice, plan: Plan, side: int) -> None:
     return
   eye, right = plan.hand * plan.lane / 2, side * (plan.half[side] - 1.1)
   at, fill = dice.between(2.5, 14), dice.between(0.35, 0.9)
-  # Along the driver's own side cars point away, along the other one towards the camera.
+  # On the driver's own side cars point away from the camera, on the other towards it.
   usual = "rear" if side == plan.hand else "front"
   while at < min(80.0, plan.end - 12):
     if dice.chance(fill) and not (plan.is_open(side, at) or plan.is_open(side, at + 4)):
@@ -69,7 +69,7 @@ def _add_car(
   sketch: Sketch, dice: Dice, kind: str, view: str, right: float, along: float, eye: float,
   lean: float = 0.0,
 ) -> None:  # fmt: skip
-  """A car with its near end at `along`; `eye` is the camera's place to the right."""
+  """Adds a car with its near end at `along`; `eye` is the camera's own `right`."""
   body = dice.pick(_BUSES if kind == "bus" else _BODIES)
   shape = car_shapes.CAR_ENDS[kind, view]
   half, length = shape.width / 2, shape.length
@@ -92,7 +92,7 @@ def _add_car(
 def _add_crossing_car(
   sketch: Sketch, dice: Dice, right: float, along: float, eye: float
 ) -> None:
-  """A car seen from its side."""
+  """Adds a car seen from its side."""
   shape = car_shapes.CAR_FLANKS[dice.pick(_CAR_KINDS[:-1])]
   direction = 1.0 if dice.chance(0.5) else -1.0
   half = shape.width / 2

@@ -1,6 +1,6 @@
-"""What stands where in a procedural street: a pure function of a seed.
+"""Lays out a procedural street, as a pure function of a seed.
 
-The street is laid out straight, with the road's centre line at 0; the camera bends it.
+The street is laid out straight, with the road's centre line at 0; the projection bends it.
 """
 
 from __future__ import annotations
