@@ -1,6 +1,6 @@
 """Hooks of MkDocs: pages from outside docs/, and links that lead there.
 
-README.md is the first page; PAPER.md, CHANGELOG.md and CONTRIBUTING.md are pages, too.
+README.md is the first page; CHANGELOG.md and CONTRIBUTING.md are pages, too.
 A link to any other file becomes its name: the site opens without a network.
 """
 
@@ -14,7 +14,6 @@ PROJECT = pathlib.Path(__file__).absolute().parent.parent
 # {file of the project: its page on the site}.
 _PAGES = {
   "README.md": "index.md",
-  "tfdam/PAPER.md": "paper.md",
   "CHANGELOG.md": "changelog.md",
   "CONTRIBUTING.md": "contributing.md",
 }
