@@ -40,18 +40,18 @@ def test_what_a_notebook_printed_is_kept_with_it(path):
       assert output.get("name") != "stderr"
 
 
-def test_readme_and_guide_show_what_the_notebook_printed():
+def test_readme_and_guides_show_what_the_notebook_printed():
   project = pathlib.Path(runtime.PROJECT)
-  readme, guide = (
+  readme, guide, layers = (
     (project / name).read_text(encoding="utf-8")
-    for name in ("README.md", "docs/own-network.md")
+    for name in ("README.md", "docs/own-network.md", "docs/gap.md")
   )
   cells = code_cells(project / "examples" / "own_network.ipynb")
   printed = "".join("".join(o.get("text", "")) for _, _, outputs in cells for o in outputs)
   before, after = re.findall(r"Gap between .*?┘", printed, re.S)
   assert before in readme
-  assert before in guide
-  assert after in guide
+  assert before in layers
+  assert after in layers
   (scores,) = re.findall(r"target ([\d.]+) -> ([\d.]+) -> ([\d.]+)", printed)
   for score in scores:
     assert f"{100 * float(score):.1f} %" in readme

@@ -15,7 +15,7 @@ class TappedModel(Protocol):
 
   The networks of tfdam.models are such models. Any other subclass of tf.keras.Model or of
   Keras 3's Model is one if it has these members; it need not inherit from tfdam.
-  docs/own-model.md has an example.
+  docs/subclassed-model.md has an example.
 
   If a model's dropout takes its random numbers as an argument, the model also has
   `num_noise`, how many numbers it needs per image. Its calls then take `noise`, float32

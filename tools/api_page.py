@@ -31,7 +31,7 @@ _BEGIN = """\
 # API
 
 What `import tfdam` offers. [Your own network](own-network.md) shows it in use. Equations
-and sections are the paper's ([PAPER.md](../tfdam/PAPER.md)).
+and sections are the paper's ([From the paper to the code](paper.md)).
 
 {images}
 """

@@ -12,7 +12,7 @@ from tests import keras_networks, networks, synthetic
 from tfdam import models, runtime
 from tfdam.matching import gaussian
 
-PAGE = os.path.join(runtime.PROJECT, "docs", "own-model.md")
+PAGE = os.path.join(runtime.PROJECT, "docs", "subclassed-model.md")
 PAGES_OWN = ("page-keras2", "page-keras3")
 
 

@@ -172,7 +172,7 @@ def test_what_a_model_says_wrongly_of_itself_is_told_in_one_line(make, words):
   with pytest.raises(tfdam.UserError, match=words) as raised:
     tfdam.Network(model)
   assert "\n" not in str(raised.value)
-  assert str(raised.value).count("docs/own-model.md") <= 1
+  assert str(raised.value).count("docs/subclassed-model.md") <= 1
   for old, new in zip(before, model.get_weights()):
     np.testing.assert_array_equal(old, new)
 
@@ -184,7 +184,9 @@ def test_a_model_without_any_of_it_is_told_both_ways_out():
     def call(self, images):
       return model(images)
 
-  with pytest.raises(tfdam.UserError, match=r"keras\.Model\(inputs.*docs/own-model\.md"):
+  with pytest.raises(
+    tfdam.UserError, match=r"keras\.Model\(inputs.*docs/subclassed-model\.md"
+  ):
     tfdam.Network(Plain())
 
 

@@ -12,7 +12,7 @@ from tfdam import protocol
 from tfdam import sites as sites_lib
 from tfdam.keras_models import layers, tapped_trial, versions
 
-PAGE = "docs/own-model.md"
+PAGE = "docs/subclassed-model.md"
 # The side, in pixels, of the test image where the model's size is open.
 _SIDE = 64
 # {member of the protocol: what to add if it is missing}.
