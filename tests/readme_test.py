@@ -178,24 +178,5 @@ def test_links_between_pages_lead_somewhere():
         assert anchor in anchors(texts[place]), f"{page}: {link}"
 
 
-# Pages that programs write, and those of results, which describe runs one by one.
-_NOT_GUIDES = ("docs/api.md", "docs/fields.md", "docs/results/*")
-
-
-def written_sentences(text):
-  """Those of a page's prose: without code, tables, headings and the targets of links."""
-  prose = re.sub(r"```.*?```|<!--.*?-->|^[|#].*?$", "", text, flags=re.S | re.M)
-  prose = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", prose)
-  for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:- |\d+\. ))", prose):
-    yield from re.split(r"(?<=[.!?:])\s+(?=[A-Z`*(])", " ".join(paragraph.split()))
-
-
-def test_no_sentence_of_a_guide_has_more_than_35_words():
-  for page, text in pages().items():
-    if not any(fnmatch.fnmatch(page, pattern) for pattern in _NOT_GUIDES):
-      for sentence in written_sentences(text):
-        assert len(sentence.split()) <= 35, f"{page}: {sentence}"
-
-
 def test_readme_is_a_door():
   assert len(pages()["README.md"].splitlines()) <= 150
