@@ -17,13 +17,14 @@ _PER_TAP = ("loss", "accuracy")
 
 
 class _Game(NamedTuple):
-  """One move of the discriminators; each attribute but `labels` is {tap: ...}.
+  """The discriminators' outputs and losses in one step.
 
   Attributes:
-    source_logits, target_logits: what the discriminators say.
-    labels: soft class labels; None unless discriminators tell classes.
-    losses: of the discriminators.
-    weighted: the same, times the taps' weights.
+    source_logits: {tap: the discriminator's logits of source activations}.
+    target_logits: the same for target activations.
+    labels: soft class labels; None unless discriminators are class-wise.
+    losses: {tap: the discriminator's loss}.
+    weighted: the losses times the taps' weights.
   """
 
   source_logits: dict[str, tf.Tensor]
@@ -134,9 +135,9 @@ class AdaptStep:
     return losses
 
   def _play(self, source: Mapping[str, Any], output: Mapping[str, Any]) -> _Game:
-    """What the discriminators say of both networks' taps, and their losses.
+    """Runs the discriminators on both networks' taps, and computes their losses.
 
-    One pass of each discriminator serves both players.
+    One pass of each discriminator serves both its own loss and the target's.
 
     Args:
       source: the frozen source's output (see `_of_source`).
@@ -181,7 +182,7 @@ class AdaptStep:
     output: Mapping[str, Any],
     game: _Game,
   ) -> dict[str, tf.Tensor]:
-    """{"loss/target": what the target minimises, and the parts of it}."""
+    """Returns {"loss/target": the target's whole loss}, with each of its parts."""
     options = self.options
     alignment = self.matcher.alignment_loss(game.target_logits, game.labels)
     weight_drift = drift.squared_distance(self.weight_pairs, options.drift_reduction)
@@ -199,7 +200,7 @@ class AdaptStep:
     variables: Sequence[tf.Variable],
     accuracies: Mapping[str, tf.Tensor],
   ) -> dict[str, tf.Tensor]:
-    """Updates the target network, unless a gate is closed; returns the gate's metric."""
+    """Updates the target network unless a gate is closed; returns the gate's metric."""
     gradients = optimizers.unscaled(self.target_optimizer, gradients)
     if not self.is_gated:
       self.target_optimizer.apply_gradients(zip(gradients, variables))

@@ -162,12 +162,12 @@ def run(
 
 
 class _Work:
-  """A stage at work: what is done, and what comes after each call.
+  """The state of a running stage, and what is done after each call.
 
   Attributes:
-    total: the stage's steps.
-    done: those that are done.
-    clock: counts them.
+    total: number of steps of the stage.
+    done: number of steps done.
+    clock: measures their speed.
   """
 
   def __init__(
@@ -180,14 +180,14 @@ class _Work:
     options: config_lib.Loop,
     looks: Sequence[Look],
   ):
-    """Takes what `run` does."""
+    """Takes the arguments of `run`."""
     self._stage, self._strategy, self._keeper = stage, strategy, keeper
     self._record, self._options, self._looks = record, options, looks
     self.total = sum(phase.num_steps for phase in phases)
     self.done, self.clock = 0, _Clock(0, 0.0)
 
   def resume(self) -> bool:
-    """Goes on from the newest checkpoint; returns whether there is one."""
+    """Resumes from the newest checkpoint; returns whether there is one."""
     info: Any = (self._keeper.restore() if self._keeper else None) or {}
     if info:
       self.done = info.get("step", 0)
@@ -217,9 +217,9 @@ class _Work:
 
     Args:
       phase: the phase.
-      end: how many steps of the stage are done then.
+      end: number of steps of the stage that are done at the end of the phase.
       iterator: over the batches.
-      pending: signals that have arrived.
+      pending: collects signals that arrive.
       shown: the progress bar (see progress.bar).
 
     Raises:
@@ -250,7 +250,7 @@ class _Work:
     self.clock.pause()
 
   def _steps_at_once(self, end: int) -> int:
-    """Steps until something is due: a line, a checkpoint, a look or the phase's end."""
+    """Steps until the next log line, checkpoint, callback or end of the phase."""
     periods = [self._options.checkpoint_every, *(look.every for look in self._looks)]
     due = (every - self.done % every for every in periods)
     return min(self._options.log_every, end - self.done, *due)
@@ -265,7 +265,7 @@ class _Work:
       self.clock.resume()
 
   def _save_or_leave(self, pending: Sequence[signal.Signals]) -> None:
-    """Saves where a checkpoint is due, or the run is to leave; leaves then."""
+    """Saves if a checkpoint is due or a signal has arrived; exits after a signal."""
     leave = distribution.first_signal(self._strategy, pending)
     is_last = self.done == self.total
     if is_last or self.done % self._options.checkpoint_every == 0 or leave:

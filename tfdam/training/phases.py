@@ -81,14 +81,14 @@ def of_adaptation(
 
 
 class _Part(NamedTuple):
-  """A stretch of steps with the same players.
+  """What one phase trains.
 
   Attributes:
-    name: the phase's.
-    taps: those that are matched.
-    num_steps: its length.
-    moves_target: whether the target is trained, too; a warm-up trains discriminators only.
-    is_informed: whether information is maximised.
+    name: the name of the phase.
+    taps: the taps that are matched.
+    num_steps: number of steps.
+    moves_target: whether the target is trained; a warm-up trains only discriminators.
+    is_informed: whether the loss has the term of information maximisation.
   """
 
   name: str
@@ -99,7 +99,7 @@ class _Part(NamedTuple):
 
 
 def _parts(options: config_lib.Adapt) -> Iterator[_Part]:
-  """The parts of adaptation, in order: discriminators warm up as they join."""
+  """Yields the parts of adaptation in order; discriminators warm up when they join."""
   taps = list(options.tap_weights) if options.has_discriminators else []
   joining = [[tap] for tap in taps] if options.schedule == "one_at_a_time" else [taps]
   after = options.information_after if options.information_weight else options.steps
