@@ -1,7 +1,7 @@
 """Puts `export` and `configs` into the package: `tfdam.export` and `tfdam.configs`.
 
-An installed tfdam has no other name on Python's path, since users' projects have folders
-called export and configs themselves. All else is in pyproject.toml.
+An installed tfdam adds only its own name to Python's path, because users' projects may have
+folders called export and configs too. Everything else is in pyproject.toml.
 """
 
 import setuptools

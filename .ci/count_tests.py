@@ -1,4 +1,4 @@
-"""Adds up the test results that Bazel left, and names what failed or was skipped."""
+"""Adds up Bazel's test results, and names what failed or was skipped."""
 
 import pathlib
 import sys
@@ -9,8 +9,8 @@ def main(logs: str, *not_run: str) -> int:
   """Prints what failed or was skipped, and the sums; returns the exit status.
 
   Args:
-    logs: folder with a folder of test.xml files for each time that tests were run.
-    not_run: what could not be run here, each counted as one skipped test.
+    logs: folder with a folder of test.xml files for each run of tests.
+    not_run: what could not run here; each counts as one skipped test.
   """
   passed = failed = skipped = 0
   for file in sorted(pathlib.Path(logs).resolve().rglob("test.xml")):

@@ -1,6 +1,6 @@
-"""Measurements: what they print is for people, and no test asserts a time."""
+"""Benchmarks, whose output is for people; no test asserts a time."""
 
 from tfdam import runtime
 
-# Before any of them imports TensorFlow.
+# Before any benchmark imports TensorFlow.
 runtime.set_environment()

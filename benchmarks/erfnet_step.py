@@ -2,9 +2,9 @@
 
   python -m benchmarks.erfnet_step [--rounds=8] [--json=PATH] [--peer_python=PATH]
 
-One round measures each of them for a moment; ratios are of the medians over rounds. Single
-times mean little on a busy machine. PyTorch runs in an environment of its own, made at the
-first run (or name one with torch: --peer_python).
+One round measures each of them briefly, and ratios are computed from the medians over
+rounds. Single times mean little on a busy machine. PyTorch runs in a separate environment,
+which the first run makes; or set --peer_python to a Python that has torch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _UNITS = (128, 64)
 
 
 def encoder_macs(height: int, width: int) -> dict[str, int]:
-  """Multiplications and additions, a pair each, of one image through each part."""
+  """Returns the multiply-add operations of each part for one image."""
   quarter, eighth = height * width // 16, height * width // 64
   return {
     "first convolution": height * width // 4 * 13 * 9 * 3,
@@ -45,10 +45,10 @@ def encoder_macs(height: int, width: int) -> dict[str, int]:
 
 
 def step_flops(height: int, width: int, batch: int) -> int:
-  """Floating-point operations of one step that no implementation of it can leave out.
+  """Returns the floating-point operations that every implementation of a step needs.
 
-  Matrix products alone. A layer's gradient costs as much as the layer for its weights and
-  once more for its input; the first layer's input needs none.
+  Only matrix products count. The gradients of a layer's weights and of its input each cost
+  as much as the layer itself; the first layer's input needs no gradient.
   """
   parts = encoder_macs(height, width)
   forward = sum(parts.values())
@@ -58,15 +58,15 @@ def step_flops(height: int, width: int, batch: int) -> int:
     first = channels * _UNITS[0]
     later = _UNITS[0] * _UNITS[1] + _UNITS[1]
     both = 2 * (first + later)
-    # Forward on both domains, the discriminator's own gradients, and the way of the
-    # alignment loss to the target's tap.
+    # Forward on both domains, the discriminator's own gradients, and the gradient of the
+    # alignment loss with respect to the target's tap.
     per_location = both + both + 2 * later + first + later
     macs += per_location * (height // scale) * (width // scale)
   return 2 * macs * batch
 
 
 def forward_flops(height: int, width: int, batch: int) -> int:
-  """Floating-point operations of labelling `batch` images."""
+  """Returns the floating-point operations of labelling `batch` images."""
   return 2 * sum(encoder_macs(height, width).values()) * batch
 
 
@@ -80,7 +80,7 @@ def _config(height: int, width: int, batch: int) -> config_lib.Config:
 
 
 def step() -> Callable[[], float]:
-  """Milliseconds a step of our adaptation, over and over on one batch."""
+  """Returns a function that measures our adaptation step on one batch, in ms."""
   height, width, batch = _STEP
   config = _config(*_STEP)
   source = networks.build_network(config, "source")
@@ -94,7 +94,7 @@ def step() -> Callable[[], float]:
 
 
 def forward() -> Callable[[], float]:
-  """Milliseconds from an image to its label map."""
+  """Returns a function that measures the time from an image to its label map, in ms."""
   height, width, batch = _FORWARD
   network = networks.build_network(_config(*_FORWARD), "network")
   images = tf.random.stateless_uniform([batch, height, width, 3], [0, 2])
@@ -142,10 +142,10 @@ def summary(rounds: dict[str, list[float]]) -> dict[str, Any]:
   """Medians over rounds and their ratios.
 
   Args:
-    rounds: {measure: values}, milliseconds but for gemm_gflop_per_s.
+    rounds: {measure: values}, in milliseconds except for gemm_gflop_per_s.
   """
   median = timing.medians(rounds)
-  # GFLOP over GFLOP/s, in milliseconds.
+  # GFLOP divided by GFLOP/s, in milliseconds.
   step_floor, forward_floor = (
     flops / 1e6 / median["gemm_gflop_per_s"]
     for flops in (step_flops(*_STEP), forward_flops(*_FORWARD))

@@ -1,16 +1,17 @@
-"""How long it takes to label one image: Keras, its exports, and other systems, in turn.
+"""Times labelling one image: Keras, its exports, and other systems, in turn.
 
   python -m benchmarks.inference [--run=RUN] [--provider=cpu] [--json=FILE]
 
-Each runs in a process of its own and is asked in turn, in rounds, so that the machine's
-drifts hit all alike. What does not give the Keras network's labels is not timed; float16
-and int8 are, with their share of equal labels. Without a run: the full ERFNet encoder with
-19 classes and random weights at 512x1024, which takes as long as a trained one. OpenVINO
-and PyTorch have environments of their own, made at the first run (or name Pythons that have
-them: --openvino_python, --peer_python). A quarter of an hour; --seconds=15 is a first look.
+Each candidate runs in a separate process. They are asked in turn, in rounds, so that
+changes of the machine's speed affect all alike. A candidate is timed only if it gives the
+Keras network's labels, except for float16 and int8, whose share of equal labels is shown.
+Without --run, the network is the full ERFNet encoder with 19 classes and random weights at
+512x1024, which takes as long as a trained one. OpenVINO and PyTorch have separate
+environments, which the first run makes; or set --openvino_python and --peer_python. The
+benchmark takes a quarter of an hour; --seconds=15 gives a first impression.
 
-With host copies a query goes from a numpy image to a numpy label map; without, both stay
-where the library computes, in resident tensors and in buffers that were bound before.
+With host copies, a query goes from a NumPy image to a NumPy label map. Without, both stay
+on the device, in resident tensors and in buffers that are bound in advance.
 """
 
 from __future__ import annotations
@@ -45,52 +46,56 @@ from tfdam.vocabulary import Task
 
 _WORKDIR = flags.DEFINE_string("run", "", "Run whose network is timed.")
 _NETWORK = flags.DEFINE_enum(
-  "network", "erfnet", list(models.MODELS), "Without a run: which one, at random."
+  "network", "erfnet", list(models.MODELS), "Without --run: network with random weights."
 )
 _HEIGHT = flags.DEFINE_integer(
-  "image_height", 0, "Without a run. Default: 512, or 28 of digits.", lower_bound=0,
+  "image_height", 0, "Without --run, pixels. 0: 512, or 28 for digits.", lower_bound=0,
   upper_bound=8192,
 )  # fmt: skip
 _WIDTH = flags.DEFINE_integer(
-  "image_width", 0, "Without a run. Default: 1024, or 28.", lower_bound=0,
+  "image_width", 0, "Without --run, pixels. 0: 1024, or 28 for digits.", lower_bound=0,
   upper_bound=8192,
 )  # fmt: skip
 _CANDIDATES = flags.DEFINE_list(
-  "candidates", list(inference_candidates.KINDS), "What is timed."
+  "candidates", list(inference_candidates.KINDS), "Candidates to time."
 )
 _PROVIDER = flags.DEFINE_enum(
-  "provider", "cpu", inference_worker.PROVIDERS, "What computes."
+  "provider", "cpu", inference_worker.PROVIDERS, "Provider that computes."
 )
 _THREADS = flags.DEFINE_integer(
-  "threads", 0, "Of each on the CPU; 0: as many as it takes by itself.", lower_bound=0,
+  "threads", 0, "CPU threads of each candidate; 0: its own default.", lower_bound=0,
   upper_bound=1024,
 )  # fmt: skip
 _QUERIES = flags.DEFINE_integer(
-  "queries", 1_000, "Enough of each.", lower_bound=1, upper_bound=1_000_000_000
-)
+  "queries", 1_000, "Queries of each; fewer if --seconds are over.", lower_bound=1,
+  upper_bound=1_000_000_000,
+)  # fmt: skip
 _SECONDS = flags.DEFINE_float(
-  "seconds", 60.0, "Enough as well.", lower_bound=0.0, upper_bound=86_400.0
-)
+  "seconds", 60.0, "Seconds for each; less after --queries.", lower_bound=0.0,
+  upper_bound=86_400.0,
+)  # fmt: skip
 _MLPERF_LIKE = flags.DEFINE_bool(
   "mlperf_like", False,
   "Each with host copies, at least 1,024 queries and at least 60 s; the p90 counts.",
 )  # fmt: skip
-_OPENVINO_PYTHON = flags.DEFINE_string("openvino_python", "", "A Python that has OpenVINO.")
+_OPENVINO_PYTHON = flags.DEFINE_string("openvino_python", "", "Python that has OpenVINO.")
 
 _OPENVINO_FILES = {"openvino": "onnx_float32", "openvino_int8": "onnx_int8"}
 _SEEDS = {"weights": 0, "images": 1, "order": 2}
-# A classification has one label an image to compare.
+# Classification compares more images, as each has only one label.
 _NUM_IMAGES: dict[str, int] = {Task.SEGMENTATION: 4, Task.CLASSIFICATION: 64}
 
 
 class _Task(NamedTuple):
-  """What all candidates do, and the files that they read.
+  """The task of all candidates, and the files that they read.
 
   Attributes:
+    subject: the network.
+    files: its exported files.
     reference: the Keras network's labels of the images, integers [N, H, W] or [N].
     images: {layout: file}.
     image_source: what the images show.
-    weights: file.
+    weights: file of the network's weights.
   """
 
   subject: inference_subject.Subject
@@ -101,10 +106,10 @@ class _Task(NamedTuple):
   weights: str
 
   def spec(self, name: str) -> dict[str, Any]:
-    """What a candidate's process is told.
+    """Returns the argument of a candidate's process.
 
     Raises:
-      config.UserError: there is no file for it, and none can be made.
+      config.UserError: its file cannot be made.
     """
     shared = {
       "images": self.images["nhwc"], "threads": _THREADS.value, "provider": _PROVIDER.value,
@@ -123,10 +128,10 @@ class _Task(NamedTuple):
     return {**shared, "images": arranged, "model": self.files.path(file)}
 
   def macs(self) -> dict[str, int]:
-    """Multiplications and additions of one image by operator; empty if unknown."""
+    """Returns the multiply-add operations of one image by operator; empty if unknown."""
     try:
       model = self.files.float32()
-    except config_lib.UserError:  # there is no converter
+    except config_lib.UserError:  # the converter is not installed
       return {}
     shape = np.load(self.images[self.subject.contract.layout], mmap_mode="r").shape
     return inference_report.macs_by_operator(model, (1, *shape[1:]))
@@ -134,10 +139,10 @@ class _Task(NamedTuple):
 
 def main(argv: list[str]) -> None:
   _check_flags(argv)
-  # As with Ctrl-C, the processes end and the folder goes.
+  # As with Ctrl-C, end the processes and remove the folder.
   signal.signal(signal.SIGTERM, lambda *_: sys.exit("Error: terminated."))
   with contextlib.ExitStack() as stack:
-    # The reference and the files are the CPU's; GPUs are the candidates'.
+    # The reference and the files are made on the CPU; GPUs are for the candidates.
     tf.config.set_visible_devices([], "GPU")
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tfdam-inference-"))
     task = _prepare(folder)
@@ -164,7 +169,7 @@ def _check_flags(argv: list[str]) -> None:
         " Set --candidates."
       )
   folder = os.path.dirname(runtime.resolve_path(timing.JSON.value or "here"))
-  if not os.path.isdir(folder):  # said now, not after all has been measured
+  if not os.path.isdir(folder):  # an error now rather than after the measurement
     raise config_lib.UserError(f"--json: there is no folder {folder}. Make it.")
 
 
@@ -181,7 +186,7 @@ def _budget() -> inference_rounds.Budget:
 
 def _prepare(folder: str) -> _Task:
   """Builds the network; exported files are made when candidates ask for them."""
-  tf.get_logger().setLevel("ERROR")  # what it tells of its own savers
+  tf.get_logger().setLevel("ERROR")  # hides messages about saving
   ready: dict[str, str] = {}
   if _WORKDIR.value:
     subject, ready = inference_subject.of_run(runtime.resolve_path(_WORKDIR.value))
@@ -206,10 +211,10 @@ def _prepare(folder: str) -> _Task:
 def _start(
   task: _Task, stack: contextlib.ExitStack
 ) -> tuple[inference_rounds.Workers, dict[str, dict[str, Any]]]:
-  """Starts all processes side by side, with the one that measures the machine's limit.
+  """Starts all processes, including the one that measures the machine's limit.
 
   Returns:
-    Those that run; and {name: what it is, or why it is not there}, of all.
+    Those that run; and {name: its versions, or why it is missing}, for all.
   """
   pythons = {
     **dict.fromkeys(_OPENVINO_FILES, _OPENVINO_PYTHON.value),
@@ -223,7 +228,7 @@ def _start(
       spec = task.spec(name)
       workers[name] = inference_candidates.start(name, spec, pythons.get(name, ""))
       stack.callback(workers[name].close)
-    except config_lib.UserError as error:  # no file for it
+    except config_lib.UserError as error:  # its file cannot be made
       found[name]["missing"] = str(error)
     except latency.MissingError as error:
       found[name]["missing"] = inference_candidates.explained(name, error)
@@ -242,15 +247,15 @@ def _compare(
   found: dict[str, dict[str, Any]],
   reference: np.ndarray,
 ) -> None:
-  """Notes the share of equal labels of each, before any is timed.
+  """Measures each candidate's share of equal labels, before any is timed.
 
   Raises:
-    config.UserError: one computes something else, or there is none.
+    config.UserError: a float32 candidate gives other labels, or no candidate runs.
   """
   names = [name for name in workers if name in inference_candidates.KINDS]
   if not names:
     reasons = "; ".join(about.get("missing", "") for about in found.values())
-    raise config_lib.UserError(f"None of --candidates can be had here: {reasons}")
+    raise config_lib.UserError(f"None of --candidates can run here: {reasons}")
   logging.info("inference: comparing labels.")
   for name in names:
     found[name]["equal_labels"] = inference_candidates.check_labels(
@@ -261,7 +266,7 @@ def _compare(
 def _figures(
   task: _Task, found: dict[str, dict[str, Any]], timed: inference_rounds.Timed
 ) -> dict[str, Any]:
-  """Everything that is printed and written, as JSON can hold it."""
+  """Returns everything that is printed and written, as JSON values."""
   headline = "p90" if _MLPERF_LIKE.value else "p50"
   for name, more in timed.candidates.items():
     found[name].update(more)

@@ -1,4 +1,4 @@
-"""What inference.py compares, each in a process of its own; here is the asking side."""
+"""The candidates that inference.py compares, and the side that asks their processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tfdam import runtime
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _SECONDS_TO_END = 10.0
-# Other devices add in another order, which turns near ties.
+# Other devices add in another order, which changes labels of nearly equal classes.
 _AGREEMENT_ON_GPU = 0.999
 
 
@@ -30,8 +30,8 @@ class Kind(NamedTuple):
 
   Attributes:
     title: for people.
-    worker: of inference_worker.py, or a script in peers/.
-    is_exact: whether it computes in float32, and has to give Keras' labels.
+    worker: a kind of inference_worker.py, or a script in peers/.
+    is_exact: whether it computes in float32, and must give Keras' labels.
   """
 
   title: str
@@ -59,10 +59,14 @@ _PEERS = {
 
 
 class Worker:
-  """A process that answers requests; peers/latency.py has them."""
+  """A process that answers the requests of peers/latency.py."""
 
   def __init__(self, title: str, command: Sequence[str]):
-    """Starts it, and does not wait.
+    """Starts the process without waiting for it.
+
+    Args:
+      title: for messages.
+      command: the program and its arguments.
 
     Raises:
       latency.MissingError: there is no such program.
@@ -82,21 +86,21 @@ class Worker:
     self._requests, self._answers = self._process.stdin, self._process.stdout
 
   def about(self) -> dict[str, Any]:
-    """What it is, once it has started; to be asked first, once.
+    """Waits for the start and returns versions and the like; call it first, and once.
 
     Raises:
-      latency.MissingError: it cannot be had here.
+      latency.MissingError: the candidate cannot run here.
       config.UserError: it failed.
     """
     return self._answer()["about"]
 
   def ask(self, do: str, **details: Any) -> dict[str, Any]:
-    """The answer to a request.
+    """Returns the answer to a request.
 
     Raises:
-      config.UserError: it failed, or has ended.
+      config.UserError: the request failed, or the process has ended.
     """
-    with contextlib.suppress(BrokenPipeError):  # its end is told below
+    with contextlib.suppress(BrokenPipeError):  # an ended process is reported below
       self._requests.write(json.dumps({"do": do, **details}) + "\n")
       self._requests.flush()
     try:
@@ -105,7 +109,7 @@ class Worker:
       raise config_lib.UserError(f"{self.title}: {error}.") from error
 
   def close(self) -> int:
-    """Ends it; returns its exit status."""
+    """Ends the process; returns its exit status."""
     try:
       self._process.communicate(timeout=_SECONDS_TO_END)
     except subprocess.TimeoutExpired:
@@ -130,7 +134,7 @@ class Worker:
     return answer
 
   def _said(self) -> str:
-    """What it wrote to its standard error."""
+    """Returns what the process wrote to standard error."""
     self._errors.seek(0)
     return self._errors.read()
 
@@ -140,8 +144,8 @@ def start(name: str, spec: Mapping[str, Any], python: str = "") -> Worker:
 
   Args:
     name: in KINDS, or "gemm".
-    spec: what its script wants to know.
-    python: of a peer; empty: an environment of its own, made at the first use.
+    spec: the argument of its script.
+    python: a peer's Python; empty for its own environment, which the first use makes.
 
   Raises:
     latency.MissingError: a peer's environment cannot be made.
@@ -167,7 +171,7 @@ def _environment(name: str) -> str:
 
 
 def explained(name: str, error: latency.MissingError) -> str:
-  """Why a candidate is not there, and what to do about it."""
+  """Says why a candidate is missing, and what to do about it."""
   remedy = "python -m tfdam.doctor shows what this Python has."
   if name in _PEERS:
     peer, flag = _PEERS[name]
@@ -179,7 +183,7 @@ def explained(name: str, error: latency.MissingError) -> str:
 
 
 def agreement(labels: np.ndarray, reference: np.ndarray) -> float:
-  """Share of equal labels; 0 if there are not as many."""
+  """Returns the share of equal labels; 0 if the shapes differ."""
   if labels.shape != reference.shape:
     return 0.0
   return float(np.mean(labels.astype(np.int64) == reference))
@@ -189,13 +193,16 @@ def check_labels(name: str, worker: Worker, reference: np.ndarray, provider: str
   """Labels all images in both ways and compares.
 
   Args:
+    name: in KINDS.
+    worker: its process.
     reference: the Keras network's labels, integers [N, H, W] or [N].
+    provider: in inference_worker.PROVIDERS.
 
   Returns:
-    Share of equal labels, in the worse way.
+    The share of equal labels, in the worse way.
 
   Raises:
-    config.UserError: a float32 candidate computes something else.
+    config.UserError: a float32 candidate gives other labels.
   """
   shares = []
   with tempfile.TemporaryDirectory() as folder:

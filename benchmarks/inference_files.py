@@ -19,16 +19,16 @@ from tfdam import config as config_lib
 if TYPE_CHECKING:
   import onnx
 
-# The exporter's default is 200: more of them change no time, and few labels.
+# The exporter's default is 200; more images change no times and few labels.
 _CALIBRATION_IMAGES = 32
 
 
 class Files:
-  """Makes files at their first use; some of a run may be there already.
+  """Makes files at their first use; those of a run's export are used if they exist.
 
   Attributes:
     paths: {"saved_model", or "onnx_" and one of contract.PRECISIONS: path}.
-    calibration: what int8 was calibrated on, once it is made here.
+    calibration: the images on which int8 was calibrated, once it is made here.
   """
 
   def __init__(
@@ -38,11 +38,13 @@ class Files:
     folder: str,
     ready: Mapping[str, str],
   ):
-    """Takes a network, and what is exported of it already.
+    """Makes no file yet.
 
     Args:
-      folder: where to.
-      ready: {name: path} of what is there.
+      subject: the network's config and contract.
+      network: built.
+      folder: where files are written.
+      ready: {name: path} for files that exist already.
     """
     self.paths = dict(ready)
     self.calibration = "see its export"
@@ -56,7 +58,7 @@ class Files:
     )
 
   def path(self, name: str) -> str:
-    """The path of a file.
+    """Returns the path of a file, which is made if needed.
 
     Raises:
       config.UserError: it cannot be made; the message says what is missing.
@@ -78,7 +80,7 @@ class Files:
     }
 
   def float32(self) -> onnx.ModelProto:
-    """The float32 ONNX file."""
+    """Returns the float32 ONNX file."""
     path = self.path("onnx_float32")
     import onnx
 
@@ -97,7 +99,7 @@ class Files:
     samples = inference_subject.samples_of(subject, "train")
     self.calibration = f"training images of {subject.config.data.target}"
     if samples is None:
-      # Few: the ranges of noise are as good or as bad with more of it.
+      # Only a few: more noise would not improve the ranges.
       noise = inference_subject.random_images(subject.contract, 4, seed=1)
       samples = samples_lib.Samples(len(noise), lambda i: noise[i], None)
       self.calibration = inference_subject.RANDOM_IMAGES
@@ -111,22 +113,22 @@ def _save(model: onnx.ModelProto, path: str) -> None:
 
 
 def save_weights(network: tf.keras.Model, path: str) -> None:
-  """Writes {"layer/variable": array}, as peers/erfnet_forward_torch.py reads them."""
+  """Writes {"layer/variable": array} for peers/erfnet_forward_torch.py."""
   arrays: dict[str, Any] = {}
   for variable in network.variables:
     *_, layer, name = variable.name.split(":")[0].split("/")
     arrays[f"{layer}/{name}"] = variable.numpy()
-  with open(path, "wb") as file:  # as np.savez adds no ending then
+  with open(path, "wb") as file:  # opened here, so that np.savez adds no ending
     np.savez(file, **arrays)
 
 
 def check_yardstick(subject: inference_subject.Subject) -> None:
-  """Raises config.UserError if peers/erfnet_forward_torch.py has not this network."""
+  """Raises config.UserError if peers/erfnet_forward_torch.py cannot run this network."""
   data, contract = subject.config.data, subject.contract
   if subject.config.model.name != "erfnet":
     raise config_lib.UserError(
-      f"PyTorch's script has ERFNet alone, not {subject.config.model.name}."
+      f"PyTorch's script has only ERFNet, not {subject.config.model.name}."
     )
   trained = (data.height, data.width, data.channels)
   if trained != (contract.height, contract.width, contract.channels):
-    raise config_lib.UserError(f"PyTorch's script resizes no images to {trained}.")
+    raise config_lib.UserError(f"PyTorch's script cannot resize images to {trained}.")

@@ -1,4 +1,4 @@
-"""What inference.py's times amount to: percentiles, ratios, the floor, tables."""
+"""Percentiles, ratios, the arithmetic floor and tables of inference.py's times."""
 
 from __future__ import annotations
 
@@ -33,31 +33,32 @@ _RATIOS = {
   "float16 times as fast as float32": ("onnx_float32", "onnx_float16"),
 }
 _QUERIES_OF_P999 = 1_000
-# Of the processor time, by others, before figures are called disturbed.
+# Figures are called disturbed above this share of processor time for other programs.
 _DISTURBED = 0.05
-# Of /proc/cpuinfo: what matters to float32, bfloat16 and int8.
+# Flags in /proc/cpuinfo that matter to float32, bfloat16 and int8.
 _FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8")
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-  """The smallest value that at least `percent` of all do not exceed (nearest rank).
+  """Returns the smallest value that at least `percent` of all do not exceed (nearest rank).
 
   Args:
     values: sorted, at least one.
+    percent: 0 to 100.
   """
-  # Rounded first: 99.9 % of 1,000 is the 999th, not the next one.
+  # Rounded first, so that 99.9 % of 1,000 is the 999th value and not the next one.
   rank = math.ceil(round(percent / 100 * len(values), 6))
   return values[max(rank, 1) - 1]
 
 
 def summary(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
-  """Figures of one candidate in one way.
+  """Summarises one candidate's times in one way.
 
   Args:
     rounds: milliseconds of queries, by round.
 
   Returns:
-    {"p50" and so on, "mean", "max", "least_p50" of all rounds: ms; "queries",
+    {"p50" and so on, "mean", "max", "least_p50" of all rounds, in ms; "queries",
      "queries_per_s", "p50_by_round"}.
   """
   every = sorted(ms for part in rounds for ms in part)
@@ -71,14 +72,14 @@ def summary(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
 
 
 def macs_by_operator(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, int]:
-  """Multiplications and additions, a pair each, of an image's matrix products.
+  """Returns the multiply-add operations of an image's matrix products.
 
   Args:
     model: an exported file.
     shape: of the image, which may be free in the file.
 
   Returns:
-    {operator: pairs}; empty if shapes inside depend on what only a run would tell.
+    {operator: multiply-adds}; empty if inner shapes are known only at run time.
   """
   import onnx
 
@@ -97,7 +98,7 @@ def macs_by_operator(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, 
     if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
       continue
     kernel = shapes[node.input[1]]
-    # Every value of one side meets each weight that leads to it, or away from it.
+    # Each value of the output (of the input, if transposed) meets all of its weights.
     side = node.input[0] if node.op_type == "ConvTranspose" else node.output[0]
     is_transposed = any(a.name == "transB" and a.i for a in node.attribute)
     each = math.prod(kernel[1:]) if "Conv" in node.op_type or is_transposed else kernel[-2]
@@ -106,10 +107,10 @@ def macs_by_operator(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, 
 
 
 def floor(macs: Mapping[str, int], gflop_per_s: Sequence[float]) -> dict[str, Any]:
-  """What no float32 implementation without tricks can go below; empty if it is unknown.
+  """Returns the least time of an ordinary float32 implementation; empty if unknown.
 
   Args:
-    macs: by operator.
+    macs: {operator: multiply-adds}.
     gflop_per_s: of a large matrix product, by round.
   """
   if not macs or not gflop_per_s:
@@ -125,12 +126,12 @@ def floor(macs: Mapping[str, int], gflop_per_s: Sequence[float]) -> dict[str, An
 def ratios(
   candidates: Mapping[str, Any], floor_ms: float, headline: str
 ) -> dict[str, float]:
-  """Ratios with host copies, and shares of the floor of what computes in float32.
+  """Returns ratios of times with host copies, and float32 candidates' shares of the floor.
 
   Args:
-    candidates: {name: {"latency_ms": {way: summary}}}; one that is missing has none.
-    floor_ms: 0: unknown.
-    headline: the percentile.
+    candidates: {name: {"latency_ms": {way: summary}}}, without it if missing.
+    floor_ms: from `floor`; 0 if unknown.
+    headline: the percentile that is compared.
   """
   times = {
     name: found["latency_ms"]["host"][headline]
@@ -179,7 +180,7 @@ def _latency_table(figures: Mapping[str, Any]) -> rich.table.Table:
     table.add_column(name, justify="right")
   for found in figures["candidates"].values():
     if "latency_ms" not in found:
-      table.add_row(found["title"], "not there")
+      table.add_row(found["title"], "missing")
       continue
     about = (f"{found['peak_resident_mb']:.0f}", f"{100 * found['equal_labels']:.3f}")
     for way, values in found["latency_ms"].items():
@@ -212,11 +213,12 @@ def _operator_table(profile: Mapping[str, Any]) -> rich.table.Table:
 
 
 def notes(figures: Mapping[str, Any]) -> list[str]:
-  """What a reader of the figures has to know."""
+  """Returns what a reader of the figures has to know."""
   found = []
   if figures["subject"]["weights"] == "random":
     found.append(
-      "the weights are random: times are a trained network's, shares of equal labels not."
+      "the weights are random: times are those of a trained network, shares of equal"
+      " labels are not."
     )
   if figures["subject"]["int8_calibrated_on"] == inference_subject.RANDOM_IMAGES:
     found.append(
@@ -224,7 +226,7 @@ def notes(figures: Mapping[str, Any]) -> list[str]:
     )
   for about in figures["candidates"].values():
     if "missing" in about:
-      found.append(f"{about['title']} is not there: {about['missing']}")
+      found.append(f"{about['title']} is missing: {about['missing']}")
   timed = [
     v for c in figures["candidates"].values() for v in c.get("latency_ms", {}).values()
   ]
@@ -237,7 +239,7 @@ def notes(figures: Mapping[str, Any]) -> list[str]:
     shown = "an unknown share" if share is None else f"{100 * share:.0f} %"
     found.append(
       f"{shown} of the processor time went to other programs: percentiles and ratios are"
-      " disturbed, and to be measured again; the quietest rounds tell most."
+      " disturbed and should be measured again. The least times are the most reliable."
     )
   if figures["mlperf_like"]:
     found.append(NOT_MLPERF)
@@ -245,13 +247,13 @@ def notes(figures: Mapping[str, Any]) -> list[str]:
 
 
 def machine() -> dict[str, Any]:
-  """The processor, and what of its vector instructions matters here."""
+  """Returns the processor and those of its vector instructions that matter here."""
   about: dict[str, Any] = {"machine": timing.machine(), "cpu": "", "instructions": []}
   try:
     with open("/proc/cpuinfo") as file:
       lines = (line.partition(":") for line in file)
       values = {key.strip(): value.strip() for key, _, value in lines}
-  except OSError:  # no Linux
+  except OSError:  # not Linux
     return about
   about["cpu"] = values.get("model name", "")
   has = values.get("flags", "").split()

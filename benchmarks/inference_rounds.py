@@ -15,15 +15,18 @@ from benchmarks import inference_candidates, inference_report
 from tfdam import progress
 
 Workers = dict[str, inference_candidates.Worker]
-# Before the first round, and before each later one: others had the caches meanwhile.
+# Warm-up queries before the first round, and before each later one, as other candidates
+# have used the caches since.
 _FIRST_WARM_UP, _WARM_UP = 5, 2
 
 
 class Budget(NamedTuple):
-  """How much of each candidate is enough, in each way.
+  """How long each candidate is timed, in each way.
 
   Attributes:
-    needs_both: whether both queries and seconds have to be reached; else either.
+    queries: number of queries.
+    seconds: of timing.
+    needs_both: whether both have to be reached; if not, either is enough.
   """
 
   queries: int
@@ -36,15 +39,15 @@ class Budget(NamedTuple):
 
 
 class Timed(NamedTuple):
-  """What was measured.
+  """The measurements.
 
   Attributes:
-    candidates: {name: {"latency_ms": {way: summary}, "peak_resident_mb", and of ONNX
-      Runtime "profile"}}.
-    gflop_per_s: of a matrix product, by round; none where that could not be measured.
-    num_rounds: of the candidate that had most.
-    others_cpu_share: of the machine's processor time that went to other programs and other
-      machines; None off Linux.
+    candidates: {name: {"latency_ms": {way: summary}, "peak_resident_mb", and "profile" for
+      ONNX Runtime}}.
+    gflop_per_s: of a matrix product, by round; empty if that could not be measured.
+    num_rounds: of the candidate with the most rounds.
+    others_cpu_share: the share of the machine's processor time that went to other programs
+      and other virtual machines; None except on Linux.
   """
 
   candidates: dict[str, dict[str, Any]]
@@ -63,7 +66,7 @@ class _Series:
     self._seconds = 0.0
 
   def measure(self, budget: Budget, num_rounds: int, seed: Sequence[int]) -> None:
-    """One round: its share of the budget."""
+    """Measures one round, with its share of the budget."""
     answer = self._worker.ask(
       "time", way=self.way, seed=list(seed), both=budget.needs_both,
       warm_up=_WARM_UP if self.rounds else _FIRST_WARM_UP,
@@ -79,12 +82,13 @@ class _Series:
 def measure(
   workers: Workers, ways: Sequence[str], budget: Budget, num_rounds: int, seed: int
 ) -> Timed:
-  """Times all candidates; then asks for their memory, and where their time goes.
+  """Times all candidates, then measures their memory and profiles them.
 
   Args:
-    workers: by name; "gemm" measures the machine's limit, if there.
+    workers: by name; "gemm", if given, measures the machine's limit.
     ways: "host", "resident".
-    num_rounds: at least; whoever needs more has more.
+    budget: of each candidate, in each way.
+    num_rounds: the least number of rounds; candidates get more until the budget is met.
     seed: of the order of the images.
   """
   candidates = {name: worker for name, worker in workers.items() if name != "gemm"}
@@ -115,7 +119,7 @@ def _rounds(
   num_rounds: int,
   seed: int,
 ) -> tuple[list[float], int]:
-  """Returns GFLOP/s by round, and how many rounds there were."""
+  """Returns GFLOP/s by round, and the number of rounds."""
   gflop_per_s: list[float] = []
   waiting = [one for ways in series.values() for one in ways]
   done, total = 0, num_rounds * len(waiting)
@@ -127,7 +131,7 @@ def _rounds(
         return gflop_per_s, number
       if "gemm" in workers:
         gflop_per_s.append(workers["gemm"].ask("gemm")["gflop_per_s"])
-      # There and back: no one is always asked after the same one.
+      # In alternating order, so that no candidate always follows the same one.
       for one in waiting if number % 2 == 0 else reversed(waiting):
         one.measure(budget, num_rounds, (seed, number))
         done += 1
@@ -136,13 +140,13 @@ def _rounds(
 
 
 def _own_seconds(workers: Workers) -> float:
-  """Processor seconds of this process and of those that it asks."""
+  """Returns the processor seconds of this process and of the workers."""
   asked = sum(worker.ask("usage")["cpu_seconds"] for worker in workers.values())
   return time.process_time() + asked
 
 
 def _busy_seconds() -> float | None:
-  """Processor seconds that this machine spent on anything so far; None off Linux."""
+  """Returns all processor seconds of this machine so far; None except on Linux."""
   try:
     with open("/proc/stat") as file:
       user, nice, system, _, _, *rest = map(int, file.readline().split()[1:9])

@@ -1,4 +1,4 @@
-"""What inference.py times: a network of a run, or one with random weights, and images."""
+"""The network that inference.py times, of a run or with random weights, and its images."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ class Subject(NamedTuple):
   """A network to time.
 
   Attributes:
+    config: of the run, or of the recipe.
+    contract: the network's inputs and outputs.
     workdir: the run that it comes from; "" for random weights.
   """
 
@@ -37,14 +39,14 @@ class Subject(NamedTuple):
   workdir: str = ""
 
   def network(self) -> tf.keras.Model:
-    """Built anew; the same weights at every call, in every process."""
+    """Builds the network, with the same weights at every call and in every process."""
     if not self.workdir:
       return networks.build_network(self.config, "network", self.contract.stage)
     folder = run_folder.RunFolder(self.workdir)
     return pipeline.restore(self.config, folder, self.contract.stage)[0]
 
   def spec(self) -> dict[str, Any]:
-    """What `parse` reads, as JSON can hold it."""
+    """Returns JSON values for `parse`."""
     return {
       "config": config_lib.to_json(self.config),
       "contract": dataclasses.asdict(self.contract), "model": self.workdir,
@@ -52,7 +54,7 @@ class Subject(NamedTuple):
 
 
 def parse(spec: Mapping[str, Any]) -> Subject:
-  """The subject whose `spec` went to another process."""
+  """Returns the subject from what `spec` returned in another process."""
   values = dict(spec["contract"])
   for name in ("classes", "extra_outputs"):
     values[name] = tuple(values[name])
@@ -61,12 +63,12 @@ def parse(spec: Mapping[str, Any]) -> Subject:
 
 
 def random(name: str, height: int, width: int, seed: int) -> Subject:
-  """A network with random weights.
+  """Returns a network with random weights.
 
   Args:
-    name: in tfdam.models.MODELS; ERFNet and the like have 19 classes.
-    height: of images, pixels; 0: 512, or 28 for digits.
-    width: the same; 0: 1024, or 28.
+    name: in tfdam.models.MODELS; segmentation networks get 19 classes.
+    height: of images, in pixels; 0 for 512, or 28 for digits.
+    width: the same; 0 for 1024, or 28 for digits.
     seed: of the weights.
   """
   recipe = mnist_to_usps if name in _DIGITS else gta5_to_cityscapes_erfnet
@@ -87,10 +89,11 @@ def random(name: str, height: int, width: int, seed: int) -> Subject:
 
 
 def of_run(path: str) -> tuple[Subject, dict[str, str]]:
-  """A run's network, and the files of its export that are there.
+  """Returns a run's network, and the existing files of its export.
 
   Raises:
-    config.UserError: it is no run, has finished no stage, or its export is of another one.
+    config.UserError: `path` is no run, no stage is finished, or the export is of another
+      run.
   """
   folder = run_folder.RunFolder(path)
   config = folder.read_config()
@@ -123,7 +126,7 @@ def of_run(path: str) -> tuple[Subject, dict[str, str]]:
 
 
 def _contract(config: config_lib.Config, folder: run_folder.RunFolder):
-  """What an export of the last finished stage without flags has; its step is not needed."""
+  """Returns the contract of an export of the last finished stage, without its step."""
   results = folder.read_json("results.json") or {}
   finished = [s for s in contract_lib.STAGES if s in results.get("stages", {})]
   if not finished:
@@ -141,11 +144,11 @@ def _contract(config: config_lib.Config, folder: run_folder.RunFolder):
 
 
 def images(subject: Subject, count: int, seed: int) -> tuple[np.ndarray, str]:
-  """Images to label.
+  """Returns images to label.
 
   Returns:
-    uint8 [count, H, W, C]: of the run's target, where they are to be had, else random;
-    and which of both.
+    uint8 [count, H, W, C], of the run's target if its data is there, else random; and a
+    description of them.
   """
   samples = samples_of(subject, "test")
   if samples is None:
@@ -156,13 +159,13 @@ def images(subject: Subject, count: int, seed: int) -> tuple[np.ndarray, str]:
 
 
 def random_images(contract: contract_lib.Contract, count: int, seed: int) -> np.ndarray:
-  """Noise as the contract wants it: uint8 [count, H, W, C]."""
+  """Returns noise of the contract's size, uint8 [count, H, W, C]."""
   shape = (count, contract.height, contract.width, contract.channels)
   return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
 
 def samples_of(subject: Subject, split: str) -> samples_lib.Samples | None:
-  """Images of the run's target; a network with random weights has none."""
+  """Returns images of the run's target; None for a network with random weights."""
   if not subject.workdir:
     return None
   root = runtime.data_root(subject.config.data)
@@ -172,7 +175,7 @@ def samples_of(subject: Subject, split: str) -> samples_lib.Samples | None:
 def reference_labels(
   subject: Subject, network: tf.keras.Model, pictures: np.ndarray
 ) -> np.ndarray:
-  """Labels by the exporter's reference, eager in all but the network: [N, H, W] or [N]."""
+  """Returns the labels of the exporter's reference, [N, H, W] or [N]."""
   contract = subject.contract
   module = module_lib.Inference(
     network, subject.config.data, contract.is_segmentation, contract.dynamic_size

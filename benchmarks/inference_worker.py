@@ -2,8 +2,8 @@
 
   python -m benchmarks.inference_worker SPEC
 
-SPEC is JSON: {"kind", "model", "images", "threads", "provider"}, where the Keras network
-has {"config", "contract"} as well. See peers/latency.py for what they answer.
+SPEC is JSON: {"kind", "model", "images", "threads", "provider"}; the Keras network also has
+{"config", "contract"}. See peers/latency.py for the answers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.peers import latency
 
 _PROVIDERS: dict[str, list[tuple[str, dict[str, str]]]] = {
   "cpu": [("CPUExecutionProvider", {})],
-  # As the car's client has it: float32 in full.
+  # Full float32, as in the car's client.
   "cuda": [("CUDAExecutionProvider", {"use_tf32": "0"})],
 }
 _PROVIDERS["tensorrt"] = [("TensorrtExecutionProvider", {}), *_PROVIDERS["cuda"]]
@@ -31,7 +31,7 @@ _PROFILED_WARM_UP, _PROFILED = 3, 10
 
 
 def keras(spec: Mapping[str, Any]) -> latency.Candidate:
-  """The network that the exporter traces, in a `tf.function`.
+  """Runs the network that the exporter traces, in a `tf.function`.
 
   "model" is the run folder, or empty for random weights.
   """
@@ -50,26 +50,26 @@ def keras(spec: Mapping[str, Any]) -> latency.Candidate:
   @tf.function(input_signature=traced.input_signature)
   def infer(image):
     outputs = traced(image)
-    # What the files leave out would take its time here.
+    # Only the files' outputs, as others would take extra time.
     return {n: outputs[n] for n in (contract_lib.LABELS, *contract.extra_outputs)}
 
   return _on_tensorflow(tf, infer, spec)
 
 
 def saved_model(spec: Mapping[str, Any]) -> latency.Candidate:
-  """The SavedModel in the folder "model", as any program with TensorFlow loads it."""
+  """Runs the SavedModel in the folder "model", as any program with TensorFlow would."""
   tf = _tensorflow(spec)
   loaded = tf.saved_model.load(spec["model"])
   served = loaded.signatures["serving_default"]
 
-  def infer(image, owner=loaded):  # a signature holds what it refers to weakly
+  def infer(image, owner=loaded):  # a signature has only weak references
     return served(image=image)
 
   return _on_tensorflow(tf, infer, spec)
 
 
 def gemm(spec: Mapping[str, Any]) -> latency.Candidate:
-  """The machine's limit: GFLOP/s of a float32 matrix product."""
+  """Measures the machine's limit, the GFLOP/s of a float32 matrix product."""
   _tensorflow(spec)
   from benchmarks import timing
 
@@ -79,7 +79,7 @@ def gemm(spec: Mapping[str, Any]) -> latency.Candidate:
 
 
 def onnx(spec: Mapping[str, Any]) -> latency.Candidate:
-  """The ONNX file "model" under ONNX Runtime."""
+  """Runs the ONNX file "model" in ONNX Runtime."""
   import onnxruntime as ort
 
   session = _session(spec)
@@ -118,7 +118,7 @@ def onnx(spec: Mapping[str, Any]) -> latency.Candidate:
 
 
 def _tensorflow(spec: Mapping[str, Any]):
-  """TensorFlow with the asked-for threads, on the asked-for device."""
+  """Imports TensorFlow with the spec's threads and provider."""
   import tensorflow as tf
 
   if spec["threads"]:
@@ -133,16 +133,16 @@ def _tensorflow(spec: Mapping[str, Any]):
     raise latency.MissingError("TensorFlow sees no GPU")
   for gpu in gpus:
     tf.config.experimental.set_memory_growth(gpu, True)
-  # Float32 in full, as in the files.
+  # Full float32, as in the files.
   tf.config.experimental.enable_tensor_float_32_execution(False)
   return tf
 
 
 def _on_tensorflow(tf, infer: Callable, spec: Mapping[str, Any]) -> latency.Candidate:
-  """A function of an image tensor, returning tensors, labels among them."""
+  """Makes a candidate of `infer`, a function from an image to {"labels": ..., ...}."""
   images = latency.batches(spec["images"])
   resident = [tf.constant(image) for image in images]
-  # Functions on a GPU return before they have ended.
+  # Functions on a GPU return before they have finished.
   wait = tf.test.experimental.sync_devices if spec["provider"] != "cpu" else lambda: None
 
   def on_host(i: int) -> np.ndarray:
@@ -163,7 +163,7 @@ def _on_tensorflow(tf, infer: Callable, spec: Mapping[str, Any]) -> latency.Cand
 
 
 def _session(spec: Mapping[str, Any], profile_prefix: str = ""):
-  """A session on the asked-for provider, never on the CPU in its stead.
+  """Opens a session on the spec's provider, never falling back to the CPU.
 
   Raises:
     latency.MissingError: the provider does not start, or cannot compute this file.
@@ -179,12 +179,12 @@ def _session(spec: Mapping[str, Any], profile_prefix: str = ""):
   if spec["provider"] == "cpu":
     return ort.InferenceSession(spec["model"], options, _PROVIDERS["cpu"])
   getattr(ort, "preload_dlls", lambda: None)()
-  # With a list that leaves the CPU out, this alone makes it fail instead of falling back.
+  # Only this entry, with a list of providers without the CPU, prevents the fallback.
   options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
   wanted = _PROVIDERS[spec["provider"]]
   try:
     session = ort.InferenceSession(spec["model"], options, wanted, enable_fallback=0)
-  except Exception as error:  # ONNX Runtime's errors have no class in common
+  except Exception as error:  # ONNX Runtime's errors have no common class
     raise latency.MissingError(str(error).splitlines()[0]) from error
   if session.get_providers()[0] != wanted[0][0]:
     raise latency.MissingError(f"ONNX Runtime took {session.get_providers()[0]} instead")
@@ -192,7 +192,7 @@ def _session(spec: Mapping[str, Any], profile_prefix: str = ""):
 
 
 def _profile(spec: Mapping[str, Any], batch: np.ndarray) -> dict[str, Any]:
-  """Where the time goes; in a session of its own, as profiling costs some."""
+  """Profiles a separate session, as profiling itself takes time."""
   with tempfile.TemporaryDirectory() as folder:
     session = _session(spec, os.path.join(folder, "profile"))
     for _ in range(_PROFILED_WARM_UP + _PROFILED):
@@ -208,11 +208,11 @@ def by_operator(events: Iterable[Mapping[str, Any]], num_skipped: int) -> dict[s
 
   Args:
     events: of the profile.
-    num_skipped: runs at its beginning that do not count.
+    num_skipped: number of runs at its beginning to leave out.
 
   Returns:
     {"nodes": {provider: number of nodes},
-     "operators": {operator: {"nodes", "ms" a run, "share" of all nodes' time}}, the longest
+     "operators": {operator: {"nodes", "ms" per run, "share" of all nodes' time}}, longest
      first}.
   """
   events = list(events)

@@ -1,10 +1,10 @@
-"""How many images a second each loader delivers, and how many the adaptation step eats.
+"""Images per second of each input pipeline, and of the adaptation step that uses them.
 
   python -m benchmarks.input_pipeline [--batches=40] [--json=PATH]
 
-For every config whose data is there: batches of both domains as training gets them, read
-anew at every step (`from_files`) and kept in memory after their first use (`from_memory`);
-the step is measured in the same run, without data. Ratios above 1 mean that the step never
+It measures every config whose data is there: batches of both domains as in training, read
+again at every step (`from_files`) or kept in memory after their first use (`from_memory`).
+The step is measured in the same run, without data. Ratios above 1 mean that the step never
 waits for images.
 """
 
@@ -27,7 +27,7 @@ from tfdam.data import pairs, scenes
 from tfdam.training import adaptation, loop, networks
 
 _BATCHES = flags.DEFINE_integer(
-  "batches", 40, "Batches a measurement.", lower_bound=2, upper_bound=1_000_000
+  "batches", 40, "Batches per measurement.", lower_bound=2, upper_bound=1_000_000
 )
 
 _CONFIGS = {
@@ -70,10 +70,12 @@ def main(argv: list[str]) -> None:
 
 
 def _images_per_s(config: config_lib.Config, root: str, cache_mb: int) -> float:
-  """Images of both domains a second, with everything that training does to them.
+  """Returns images per second of both domains, processed as in training.
 
   Args:
-    cache_mb: 0 reads every image anew; else all of them are read before the clock starts.
+    config: of the run.
+    root: the folder of data sets.
+    cache_mb: 0 to read every image again; otherwise all are read before the measurement.
   """
   values = json.loads(config_lib.to_json(config))
   values["data"]["cache_mb"] = cache_mb
@@ -96,7 +98,7 @@ def _images_per_s(config: config_lib.Config, root: str, cache_mb: int) -> float:
 
 
 def _step_images_per_s(config: config_lib.Config) -> float:
-  """Images of both domains that the adaptation step works through in a second."""
+  """Returns images per second of both domains that the adaptation step processes."""
   source = networks.build_network(config, "source")
   size = config.adapt.global_batch_size
   height, width = networks.input_size(config.data)

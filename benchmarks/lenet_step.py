@@ -2,12 +2,12 @@
 
   python -m benchmarks.lenet_step [--rounds=8] [--json=PATH] [--peer_python=PATH]
 
-The limits are the arithmetic floor, all matrix products at the rate of a large one, and the
-same products alone, at the rate that TensorFlow's kernels give to products of their sizes.
+The limits are the arithmetic floor, which is all matrix products at the rate of a large
+one, and the same products alone, at the rate of TensorFlow's kernels for their sizes.
 
-One round measures each of them for a moment; ratios are of the medians over rounds. Single
-times mean little on a busy machine. PyTorch runs in an environment of its own, made at the
-first run (or name one with torch: --peer_python).
+One round measures each of them briefly, and ratios are computed from the medians over
+rounds. Single times mean little on a busy machine. PyTorch runs in a separate environment,
+which the first run makes; or set --peer_python to a Python that has torch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tfdam.runs import checkpoints, records, run_folder
 from tfdam.training import adaptation, loop, networks
 
 _BATCH, _STEPS = 128, 40
-# Multiplications and additions of one image through one layer, a pair each.
+# {layer: its multiply-add operations for one image}.
 _LENET = {
   "conv1": 24 * 24 * 20 * 25,
   "conv2": 8 * 8 * 50 * 500,
@@ -45,10 +45,10 @@ _HIDDEN = 500
 
 
 def floor_flops(keeps_source_taps: bool) -> int:
-  """Floating-point operations of one step that no implementation of it can leave out.
+  """Returns the floating-point operations that every implementation of a step needs.
 
-  Matrix products alone. A layer's gradient costs as much as the layer for its weights and
-  once more for its input; the first layer's input needs none.
+  Only matrix products count. The gradients of a layer's weights and of its input each cost
+  as much as the layer itself; the first layer's input needs no gradient.
   """
   forward = sum(_LENET.values())
   pairs_ = forward + forward + (forward - _LENET["conv1"])  # the target network
@@ -58,19 +58,19 @@ def floor_flops(keeps_source_taps: bool) -> int:
     both = 2 * (first + later)
     pairs_ += both  # forward, both domains
     pairs_ += both + 2 * later  # the discriminator's own gradients
-    pairs_ += first + later  # the way of the alignment loss to the target's tap
+    pairs_ += first + later  # the alignment loss' gradient at the target's tap
   return 2 * pairs_ * _BATCH
 
 
 def products() -> list[Callable[[], tf.Tensor]]:
-  """Every matrix product of one step, source taps kept, each on values of its own.
+  """Returns every matrix product of one step with stored source taps, on its own values.
 
-  A step that had nothing else to do, and in no order, would take as long as these do.
+  A step that did nothing else, and in any order, would take as long as these products.
   """
   numbers = itertools.count()
 
   def values(shape):
-    # Equal products of equal values would be computed once.
+    # Different values, or equal products would be computed only once.
     return tf.random.stateless_uniform(shape, [0, next(numbers)])
 
   made: list[Callable[[], tf.Tensor]] = []
@@ -109,8 +109,8 @@ def products() -> list[Callable[[], tf.Tensor]]:
   dense(800, 500)
   dense(500, 10)
   for width in _TAP_WIDTHS.values():
-    # Both domains forward and for the weights; the way down to the target's tap beside
-    # what the discriminator's own gradients need.
+    # Both domains for the forward pass and for the weights; inputs for the target's tap and
+    # for the discriminator's own gradients.
     dense(width, _HIDDEN, num_forward=2, num_kernel=2, num_input=1)
     dense(_HIDDEN, _HIDDEN, num_forward=2, num_kernel=2, num_input=3)
     dense(_HIDDEN, 1, num_forward=2, num_kernel=2, num_input=3)
@@ -118,7 +118,7 @@ def products() -> list[Callable[[], tf.Tensor]]:
 
 
 def _products_alone() -> Callable[[], float]:
-  """Milliseconds for all products of a step."""
+  """Returns a function that measures all products of a step, in ms."""
   each = products()
 
   @tf.function
@@ -138,7 +138,7 @@ def _products_alone() -> Callable[[], float]:
 
 def _config(**changes) -> config_lib.Config:
   values = mnist_to_usps.get_config("release")
-  # One logit, as PyTorch's script has it.
+  # One logit, as in PyTorch's script.
   values.update_from_flattened_dict({"adapt.objective": "gan", **changes})
   return config_lib.resolve(values)
 
@@ -154,7 +154,7 @@ class _Ours:
     self.taps = {tap: taps[tap] for tap in self.game.discriminators}
 
   def bare(self, batch) -> Callable[[], float]:
-    """Milliseconds a step on one batch, over and over: no data, no look up."""
+    """Returns a function that measures the step on one batch without data, in ms."""
     many_steps = loop.compile_steps(self.phase.step, tf.distribute.get_strategy())
     iterator = iter(tf.data.Dataset.from_tensors(batch).cache().repeat())
     timing.step_ms(many_steps, iterator, 5)
@@ -162,14 +162,17 @@ class _Ours:
 
 
 def step() -> Callable[[], float]:
-  """Milliseconds a step with the source's taps kept, over and over on one batch."""
+  """Returns a function that measures the step with stored source taps, in ms."""
   batch = tf.random.stateless_uniform([_BATCH, 28, 28, 1], [0, 1])
   ours = _Ours(_config(), batch)
   return ours.bare({"target": batch, "source_taps": ours.taps})
 
 
 def _whole_loop(config: config_lib.Config, images) -> Callable[[], float]:
-  """Milliseconds a step of the loop, with data, metrics, summaries and checkpoints."""
+  """Returns a function that measures a step of the whole loop, in ms.
+
+  The loop includes data, metrics, summaries and checkpoints.
+  """
   source = examples_lib.Examples(images, None, {})
   ours = _Ours(config, tf.cast(images[:_BATCH], tf.float32) / 255.0)
   kept = {
@@ -223,17 +226,17 @@ def summary(rounds: dict[str, list[float]]) -> dict[str, Any]:
   """Medians over rounds and their ratios.
 
   Args:
-    rounds: {measure: values}, milliseconds but for gemm_gflop_per_s.
+    rounds: {measure: values}, in milliseconds except for gemm_gflop_per_s.
   """
   median = timing.medians(rounds)
-  # GFLOP over GFLOP/s, in milliseconds.
+  # GFLOP divided by GFLOP/s, in milliseconds.
   kept, each_step = (
     floor_flops(kept) / 1e6 / median["gemm_gflop_per_s"] for kept in (True, False)
   )
   ratios = {
     "floor_ms": kept,
     "floor_source_each_step_ms": each_step,
-    # PyTorch's script computes the source's taps at every step, which we need not.
+    # PyTorch's script computes the source's taps at every step; ours can store them.
     "times_as_fast_as_torch": median["torch_ms"] / median["ours_ms"],
     "times_as_fast_source_each_step": median["torch_ms"]
     / median["ours_source_each_step_ms"],

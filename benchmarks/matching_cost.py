@@ -1,11 +1,11 @@
-"""What Gaussian matching costs, in forward passes of the network.
+"""The cost of Gaussian matching, in forward passes of the network.
 
   python -m benchmarks.matching_cost [--network=ResNet50] [--images=256] [--rounds=3]
 
-Matches a network of keras.applications (random weights) over random images and times it in
-turn with forward passes over as many images: of both domains, as matching walks through the
-source's once and through the target's once. Making the graphs that matching walks through
-counts, every time; the compiled forward pass has been compiled before.
+It matches a network of keras.applications with random weights on random images, and times
+this in turn with forward passes over the images of both domains, as matching also processes
+each image once. The time of matching includes making its graphs; the compiled forward pass
+is compiled before.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from tfdam import config as config_lib
 from tfdam import network as network_lib
 from tfdam.matching import closed_form
 
-_NETWORK = flags.DEFINE_string("network", "ResNet50", "Of keras.applications.")
+_NETWORK = flags.DEFINE_string("network", "ResNet50", "Network of keras.applications.")
 _IMAGES = flags.DEFINE_integer(
   "images", 256, "Images of each domain.", lower_bound=2, upper_bound=65_536
 )
 _BATCH = flags.DEFINE_integer(
-  "batch", 32, "Images a forward pass.", lower_bound=1, upper_bound=65_536
+  "batch", 32, "Images per forward pass.", lower_bound=1, upper_bound=65_536
 )
 _SIZE = flags.DEFINE_integer(
-  "size", 128, "Height and width.", lower_bound=32, upper_bound=8_192
+  "size", 128, "Height and width, pixels.", lower_bound=32, upper_bound=8_192
 )
 _ROUNDS = flags.DEFINE_integer(
-  "rounds", 3, "Of all in turn.", lower_bound=1, upper_bound=1_000_000
+  "rounds", 3, "Rounds in which all are timed.", lower_bound=1, upper_bound=1_000_000
 )
 
 
@@ -67,7 +67,7 @@ def main(argv: list[str]) -> None:
         call(images)
 
   def match(domains: _Domains) -> None:
-    matched.set_weights(weights)  # what a copy of the network begins with
+    matched.set_weights(weights)  # start from a copy of the network
     closed_form.match(network, matched, domains[0], domains[1], options)
 
   subjects: dict[str, Callable[[_Domains], None]] = {
@@ -82,10 +82,10 @@ def main(argv: list[str]) -> None:
     for name, run in subjects.items():
       start = time.perf_counter()
       run(batches if i else [domain[:1] for domain in batches])
-      if i:  # the first round, of a batch, warms up
+      if i:  # the first round, with one batch, warms up
         seconds[name].append(time.perf_counter() - start)
   medians = {name: float(np.median(found)) for name, found in seconds.items()}
-  print(f"{_NETWORK.value}, {_SIZE.value}x{_SIZE.value}, {_IMAGES.value} images a domain")
+  print(f"{_NETWORK.value}, {_SIZE.value}x{_SIZE.value}, {_IMAGES.value} images per domain")
   print(f"{'both domains':26}{'ms':>10}{'layer by layer':>18}{'compiled':>12}")
   for name, median in medians.items():
     ratios = [median / medians[base] for base in list(subjects)[:2]]

@@ -2,9 +2,9 @@
 
   python -m benchmarks.matching_memory [--images=2000] [--budget_mb=512]
 
-Matches the default run's network over random images that are made when they are read, and
-prints how much the process's memory grew beyond what it had after one batch, and how large
-the activations at the widest site are altogether.
+It matches the default run's network on random images, which are made when they are read. It
+prints how much the process's memory grew after the first batch, and how large all
+activations at the widest site would be.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BUDGET = flags.DEFINE_integer(
 
 
 class _Images:
-  """Batches of random images, the same ones whenever they are iterated."""
+  """Batches of random images; every iteration gives the same ones."""
 
   def __init__(self, count: int, size: int, shape: tuple[int, int], offset: float):
     self._batches, self._size, self._shape = count // size, size, shape
@@ -46,13 +46,13 @@ class _Images:
 
 
 def _resident_mb() -> float:
-  """Resident memory of this process now, MiB (Linux)."""
+  """Returns the resident memory of this process, in MiB (Linux only)."""
   with open("/proc/self/statm") as file:
     return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 class _Peak:
-  """The most memory that was resident within a `with`, looked up every 20 ms."""
+  """The largest resident memory within a `with`, in MiB, sampled every 20 ms."""
 
   def __init__(self):
     self.value = _resident_mb()

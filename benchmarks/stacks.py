@@ -1,10 +1,10 @@
-"""The steps on two stacks, in turn in one run: is one of them slower?
+"""Times the steps on two stacks, in turn in one run.
 
   python -m benchmarks.stacks --other_python=PATH [--rounds=8] [--json=PATH]
 
 --other_python is the Python of the other stack's environment (TFDAM_STACK=... python3
-tools/environment.py prints its folder). Each stack computes in a process of its own, which
-waits while the other is measured; ratios are of the medians over rounds.
+tools/environment.py prints its folder). Each stack runs in a separate process, which waits
+while the other is measured. Ratios are computed from the medians over rounds.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from tfdam import config as config_lib
 from tfdam import runtime, stack
 
 _OTHER = flags.DEFINE_string("other_python", "", "Python of the other stack.")
-_WORKER = flags.DEFINE_bool("worker", False, "Measure when asked to; started by the other.")
+_WORKER = flags.DEFINE_bool("worker", False, "Measure on request; set by the benchmark.")
 
 
 def measures() -> Mapping[str, Callable[[], float]]:
-  """{what is measured: a function that returns milliseconds, or GFLOP/s}."""
+  """Returns {name: a function that measures milliseconds, or GFLOP/s}."""
   return {
     "lenet_step_ms": lenet_step.step(),
     "erfnet_step_ms": erfnet_step.step(),
@@ -39,7 +39,7 @@ def measures() -> Mapping[str, Callable[[], float]]:
 
 
 class Worker:
-  """A stack in a process of its own."""
+  """A stack in a separate process."""
 
   def __init__(self, python: str):
     self._python = python
@@ -76,7 +76,7 @@ class Worker:
 
 
 def work() -> None:
-  """Says what computes and what can be asked for, then answers each line with a figure."""
+  """Prints the versions and what can be measured, then answers each line with a figure."""
   timing.start()
   print(json.dumps({"stack": stack.installed(), "tensorflow": tf.__version__,
                     "python": sys.version.split()[0]}), flush=True)  # fmt: skip
@@ -112,7 +112,7 @@ def main(argv: list[str]) -> None:
 
 
 def summary(rounds: dict[str, list[float]], names: list[str]) -> dict[str, Any]:
-  """Medians over rounds, and how often the first stack's the second's is.
+  """Returns medians over rounds, and the second stack's times divided by the first's.
 
   Args:
     rounds: {"stack/measure": values}.

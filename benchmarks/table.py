@@ -2,8 +2,8 @@
 
   python -m benchmarks.table runs/*/results.json
 
-Accuracy or IoU in percent, mean and range over seeds, beside digits the paper's Table 1;
-every file is one run, and a row has all the seeds that were run.
+Cells are accuracy or IoU in percent, mean and range over seeds; digits are shown beside the
+paper's Table 1. Every file is one run, and a row has all the seeds that were run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HEADERS = {
     "|---|---|---|---|---|---|---|",
   ),
 }
-# The paper's Table 1, percent on the target.
+# The paper's Table 1, in percent on the target.
 _PAPER = {
   "mnist to usps": {
     "supervised": "96.4", "source_only": "77.8", "adda": "90.2 ± 0.9",
@@ -61,14 +61,16 @@ Scores = Mapping[str, Mapping[str, Any]]
 
 
 def markdown(results: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-  """Lines of a Markdown table for each pair, a row for each recipe and method.
+  """Makes a Markdown table for each pair, with a row for each recipe and method.
+
+  Runs that are left out are named on standard error.
 
   Args:
     results: contents of results.json files.
 
   Returns:
-    {"mnist to usps": lines}; an adapted digit network may be the target's last step, its
-    moving average, or both. What is left out is told on stderr.
+    {"mnist to usps": lines}. An adapted digit network may have rows for its last step, its
+    moving average, or both.
   """
   rows: dict[Row, dict[int, Scores]] = collections.defaultdict(dict)
   for run in results:
@@ -94,7 +96,7 @@ def _tell(run: Mapping[str, Any], what: str) -> None:
 
 
 def _problem(run: Mapping[str, Any]) -> str | None:
-  """Why a run has no place in a table, or None."""
+  """Returns why a run is left out, or None."""
   last = _LAST_STAGES.get(run["method"], "adapted")
   if last not in run["stages"]:
     return f"left out: it has not finished {last}"
@@ -104,8 +106,8 @@ def _problem(run: Mapping[str, Any]) -> str | None:
 
 
 def _rows(run: Mapping[str, Any]) -> Iterable[tuple[Row, Scores]]:
-  """What a run contributes: its last stage, and on the way what it started from."""
-  # By its name: a supervised run's source is its target.
+  """Yields a run's rows: its last stage, and the stages before it."""
+  # From its name, because a supervised run's source is its target.
   pair = run["name"].partition("-")[0].replace("_to_", " to ")
   *earlier, last = run["stages"]  # in the order of the run
   recipe, method = run["recipe"], run["method"]
@@ -115,10 +117,11 @@ def _rows(run: Mapping[str, Any]) -> Iterable[tuple[Row, Scores]]:
     yield (pair, recipe, method, "last step"), run["last_step"]
     yield (pair, recipe, method, "average"), run["stages"][last]
   else:
-    # Earlier files of `best` have its moving average alone.
+    # Earlier files of `best` have only its moving average.
     weights = "average" if recipe == "best" else "last step"
     yield (pair, recipe, method, weights), run["stages"][last]
-  # The plain LeNet's own stages are rows of their own; other methods' are another network.
+  # Only the plain network's earlier stages get rows; other methods start from other
+  # networks.
   if method == "gam" and recipe != "paper":
     for stage in earlier:
       yield (pair, recipe, stage, ""), run["stages"][stage]
@@ -144,7 +147,7 @@ def _line(row: Row, by_seed: Mapping[int, Scores]) -> str:
 
 
 def _seeds(by_seed: Mapping[int, Scores]) -> str:
-  """The seeds of a row: "0, 1, 2", or "0 to 9" where they are many in succession."""
+  """Returns the seeds of a row as text: "0, 1, 2", or "0 to 9" for many in succession."""
   seeds = sorted(by_seed)
   if len(seeds) > 3 and seeds == list(range(seeds[0], seeds[-1] + 1)):
     return f"{seeds[0]} to {seeds[-1]}"
@@ -160,7 +163,7 @@ def _scenes_line(row: Row, by_seed: Mapping[int, Scores]) -> str:
 
 
 def cell(split: str, name: str, by_seed: Mapping[int, Scores]) -> str:
-  """Mean and range in percent, such as "94.65 (94.42 to 94.87)"; empty without scores."""
+  """Returns mean and range in percent, such as "94.65 (94.42 to 94.87)", or ""."""
   found = [scores.get(split, {}).get(name) for scores in by_seed.values()]
   percent = [100 * fraction for fraction in found if fraction is not None]
   if not percent:
@@ -172,10 +175,10 @@ def cell(split: str, name: str, by_seed: Mapping[int, Scores]) -> str:
 
 
 def load(path: str) -> dict[str, Any]:
-  """A run's results.json.
+  """Reads a run's results.json.
 
   Raises:
-    SystemExit: there is none, or it is something else.
+    SystemExit: the file is missing, or is something else.
   """
   try:
     with open(path) as file:

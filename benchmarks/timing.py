@@ -1,4 +1,4 @@
-"""What the step benchmarks share: another process, the machine's limit, rounds in turn."""
+"""Shared by the step benchmarks: peers' processes, the machine's limit, and rounds."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from benchmarks import peers
 from tfdam import config as config_lib
 from tfdam import runtime
 
-# Here, as two benchmarks in one process would each define them.
+# Defined here, because two benchmarks in one process would define them twice.
 ROUNDS = flags.DEFINE_integer(
   "rounds", 8, "How often each is measured.", lower_bound=1, upper_bound=1_000_000
 )
-JSON = flags.DEFINE_string("json", "", "File for the figures.")
-PEER_PYTHON = flags.DEFINE_string("peer_python", "", "A Python that has PyTorch.")
+JSON = flags.DEFINE_string("json", "", "File to write the figures to.")
+PEER_PYTHON = flags.DEFINE_string("peer_python", "", "Python that has PyTorch.")
 
 _GEMM_SIZE, _GEMM_SIZE_GPU = 2048, 8192
 
-# What is measured, each a function that runs for a moment and returns one figure.
+# {name: a function that runs briefly and returns one figure}.
 Measures = Mapping[str, Callable[[], float]]
 
 
 def start() -> None:
-  """Sets TensorFlow as runs have it, with float32 in full on GPUs too, as the peers."""
+  """Sets up TensorFlow as in runs, with full float32 on GPUs, as in the peers."""
   runtime.start(config_lib.Runtime("none", num_replicas=1), seed=0)
   tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 def step_ms(steps: Callable, iterator, count: int) -> float:
-  """Milliseconds a step of what `loop.compile_steps` made, over `count` of them."""
+  """Returns milliseconds per step of what `loop.compile_steps` made, over `count` steps."""
   start = time.perf_counter()
   losses = steps(iterator, tf.constant(count))
   for loss in losses.values():
-    loss.numpy()  # a GPU has done its work only then
+    loss.numpy()  # waits for a GPU
   return 1e3 * (time.perf_counter() - start) / count
 
 
 class Peer:
-  """A peer's script in a process of its own, which waits between measurements.
+  """A peer's script in a separate process, which waits between measurements.
 
-  The script prints what it is, as JSON, and then answers each line with a figure.
+  The script prints its versions as JSON, and then answers each line with a figure.
   """
 
   def __init__(self, python: str, script: str, *arguments: str):
@@ -58,6 +58,7 @@ class Peer:
     Args:
       python: an interpreter that has what the script imports.
       script: a file in benchmarks/peers/.
+      *arguments: of the script.
     """
     path = os.path.join(os.path.dirname(peers.__file__), script)
     self._process = subprocess.Popen(
@@ -70,7 +71,7 @@ class Peer:
     self.about = json.loads(self._answer())
 
   def measure(self, count: int) -> float:
-    """Milliseconds a step, over `count` of them."""
+    """Returns milliseconds per step, over `count` steps."""
     self._questions.write(f"{count}\n")
     self._questions.flush()
     return float(self._answer())
@@ -87,7 +88,7 @@ class Peer:
 
 
 def gemm() -> Callable[[], float]:
-  """GFLOP/s of one float32 matrix product, large enough to be at the machine's limit."""
+  """Returns a function that measures the GFLOP/s of a large float32 matrix product."""
   size = _GEMM_SIZE_GPU if tf.config.list_physical_devices("GPU") else _GEMM_SIZE
   left = tf.random.stateless_uniform([size, size], [0, 0])
 
@@ -109,7 +110,7 @@ def gemm() -> Callable[[], float]:
 
 
 def in_turn(measures: Measures, num_rounds: int) -> dict[str, list[float]]:
-  """Measures each in turn, `num_rounds` times: {measure: its figures}."""
+  """Measures each in turn, `num_rounds` times; returns {measure: its figures}."""
   rounds: dict[str, list[float]] = {name: [] for name in measures}
   for number in range(num_rounds):
     for name, measure in measures.items():
@@ -132,7 +133,7 @@ def machine() -> str:
 
 
 def show(figures: Mapping, path: str) -> None:
-  """Prints medians with their ranges, then ratios; writes all of it to `path`, if set."""
+  """Prints medians with their ranges, then ratios; writes everything to `path`, if set."""
   rounds = figures["rounds"]
   for name, value in figures["median"].items():
     print(f"{name:36} {value:8.2f}  ({min(rounds[name]):.2f} to {max(rounds[name]):.2f})")

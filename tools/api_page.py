@@ -1,6 +1,6 @@
-"""Writes docs/api.md from the docstrings of what `import tfdam` offers.
+"""Writes docs/api.md from the docstrings of the names in `import tfdam`.
 
-python tools/api_page.py     # needs griffelib; reads the sources, and imports none of them
+python tools/api_page.py     # needs griffelib; it reads the sources without importing them
 """
 
 import ast
@@ -11,13 +11,13 @@ import griffe
 
 PROJECT = pathlib.Path(__file__).absolute().parent.parent
 PAGE = PROJECT / "docs" / "api.md"
-# What functions give, and nobody builds: {name: its module}.
+# {class that functions return and users do not make: its module}.
 _GIVEN = {"Gap": "tfdam.metrics.gap", "Result": "tfdam.api"}
 _ORDER = (
   "Network", "Expects", "TappedModel", "Site", "measure_gap", "Gap", "match_moments",
   "Match", "adapt", "Adapt", "Result", "UserError",
 )  # fmt: skip
-# Options that runs alone have a use for, or that are arguments of the functions.
+# Options that are left out: they are only for runs, or are arguments of the functions.
 _OF_RUNS = (
   "enabled", "init", "taps", "augment", "information_weight", "information_after",
   "source_label_weight", "self_training_weight", "self_training_confidence",
@@ -44,7 +44,7 @@ def main():
 
 
 def page():
-  """The whole page."""
+  """Returns the whole page."""
   package = griffe.load(
     "tfdam",
     search_paths=[PROJECT],
@@ -84,16 +84,16 @@ def _function(function, title):
 
 
 def _class(thing, title):
-  """How it is made, what it says of itself, its options, then its documented members."""
+  """Describes a class: constructor, docstring, options, then documented members."""
   init = thing.members.get("__init__")
   is_dataclass = "dataclass" in thing.labels
-  # That of a dataclass has been added by griffe.
+  # griffe adds the constructor of a dataclass.
   made = [_signature(init, title)] if init and not is_dataclass else []
   if _title(thing.name) != thing.name and "NamedTuple" in _bases(thing):
     made = [_named_tuple(thing, title)]
   parts = [*made, *_sections(thing.docstring)]
   if init and not is_dataclass:
-    parts += _sections(init.docstring)[1:]  # without its first line, which is for readers
+    parts += _sections(init.docstring)[1:]  # without its first line
   if _is_options(thing):
     parts.append(_options(thing))
   for name, member in thing.members.items():
@@ -114,7 +114,7 @@ def _bases(thing):
 
 
 def _signature(function, title):
-  """A call in Python, one parameter a line where it is long."""
+  """Returns a call in Python, with one parameter per line if it is long."""
   parameters = []
   for parameter in function.parameters:
     if parameter.name in ("self", "cls"):
@@ -147,7 +147,7 @@ def _call(title, parameters, end):
 
 
 def _type(annotation, module):
-  """As it is written, without names of modules but tf, and with aliases spelled out."""
+  """Returns a type as written, without modules except tf, and with aliases resolved."""
   text = str(annotation)
   alias = module.members.get(text)
   if alias is not None and not alias.is_alias and alias.is_attribute:
@@ -157,12 +157,12 @@ def _type(annotation, module):
 
 
 def _quoted(value):
-  """Code with double quotes."""
+  """Returns code with double quotes."""
   return str(value).replace("'", '"')
 
 
 def _sections(docstring):
-  """A docstring in Markdown: its text, then its sections as lists."""
+  """Returns a docstring in Markdown: its text, then its sections as lists."""
   parts = []
   for section in docstring.parsed:
     if section.kind.value == "text":
@@ -185,9 +185,9 @@ def _is_options(thing):
 
 
 def _options(thing):
-  """A table of fields, with the comments above them.
+  """Returns a table of fields, with the comments above them.
 
-  A field without a comment stands in the row of the one before it.
+  A field without a comment shares the row of the field before it.
   """
   (base,) = thing.resolved_bases
   base = (base.final_target if base.is_alias else base) if _is_options(base) else thing
@@ -212,7 +212,7 @@ def _options(thing):
 
 
 def _comment(field):
-  """The lines of comment directly above a field."""
+  """Returns the comment directly above a field."""
   above = []
   for line in reversed(field.module.lines[: field.lineno - 1]):
     if not line.strip().startswith("#"):
@@ -222,7 +222,7 @@ def _comment(field):
 
 
 def _default(field):
-  """What stands as the default in `option(default, ...)` or `redefined(_, _, default)`."""
+  """Returns the default in `option(default, ...)` or `redefined(_, _, default)`."""
   call = ast.parse(str(field.value), mode="eval").body
   place = 2 if ast.unparse(call.func).endswith("redefined") else 0
   return _quoted(ast.unparse(call.args[place]))

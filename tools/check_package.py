@@ -2,7 +2,7 @@
 
 python tools/check_package.py python3.11 python3.13
 
-Needs a package index, three gigabytes for one environment at a time, and minutes for each.
+It needs a package index, three gigabytes of disk, and some minutes for each environment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _IMPORT = (
   "import importlib.util as u, tfdam; print(tfdam.__version__, tfdam.__file__);"
   " assert not u.find_spec('configs') and not u.find_spec('export'); tfdam.Network"
 )
-# The default run, cut down to seconds; every part of it computes.
+# The default run, shortened to seconds, with all of its parts.
 _RUN = (
   "train", "--workdir=runs/tiny", "--config.source.steps=6", "--config.adapt.steps=6",
   "--config.adapt.warmup_steps=0", "--config.data.source_limit=16",
@@ -46,7 +46,7 @@ def main(pythons: list[str]) -> None:
 
 
 def build(python: str, place: pathlib.Path) -> pathlib.Path:
-  """Makes both packages, has twine check them, and returns the wheel."""
+  """Builds both packages, checks them with twine, and returns the wheel."""
   tools = environment(python, place / "tools", "build", "twine")
   run(tools / "python", "-m", "build", "--outdir", place / "dist", PROJECT, cwd=place)
   packages = sorted((place / "dist").iterdir())
@@ -56,7 +56,7 @@ def build(python: str, place: pathlib.Path) -> pathlib.Path:
 
 
 def check(python: str, wheel: pathlib.Path, place: pathlib.Path) -> None:
-  """Installs the wheel, and does as a user would, in a folder with names like tfdam's."""
+  """Installs the wheel and uses it, in a project that has folders named like tfdam's."""
   scripts = environment(python, place / "environment", str(wheel))
   user = place / "project"
   for name in ("configs", "export"):
@@ -67,23 +67,23 @@ def check(python: str, wheel: pathlib.Path, place: pathlib.Path) -> None:
     run(script, "--help", cwd=user)
   for command in _COMMANDS:
     run(scripts / "tfdam", *command, cwd=user)
-  # As in a car, where there is no tfdam.
+  # As in a car, without tfdam.
   client = ("runs/tiny/export/client_onnx.py", "--image=runs/tiny/pictures/panels.png")
   run(scripts / "python", "-I", *client, cwd=user)
 
 
 def environment(python: str, folder: pathlib.Path, *packages: str) -> pathlib.Path:
-  """The folder of programs of a new environment with some packages."""
+  """Makes an environment with some packages, and returns its folder of programs."""
   run(python, "-m", "venv", folder, cwd=folder.parent, make=True)
   run(folder / "bin" / "python", "-m", "pip", "install", "-q", *packages, cwd=folder)
   return folder / "bin"
 
 
 def run(*command: str | os.PathLike[str], cwd: pathlib.Path, make: bool = False) -> None:
-  """Runs a program, and says how long it took; ends all if it fails."""
+  """Runs a program, and prints how long it took; exits if it fails."""
   if make:
     cwd.mkdir(parents=True, exist_ok=True)
-  # What a checkout's shell has set must not lead there.
+  # Variables of the shell must not lead to a checkout.
   hidden = ("PYTHONPATH", "TFDAM_DATA", "TFDAM_STACK")
   variables = {name: value for name, value in os.environ.items() if name not in hidden}
   variables["TFDAM_CACHE"] = str(cwd / "cache")

@@ -2,16 +2,16 @@
 
 python3 tools/environment.py
 
-./bazelw and Bazel's own rule (tools/bazel/python_environment.bzl) call this. It looks for a
-Python that fits, has apt install what Debian splits off it, and pip-installs the stack's
-lock file. An environment is used once it is whole; a second start finds it. What a user can
-mend ends in one line and exit status 2.
+./bazelw and Bazel's rule (tools/bazel/python_environment.bzl) call this. It looks for a
+Python that fits, installs venv with apt if Debian has split it off, and installs the
+stack's lock file with pip. Only complete environments are used, and later starts find them.
+Errors that a user can mend are one line, with exit status 2.
 
   TFDAM_STACK    tf215 or tf221; default: tf215 on Python 3.9 to 3.11, else tf221
   TFDAM_PYTHON   the Python to take; default: python3, else the newest one that fits
   TFDAM_CACHE    where environments are kept; default: ~/.cache/tfdam
 
-Runs on any Python from 3.6 on, with nothing installed.
+It runs on any Python from 3.6 on, without any packages.
 """
 
 import argparse
@@ -30,7 +30,7 @@ PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STACKS = {"tf215": ((3, 9), (3, 11)), "tf221": ((3, 10), (3, 13))}
 NEWEST = (3, 13)
 ARCHITECTURES = ("x86_64", "AMD64", "aarch64", "arm64")
-# What an environment takes, with what pip unpacks on the way.
+# The size of an environment, with what pip unpacks while it installs.
 NEEDED_GB = 4
 _WHOLE = "whole"
 _ASK = """
@@ -42,11 +42,11 @@ print(json.dumps({"version": sys.version_info[:2], "full": platform.python_versi
 
 
 class SetupError(Exception):
-  """What came, what was expected, and what mends it."""
+  """The set-up failed; the message says what came, what was expected, and the remedy."""
 
 
 class Python:
-  """A Python on this machine that starts."""
+  """A Python on this machine that works."""
 
   def __init__(self, name, facts):
     self.name = name
@@ -75,7 +75,7 @@ def main():
 
 
 def environment():
-  """The folder of a whole environment, made if there is none."""
+  """Returns the folder of a complete environment, which is made if needed."""
   chosen = os.environ.get("TFDAM_STACK", "")
   if chosen and chosen not in STACKS:
     raise SetupError(
@@ -109,26 +109,26 @@ def environment():
 
 
 def stacks_of(version, chosen=""):
-  """The stacks that a Python can have, its default first; the chosen one, if it can."""
+  """Returns the stacks that fit a Python, its default first; only `chosen`, if set."""
   fitting = [s for s in sorted(STACKS) if STACKS[s][0] <= version <= STACKS[s][1]]
   return [s for s in fitting if chosen in ("", s)]
 
 
 def root():
-  """The folder of all environments."""
+  """Returns the folder of all environments."""
   cache = os.path.expanduser(os.environ.get("TFDAM_CACHE") or "~/.cache/tfdam")
   if cache.split(os.sep)[0] == "~":
     raise SetupError(
       f"{cache} is in the home folder, and there is none: HOME is not set, and the system"
       " has no entry of this user. Set HOME, or TFDAM_CACHE to a folder for environments."
     )
-  # Bazel starts programs elsewhere.
+  # Bazel starts programs in another folder.
   base = os.environ.get("BUILD_WORKING_DIRECTORY", os.getcwd())
   return os.path.join(base, cache, "environments")
 
 
 def folder_name(stack, python, lock_file):
-  """Another lock file, or another Python, is another environment."""
+  """Returns a name that differs for other lock files and other Pythons."""
   digest = hashlib.sha256(os.path.realpath(python.executable).encode())
   with open(lock_file, "rb") as file:
     digest.update(file.read())
@@ -137,14 +137,14 @@ def folder_name(stack, python, lock_file):
 
 
 def is_whole(folder):
-  """Whether an environment was made to its end, and its Python still starts."""
+  """Whether an environment is complete, and its Python still works."""
   if not os.path.exists(os.path.join(folder, _WHOLE)):
     return False
   return ask(os.path.join(folder, "bin", "python")) is not None
 
 
 def find_python(chosen):
-  """The named Python, else `python3`, else the newest one that fits."""
+  """Returns TFDAM_PYTHON if set, else `python3` if it fits, else the newest that fits."""
   named = os.environ.get("TFDAM_PYTHON", "")
   if named:
     python = ask(named)
@@ -163,12 +163,12 @@ def find_python(chosen):
   fitting = [python for python in found if python.fits(chosen)]
   if not fitting:
     raise SetupError(misfit(found, chosen))
-  # One that needs nothing from apt before one that does.
+  # Prefer a Python that needs nothing from apt.
   return next((python for python in fitting if python.has_venv), fitting[0])
 
 
 def ask(name):
-  """What a Python says of itself; None where there is none, or a shim of none."""
+  """Returns the Python of this name; None if there is none, or a shim without one."""
   place = name if "/" in name else shutil.which(name, path=search_path())
   if not place:
     return None
@@ -182,20 +182,20 @@ def ask(name):
 
 
 def search_path():
-  """PATH, and where `uv python install` puts what it installs."""
+  """Returns PATH, with the folder in which `uv python install` puts programs."""
   path = os.environ.get("PATH", os.defpath)
   return os.pathsep.join([path, os.path.expanduser("~/.local/bin")])
 
 
 def pythons(chosen):
-  """Those that fit, in words."""
+  """Returns the Pythons that fit, as text."""
   wanted = [STACKS[s] for s in sorted(STACKS) if chosen in ("", s)]
   first, last = min(w[0] for w in wanted), max(w[1] for w in wanted)
   return f"Python 3.{first[1]} to 3.{last[1]}"
 
 
 def misfit(found, chosen):
-  """The sentence for a machine without a Python that fits."""
+  """Returns the message for a machine without a Python that fits."""
   seen = "; ".join(str(p) for p in found) if found else "There is no python3"
   if found and all(python.version > NEWEST for python in found):
     seen += ", for which TensorFlow has no release yet"
@@ -211,7 +211,7 @@ def misfit(found, chosen):
 
 
 def wait_for(file, folder):
-  """Holds the lock file; of two starts at once one makes the environment."""
+  """Locks the file, so that only one of several starts makes the environment."""
   try:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except BlockingIOError:
@@ -220,8 +220,8 @@ def wait_for(file, folder):
 
 
 def make(folder, stack, python, lock_file):
-  """Makes an environment, whole or not at all."""
-  # What a start that was killed left behind.
+  """Makes an environment; removes it if that fails."""
+  # A killed start may have left an incomplete one.
   shutil.rmtree(folder, ignore_errors=True)
   if free_gb(folder) < NEEDED_GB:
     raise SetupError(full_disk(folder))
@@ -236,7 +236,7 @@ def make(folder, stack, python, lock_file):
     if not sys.stderr.isatty():
       pip.append("--quiet")
     run([*pip, "--require-hashes", "-r", lock_file], log, folder, progress=True)
-    # Last: with it the environment counts.
+    # Last, because this file marks the environment as complete.
     with open(os.path.join(folder, _WHOLE), "w") as file:
       file.write(f"{stack}\n")
       file.flush()
@@ -248,11 +248,11 @@ def make(folder, stack, python, lock_file):
 
 
 def run(command, log, folder, progress):
-  """Runs a step; its progress is shown, and its errors are kept in a log."""
+  """Runs a step; shows its progress if asked to, and keeps its errors in a log."""
   variables = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_ROOT_USER_ACTION": "ignore",
-    # Else a user's own packages would count as installed.
+    # Otherwise a user's own packages would count as installed.
     "PYTHONNOUSERSITE": "1",
   }
   with open(log, "a") as errors:
@@ -268,7 +268,7 @@ def run(command, log, folder, progress):
 
 
 def explained(log, folder, program, status):
-  """Why a step failed, from what it said."""
+  """Returns why a step failed, from its log."""
   with open(log, errors="replace") as file:
     said = file.read()
   if re.search(r"No space left on device|Errno 28|Disk quota exceeded", said):
@@ -308,7 +308,7 @@ def full_disk(folder):
 
 
 def install_venv(python):
-  """Has apt install venv, which Debian and Ubuntu split off Python."""
+  """Installs venv with apt, as Debian and Ubuntu have split it off Python."""
   package = "python{}.{}-venv".format(*python.version)
   by_hand = f"{python.name} has no venv module: install it (apt-get install {package})"
   as_root = [] if os.geteuid() == 0 else ["sudo"]

@@ -2,8 +2,8 @@
 
 python tools/fields_page.py
 
-What a field means is in the comment above it; fields without a comment share the one of
-the field before.
+The meaning of a field is the comment above it; fields without a comment share that of the
+field before.
 """
 
 import ast
@@ -33,7 +33,7 @@ def main():
 
 
 def page():
-  """The whole page."""
+  """Returns the whole page."""
   comments, titles = _read_source()
   parts = [_BEGIN, "## The run\n", _table("", config_lib.Config, comments["Config"])]
   for field in dataclasses.fields(config_lib.Config):
@@ -45,7 +45,11 @@ def page():
 
 
 def _read_source():
-  """({class: {first field of a group: (its fields, what they mean)}}, {class: title})."""
+  """Reads the comments and titles of the config's classes.
+
+  Returns:
+    {class: {first field of a group: (its fields, their meaning)}}, and {class: title}.
+  """
   comments, titles = {}, {}
   for name in ("schema.py", "sections.py", "adapt.py"):
     source = (PROJECT / "tfdam" / "config" / name).read_text()
@@ -68,13 +72,13 @@ def _read_classes(source, comments, titles):
       comment = _above(lines, item.lineno - 1)
       if comment or not first:
         first = item.target.id
-        # Of a class whose fields its docstring explains, that.
+        # Without a comment, the class's docstring explains its fields.
         found[first] = ([], comment or titles[node.name])
       found[first][0].append(item.target.id)
 
 
 def _above(lines, index):
-  """The comment that ends on the line above, as one sentence after the other."""
+  """Returns the comment that ends on the line above, on one line."""
   found = []
   while index and lines[index - 1].strip().startswith("#"):
     index -= 1

@@ -2,7 +2,7 @@
 
 uv run --no-project --with tomli tools/lock.py     # needs uv and a package index
 
-Versions that a lock file has already are kept where they fit; --upgrade takes the newest.
+Versions that a lock file already has are kept if they fit; --upgrade takes the newest.
 """
 
 import argparse
@@ -16,7 +16,7 @@ except ModuleNotFoundError:  # before Python 3.11
   import tomli as tomllib
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
-# {stack: the oldest Python of it}.
+# {stack: its oldest Python}.
 STACKS = {"tf215": "3.9", "tf221": "3.10"}
 COMMAND = "python tools/lock.py"
 
@@ -27,7 +27,7 @@ def main():
   options = parser.parse_args()
   project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
   for stack, python in STACKS.items():
-    # One version for all Pythons where there is one: fewer combinations to try.
+    # One version for all Pythons if possible, for fewer combinations to test.
     more = ["--fork-strategy", "fewest"] if stack == "tf215" else []
     write(stack, python, requirements(project, stack), options.upgrade, *more)
   site = project["optional-dependencies"]["site"]
@@ -35,12 +35,14 @@ def main():
 
 
 def write(name, python, lines, is_upgrade, *more):
-  """One lock file.
+  """Writes one lock file.
 
   Args:
-    python: the oldest one that it is for.
-    lines: what is installed.
-    is_upgrade: whether versions that it has already may change.
+    name: of the file.
+    python: the oldest Python that it is for.
+    lines: the requirements.
+    is_upgrade: whether versions that it already has may change.
+    *more: arguments of uv.
   """
   lock = PROJECT / "requirements" / f"{name}.lock"
   subprocess.run(
@@ -57,11 +59,11 @@ def write(name, python, lines, is_upgrade, *more):
 
 
 def requirements(project, stack):
-  """What a stack installs for development: the project's own lines, with its TensorFlow."""
+  """Returns a stack's requirements for development, with its TensorFlow."""
   extras = project["optional-dependencies"]
   lines = [*project["dependencies"], *extras[stack], *extras["dev"]]
   lines = [line for line in lines if not line.startswith("tfdam[")]
-  # Each extra that differs by stack says which by the Python that takes it by default.
+  # The serving extra has a line for each stack, of which the marker is dropped.
   (tensorflow,) = (line for line in extras[stack] if line.startswith("tensorflow=="))
   release = re.match(r"tensorflow==(\d+\.\d+)\.", tensorflow).group(1)
   (serving,) = (line for line in extras["serving"] if f"=={release}." in line)

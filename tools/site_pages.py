@@ -1,7 +1,7 @@
-"""Hooks of MkDocs: pages from outside docs/, and links that lead there.
+"""Hooks of MkDocs that add pages from outside docs/, and adapt links.
 
-README.md is the first page; CHANGELOG.md and CONTRIBUTING.md are pages, too.
-A link to any other file becomes its name: the site opens without a network.
+README.md is the first page; CHANGELOG.md and CONTRIBUTING.md are pages too. A link to any
+other file becomes the file's name, so that the site needs no network.
 """
 
 import pathlib
@@ -17,14 +17,15 @@ _PAGES = {
   "CHANGELOG.md": "changelog.md",
   "CONTRIBUTING.md": "contributing.md",
 }
-# What Material asks another server for, where search runs from the disk; ours is a copy.
+# Material loads this script from another server when search runs from the disk; the site
+# has a copy.
 _SHIM = "https://unpkg.com/iframe-worker/shim"
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 _CODE = re.compile(r"(```.*?```)", re.DOTALL)
 
 
 def on_files(files, config):
-  """Adds the pages that lie elsewhere."""
+  """Adds the pages from outside docs/."""
   for source, page in _PAGES.items():
     text = (PROJECT / source).read_text()
     files.append(File.generated(config, page, content=text))
@@ -32,7 +33,7 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-  """Turns links as they are in the repository into the site's."""
+  """Turns links within the repository into links of the site."""
   place = page.file.src_uri
   sources = {page: source for source, page in _PAGES.items()}
   folder = posixpath.dirname(sources.get(place, f"docs/{place}"))
@@ -57,12 +58,12 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def on_post_page(output, page, config):
-  """Takes the one script that would come from elsewhere out of docs/assets/."""
+  """Replaces the address of Material's script by that of the copy in docs/assets/."""
   return _own_script(output, posixpath.dirname(page.file.dest_uri))
 
 
 def on_post_template(output_content, template_name, config):
-  """The same of pages without a source, such as 404.html."""
+  """Does the same for pages without a source, such as 404.html."""
   return _own_script(output_content, "")
 
 

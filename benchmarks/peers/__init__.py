@@ -1,4 +1,4 @@
-"""Other systems to measure against, each in a Python environment of its own."""
+"""Other systems for comparison, each in a separate Python environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tfdam import runtime
 
 
 def python(peer: str) -> str:
-  """The interpreter of a peer's environment; made at the first call, from its file.
+  """Returns the interpreter of a peer's environment, which the first call makes.
 
   Args:
     peer: "torch" for requirements-torch.txt.

@@ -1,8 +1,8 @@
 """ERFNet's encoder from image to labels in eager PyTorch, for inference.py.
 
-Runs in an environment of its own (requirements-torch.txt); see latency.py for what it
-answers. Its argument is JSON: {"model": weights by Keras' names, .npz, "images", "threads",
-"provider"}. It computes what tfdam/models/erfnet.py computes, of any width and depth.
+It runs in a separate environment (requirements-torch.txt); see latency.py for its answers.
+Its argument is JSON: {"model": weights by Keras' names, .npz, "images", "threads",
+"provider"}. It computes the same as tfdam/models/erfnet.py, for any width and depth.
 """
 
 import itertools
@@ -18,7 +18,7 @@ _DILATIONS = (2, 4, 8, 16)
 
 
 def encoder(weights):
-  """The network with these weights, {"block01_conv3x3/kernel": array}, for inference."""
+  """Returns the network with weights {"block01_conv3x3/kernel": array}, for inference."""
   blocks: list[nn.Module] = []
   num_downsamplers = num_dilated = 0
   for number in itertools.count(1):
@@ -48,7 +48,7 @@ def encoder(weights):
 
 
 def _load(layer, weights, name):
-  """Fills a convolution or a batch norm from Keras' arrays."""
+  """Loads a convolution or a batch norm from Keras' arrays."""
   if isinstance(layer, nn.Conv2d):
     kernel = weights[f"{name}/kernel"].transpose(3, 2, 0, 1)
     arrays = {"weight": kernel, "bias": weights[f"{name}/bias"]}
@@ -59,7 +59,7 @@ def _load(layer, weights, name):
     }  # fmt: skip
     arrays = {ours: weights[f"{name}/{theirs}"] for ours, theirs in names.items()}
   tensors = {key: torch.from_numpy(array.copy()) for key, array in arrays.items()}
-  layer.load_state_dict(tensors, strict=False)  # a batch norm counts its batches besides
+  layer.load_state_dict(tensors, strict=False)  # a batch norm also has a batch counter
 
 
 def make(spec):
@@ -68,7 +68,7 @@ def make(spec):
   is_cpu = spec["provider"] == "cpu"
   if not is_cpu and not torch.cuda.is_available():
     raise latency.MissingError("PyTorch sees no GPU")
-  # Float32 in full, as in the files.
+  # Full float32, as in the files.
   torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
   device = torch.device("cpu" if is_cpu else "cuda")
   with np.load(spec["model"]) as weights:
@@ -78,7 +78,7 @@ def make(spec):
 
   @torch.inference_mode()
   def label(images):
-    # The layout of the memory stays the images' own, channels last: the faster one here.
+    # The memory layout stays channels last, which is faster here.
     floats = images.permute(0, 3, 1, 2).float() / 255.0
     size = images.shape[1:3]
     logits = functional.interpolate(network(floats), tuple(size), mode="bilinear")

@@ -3,8 +3,7 @@
   erfnet_torch.py step HEIGHT WIDTH BATCH
   erfnet_torch.py forward HEIGHT WIDTH BATCH
 
-Runs in an environment of its own (requirements-torch.txt); see steps.py for what it
-answers.
+It runs in a separate environment (requirements-torch.txt); see steps.py for its answers.
 """
 
 import functools
@@ -73,7 +72,7 @@ def discriminator(width):
 
 
 def make_step(height, width, batch):
-  """Least-squares GANs on four taps, with drift, batch norms frozen."""
+  """Returns a step with least-squares GANs on four taps, drift, and frozen batch norms."""
   source, target = Encoder().eval().requires_grad_(False), Encoder().eval()
   target.load_state_dict(source.state_dict())
   players = {tap: discriminator(channels) for tap, channels in TAPS.items()}

@@ -1,16 +1,16 @@
-"""A process that labels images in one way and answers questions about it.
+"""A process that labels images, and answers requests about its times.
 
-Needs numpy alone, so that a peer's environment has all of it. A request is a line of JSON
-on standard input, its answer a line on standard output:
+It needs only numpy, which every peer's environment has. A request is a line of JSON on
+standard input, and its answer is a line on standard output:
 
   {"do": "label", "way": W, "file": F}   {}, and the labels of all images are in F (.npy)
   {"do": "time", "way": W, "warm_up": N, "queries": N, "seconds": S, "both": B, "seed": [N]}
                                          {"ms": [one for each query after the warm-up],
-                                          "seconds": their sum with what lies between}
+                                          "seconds": their sum, with the time in between}
   {"do": "usage"}                        {"peak_resident_mb": M, "cpu_seconds": S}
 
-The first line says what it is, {"about": {...}}, or that it cannot be had here,
-{"missing": reason}. A failure is answered with {"error": reason}.
+The first line describes the candidate, {"about": {...}}, or says why it cannot run here,
+{"missing": reason}. The answer to a failure is {"error": reason}.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ import numpy as np
 
 
 class MissingError(Exception):
-  """This way of labelling cannot be had here; the message says why."""
+  """This candidate cannot run here; the message says why."""
 
 
 class Way(NamedTuple):
-  """One way to ask for an image's labels.
+  """One way to label an image.
 
   Attributes:
-    query: number of the image -> labels, wherever they are then; this is timed.
-    read: what `query` returned -> array; this is not.
+    query: image's number -> labels, in any memory; this is timed.
+    read: what `query` returned -> array; this is not timed.
   """
 
   query: Callable[[int], Any]
@@ -45,14 +45,14 @@ class Way(NamedTuple):
 
 
 class Candidate(NamedTuple):
-  """What a process answers about.
+  """What a process runs.
 
   Attributes:
-    about: versions, threads, device: what JSON can hold.
-    ways: {"host": images and labels are numpy arrays in main memory,
-      "resident": both stay where the library computes}.
-    num_images: that queries choose from.
-    others: {request: function that gives the answer}.
+    about: versions, threads and device, as JSON values.
+    ways: {"host": images and labels are NumPy arrays in main memory,
+      "resident": both stay on the device}.
+    num_images: number of images that queries choose from.
+    others: {request: function that returns the answer}.
   """
 
   about: Mapping[str, Any]
@@ -62,7 +62,7 @@ class Candidate(NamedTuple):
 
 
 def batches(path: str) -> list[np.ndarray]:
-  """Images of a file, uint8 [N, ...], as batches of one."""
+  """Returns the images of a file, uint8 [N, ...], as batches of one."""
   return [image[np.newaxis] for image in np.load(path)]
 
 
@@ -70,9 +70,9 @@ def run(make: Callable[[dict[str, Any]], Candidate]) -> None:
   """Makes the candidate that the command line describes, then answers until input ends.
 
   Args:
-    make: gets the first argument, parsed from JSON.
+    make: takes the first argument, parsed from JSON.
   """
-  # Ctrl-C reaches all processes of a terminal; the benchmark ends its own.
+  # Ctrl-C reaches all processes of a terminal, but the benchmark ends its processes itself.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   answers = _take_stdout()
   found: list[Candidate] = []
@@ -88,14 +88,14 @@ def run(make: Callable[[dict[str, Any]], Candidate]) -> None:
 
 
 def serve(candidate: Candidate, requests: Iterable[str], answers: TextIO) -> None:
-  """Answers requests, a line each; see the file's head."""
+  """Answers requests, one line each; see the module's docstring."""
   for line in requests:
     request = json.loads(line)
     _answer(lambda: _respond(candidate, request), answers)  # noqa: B023 - called at once
 
 
 def _take_stdout() -> TextIO:
-  """Standard output for answers alone: what libraries print there goes to the error one."""
+  """Returns standard output for answers alone; other prints go to standard error."""
   answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
   os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
   return answers
@@ -107,7 +107,7 @@ def _answer(respond: Callable[[], Mapping[str, Any]], answers: TextIO) -> None:
     answer = respond()
   except (ImportError, MissingError) as error:
     answer = {"missing": str(error)}
-  except Exception as error:  # whatever it is, the benchmark says it
+  except Exception as error:  # the benchmark reports any error
     traceback.print_exc()
     answer = {"error": f"{type(error).__name__}: {error}"}
   answers.write(json.dumps(answer) + "\n")
@@ -131,7 +131,7 @@ def _respond(candidate: Candidate, request: Mapping[str, Any]) -> Mapping[str, A
 
 
 def _time(way: Way, num_images: int, request: Mapping[str, Any]) -> dict[str, Any]:
-  """Asks until there are enough queries, or it took long enough, or both."""
+  """Runs queries until their number, their time, or both are reached."""
   order = np.random.default_rng(request["seed"])
 
   def query() -> float:
@@ -153,11 +153,10 @@ def _time(way: Way, num_images: int, request: Mapping[str, Any]) -> dict[str, An
 
 
 def peak_resident_mb() -> float:
-  """The most memory that this process had resident so far, MiB."""
+  """Returns the largest resident memory of this process so far, in MiB."""
   try:
     with open("/proc/self/status") as file:
-      # Linux hands ru_maxrss on to what a process starts: it would be at least as large as
-      # the benchmark itself.
+      # Not ru_maxrss, which a process on Linux inherits from its parent, the benchmark.
       return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 2**10
   except (OSError, StopIteration):
     unit = 1 if sys.platform == "darwin" else 2**10

@@ -1,7 +1,6 @@
 """The digit adaptation step in eager PyTorch, for benchmarks/lenet_step.py.
 
-Runs in an environment of its own (requirements-torch.txt); see steps.py for what it
-answers.
+It runs in a separate environment (requirements-torch.txt); see steps.py for its answers.
 """
 
 import steps
@@ -35,7 +34,7 @@ def discriminator(width):
 
 
 def make_step():
-  """Eq. (3) by one forward pass of every network: both gradients, then both updates."""
+  """Returns a step of Eq. (3), with one forward pass of every network."""
   source, target = LeNet().eval().requires_grad_(False), LeNet()
   target.load_state_dict(source.state_dict())
   players = {tap: discriminator(width) for tap, (width, _) in TAPS.items()}

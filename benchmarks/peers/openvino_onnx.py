@@ -1,6 +1,6 @@
-"""An ONNX file under OpenVINO on the CPU, for inference.py.
+"""An ONNX file in OpenVINO on the CPU, for inference.py.
 
-Runs in an environment of its own (requirements-openvino.txt); see latency.py for what it
+It runs in a separate environment (requirements-openvino.txt); see latency.py for its
 answers. Its argument is JSON: {"model", "images", "threads", "provider"}.
 """
 
@@ -13,7 +13,7 @@ def make(spec):
     raise latency.MissingError("OpenVINO computes on the CPU, and on Intel's other devices")
   options = {
     "PERFORMANCE_HINT": "LATENCY",
-    # Where the CPU has bfloat16, OpenVINO would take it for a float32 file.
+    # Otherwise OpenVINO would run a float32 file in bfloat16 if the CPU has it.
     "INFERENCE_PRECISION_HINT": "f32",
   }
   if spec["threads"]:
@@ -21,7 +21,7 @@ def make(spec):
   model = openvino.Core().compile_model(spec["model"], "CPU", options)
   labels = next(o for o in model.outputs if "labels" in o.names)
   batches = latency.batches(spec["images"])
-  # One a way: what one of them keeps of its last query, the other does not see.
+  # One request per way, so that neither reuses the other's last query.
   copying, in_place = model.create_infer_request(), model.create_infer_request()
   resident = [openvino.Tensor(batch, shared_memory=True) for batch in batches]
 

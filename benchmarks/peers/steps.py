@@ -1,4 +1,4 @@
-"""What the step benchmarks' peers share: the device, and answering with step times."""
+"""Shared by the step benchmarks' peers: choosing the device, and timing steps."""
 
 import json
 import sys
@@ -11,10 +11,10 @@ _WARM_UP = 5
 
 
 def run(make: Callable[[], Callable[[], None]]) -> None:
-  """Makes a step, on the GPU if there is one, and times it as often as it is asked to.
+  """Makes a step, on the GPU if there is one, and times it on request.
 
-  The first line on standard output says what computes. Then each line on standard input is
-  a number of steps, and is answered with the mean milliseconds a step.
+  The first line on standard output describes device and versions. Then each line on
+  standard input is a number of steps, and its answer is the mean milliseconds per step.
   """
   about = _choose_device()
   torch.manual_seed(0)
@@ -37,7 +37,9 @@ def update(optimizers, weights, losses) -> None:
   """Both gradients first, then both updates: neither player sees the other's move.
 
   Args:
-    optimizers, weights, losses: the target's and the discriminators' of each.
+    optimizers: the target's and the discriminators'.
+    weights: the same.
+    losses: the same.
   """
   target_gradients = torch.autograd.grad(losses[0], weights[0], retain_graph=True)
   player_gradients = torch.autograd.grad(losses[1], weights[1])
@@ -48,8 +50,8 @@ def update(optimizers, weights, losses) -> None:
 
 
 def _choose_device() -> dict[str, str]:
-  """Makes the device the default of what follows; says which, for the report."""
-  # Float32 in full, as ours.
+  """Sets the default device, and returns its name for the report."""
+  # Full float32, as in our steps.
   torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
   if not torch.cuda.is_available():
     return {"torch_device": "cpu"}
@@ -58,6 +60,6 @@ def _choose_device() -> dict[str, str]:
 
 
 def _wait() -> None:
-  """Returns when the device has done what it was given."""
+  """Waits until the device has finished."""
   if torch.cuda.is_available():
     torch.cuda.synchronize()

@@ -1,15 +1,15 @@
-"""py_tests run by pytest: one for each group of slow files, one for all quick ones."""
+"""py_tests that run pytest: one for each group of slow files, one for all quick files."""
 
 def pytest_tests(srcs, deps, groups, data = []):
-    """Declares a test for each group, and :quick_tests for the files that are in none.
+    """Declares a test for each group, and :quick_tests for all other files.
 
     Every process imports TensorFlow, which takes longer than most files' tests. Groups
-    should take about as long as each other: one core may have to wait for the last.
+    should take about equally long, because cores may have to wait for the last one.
 
     Args:
       srcs: test files, below this package.
       deps: what all of them import.
-      groups: {name: its files}, those of srcs that take long.
+      groups: {name: its files}, the slow files of srcs.
       data: what all of them read.
     """
     slow = [file for files in groups.values() for file in files]
@@ -18,7 +18,7 @@ def pytest_tests(srcs, deps, groups, data = []):
         native.py_test(
             name = name,
             size = "large",
-            # A slow machine that does something else as well took 15 minutes for one.
+            # One took 15 minutes on a slow and busy machine.
             timeout = "eternal",
             srcs = files + ["pytest_main.py"],
             args = ["$(rootpath {})".format(file) for file in files],

@@ -1,4 +1,4 @@
-"""The environment of tools/environment.py as Bazel's Python toolchain."""
+"""Makes the environment of tools/environment.py Bazel's Python toolchain."""
 
 _BUILD = """
 load("{pair_bzl}", "py_runtime_pair")
@@ -25,12 +25,12 @@ toolchain(
 """
 
 def _python_environment_impl(ctx):
-    # A change in any of these is another environment.
+    # A change in any of these files gives another environment.
     for lock in ctx.attr.locks:
         ctx.path(lock)
     environment = ctx.os.environ.get("TFDAM_ENVIRONMENT")
     if not environment:
-        # Bazel was started without ./bazelw, which has made it by now.
+        # Bazel was started without ./bazelw, which would have made it.
         script = ctx.path(ctx.attr.script)
         python = ctx.which("python3")
         if not python:
@@ -52,7 +52,7 @@ python_environment = repository_rule(
         "locks": attr.label_list(allow_files = True, mandatory = True),
         "script": attr.label(allow_single_file = True, mandatory = True),
     },
-    # ./bazelw sets the first; without it the script reads the others, and pip the last two.
+    # ./bazelw sets the first. Without it the script reads the others, and pip the last two.
     environ = [
         "TFDAM_ENVIRONMENT",
         "TFDAM_STACK",
