@@ -294,7 +294,7 @@ def allowed_to_differ(provider: str, precision: str, num_labels: int) -> float:
   if is_cpu and precision == "float32":
     return 1e-4
   share = 1e-3 if not precision.startswith("int8") else 2e-2 if is_cpu else 1e-1
-  return max(share, 1 / num_labels)  # always one: a classifier has only a few labels
+  return max(share, 1 / num_labels)  # at least one label of a few, as in classifiers
 
 
 # ---- The manifest and its files.

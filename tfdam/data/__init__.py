@@ -321,8 +321,8 @@ def load_training(
 
   With data.source_style, the source is given the target's look, at the network's size.
 
-  A skew needs the target's labels to choose the images. They are dropped afterwards unless
-  `labels` is set. Without a skew they are not opened.
+  A skew needs labels to choose the images, even those of a target. They are dropped
+  afterwards unless `labels` is set. Without a skew they are not opened.
 
   Args:
     role: "source" or "target".
