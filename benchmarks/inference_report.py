@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich.table
 
 from benchmarks import inference_candidates, inference_subject, timing
-from tfdam.reporting import tables
+from tfdam import terminal
 
 if TYPE_CHECKING:
   import onnx
@@ -152,13 +152,13 @@ def ratios(
 
 def show(figures: Mapping[str, Any]) -> None:
   """Prints the tables."""
-  tables.console().print(_latency_table(figures))
+  terminal.show(_latency_table(figures))
   for found in figures["candidates"].values():
     if "profile" in found:
       nodes = found["profile"]["nodes"]
       placed = ", ".join(f"{count} nodes on {name}" for name, count in nodes.items())
       print(f"{found['title']}, {placed}; where the time goes:")
-      tables.console().print(_operator_table(found["profile"]))
+      terminal.show(_operator_table(found["profile"]))
   for title, value in figures["ratios"].items():
     print(f"{title:44} {value:6.2f}")
   if figures["floor"]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tfdam import progress
+
 from . import contract as contract_lib
 
 if TYPE_CHECKING:
@@ -72,9 +74,11 @@ def observe(
   )
   wanted = [output.name for output in watched.graph.output][len(model.graph.output) :]
   found: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
-  for image in images:
-    for name, value in zip(wanted, session.run(wanted, {contract_lib.INPUT: image})):
-      found[name].append(value)
+  with progress.bar("calibrating", 0, len(images), "images") as shown:
+    for done, image in enumerate(images, 1):
+      for name, value in zip(wanted, session.run(wanted, {contract_lib.INPUT: image})):
+        found[name].append(value)
+      shown.update(done, {})
   return {
     name: Seen(
       np.float32(np.min(found[name + _LOW])),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tfdam import progress
+
 from . import backends, calibrate
 from . import contract as contract_lib
 from . import samples as samples_lib
@@ -344,11 +346,13 @@ def _agreement(
   expected = backends.of_onnx(model, contract)
   runs = {method: backends.of_onnx(file, contract) for method, file in files.items()}
   equal: dict[str, list[float]] = {method: [] for method in files}
-  for i in images.held_out:
-    image = images.samples.read_image(i)
-    labels = expected(image).labels
-    for method, run in runs.items():
-      equal[method].append(float(np.mean(run(image).labels == labels)))
+  with progress.bar("choosing ranges", 0, len(images.held_out), "images") as shown:
+    for done, i in enumerate(images.held_out, 1):
+      image = images.samples.read_image(i)
+      labels = expected(image).labels
+      for method, run in runs.items():
+        equal[method].append(float(np.mean(run(image).labels == labels)))
+      shown.update(done, {})
   return {method: float(np.mean(shares)) for method, shares in equal.items()}
 
 

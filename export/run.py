@@ -15,7 +15,7 @@ import shlex
 from absl import flags, logging
 
 from tfdam import config as config_lib
-from tfdam import data, runtime
+from tfdam import data, progress, runtime
 from tfdam.reporting import tables
 from tfdam.runs import run_folder, signals
 from tfdam.vocabulary import Stage, Task
@@ -112,13 +112,15 @@ def main(argv: list[str]) -> None:
       " Leave --target out."
     )
 
-  # Imported here, as in train.py, because TensorFlow takes seconds to start.
-  from . import pipeline
+  # Late, as in train.py: TensorFlow takes seconds to start.
+  with progress.waiting("starting TensorFlow"):
+    from . import pipeline
 
   runtime.set_for_export()
   alone = config_lib.Runtime("none", num_replicas=1)  # float32, whatever trained it
   runtime.start(alone, config.seed)
-  network, step = pipeline.restore(of_run, folder, stage, _TARGET.value)
+  with progress.waiting():
+    network, step = pipeline.restore(of_run, folder, stage, _TARGET.value)
   if config.model.is_file and _DYNAMIC_SIZE.value:
     _check_any_size(network)
   digest = pipeline.weights_digest(network)
@@ -128,7 +130,7 @@ def main(argv: list[str]) -> None:
     max_metric_drop=_MAX_METRIC_DROP.value / 100, metric_images=_METRIC_IMAGES.value,
     calibration_images=_CALIBRATION_IMAGES.value,
   )  # fmt: skip
-  with signals.exit_at_once():  # an orderly exit removes the staging folder
+  with progress.waiting(), signals.exit_at_once():  # the way out removes what is in staging
     exported = pipeline.export(network, contract, config, options, place)
   _print(exported.manifest, exported.parity, place)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import rich.table
 
-from tfdam.reporting import tables
+from tfdam import terminal
 
 
 def print_parity(manifest: Mapping[str, Any], parity: Mapping[str, Any]) -> None:
@@ -35,12 +35,12 @@ def print_parity(manifest: Mapping[str, Any], parity: Mapping[str, Any]) -> None
         f"{100 * found['label_agreement']:.3f}",
         _percent(found.get("metric")),
       )
-  tables.show(table)
+  terminal.show(table)
   for precision, entry in manifest.get("onnx", {}).items():
     if "calibration" in entry and f"ONNX Runtime, {precision}" in parity:
-      print(f"{precision}: {shown_calibration(entry['calibration'])}")
+      terminal.say(f"{precision}: {shown_calibration(entry['calibration'])}")
   if "metric" not in reference:
-    print("Note: no labelled test images of the target here: nothing was scored.")
+    terminal.say("Note: no labelled test images of the target here: nothing was scored.")
 
 
 def shown_calibration(calibration: Mapping[str, Any]) -> str:

@@ -67,9 +67,9 @@ def test_without_a_home_no_folder_of_its_sign_is_made(tmp_path, name):
 def test_a_reader_that_has_left_ends_a_table_as_any_output():
   program = """
 from tfdam import runtime
-from tfdam.reporting import tables
+from tfdam import terminal
 def main(_):
-  tables.console().print("a table")
+  terminal.console().print("a table")
   print("and a line")
 runtime.run(main)
 """

@@ -16,17 +16,15 @@ import os
 import re
 from collections.abc import Sequence
 
-import rich.console
 import rich.table
 import rich.text
 from absl import flags
 
 from tfdam import config as config_lib
-from tfdam import runtime
+from tfdam import progress, runtime, terminal
 from tfdam.diagnosis import facts as facts_lib
 from tfdam.diagnosis import frameworks, packages, surroundings
 from tfdam.diagnosis import rows as rows_lib
-from tfdam.reporting import tables
 
 _JSON = flags.DEFINE_string("report", "", "JSON file to write the table to, for others.")
 
@@ -41,14 +39,13 @@ _COLOURS = {
 def main(argv: list[str]) -> int:
   if len(argv) > 1:
     raise config_lib.UserError(f"'{argv[1]}' is no flag. --help lists the flags.")
-  hint = "Starting TensorFlow and ONNX Runtime, each in a process of its own ..."
-  with rich.console.Console(stderr=True).status(hint):
+  with progress.waiting("starting TensorFlow and ONNX Runtime, each for itself"):
     facts = facts_lib.gather()
   rows = diagnose(facts)
-  tables.console().print(table(rows))
+  terminal.show(table(rows))
   if _JSON.value:
     write(runtime.resolve_path(_JSON.value), rows)
-  print(verdict(rows))
+  terminal.say(verdict(rows))
   return int(not all(can(rows).values()))
 
 
@@ -96,16 +93,17 @@ def verdict(rows: Sequence[rows_lib.Row]) -> str:
 def table(rows: Sequence[rows_lib.Row]) -> rich.table.Table:
   """The table to print, with a line between sections."""
   shown = rich.table.Table(title="tfdam on this machine")
-  for column in ("", "", "state", "found", "what to do"):
-    shown.add_column(column, overflow="fold")
+  for column in ("", "state", "found", "what to do"):
+    shown.add_column(column)
   before = ""
   for row in rows:
     if before and row.section != before:
       shown.add_section()
-    # As Text, or rich would take [ONNXRuntimeError] in an error for markup.
+    if row.section != before:
+      shown.add_row(rich.text.Text(row.section, "bold"))
+    # Texts, because rich would take [ONNXRuntimeError] in an error for markup.
     shown.add_row(
-      row.section if row.section != before else "",
-      row.subject,
+      f"  {row.subject}",
       rich.text.Text(row.state, _COLOURS[row.state]),
       rich.text.Text(row.found),
       rich.text.Text(row.remedy),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from absl import flags, logging
 
 from tfdam import config as config_lib
-from tfdam import data, files, runtime
+from tfdam import data, files, progress, runtime
 from tfdam.data import scenes
 from tfdam.reporting import tables
 from tfdam.runs import run_folder
@@ -41,29 +41,32 @@ def main(argv: list[str]) -> None:
     )
   folder = run_folder.RunFolder(runtime.resolve_path(_WORKDIR.value))
   of_run = folder.read_config(_DATA_ROOT.value)
-  config, scored = _to_score(of_run, folder)
+  with progress.waiting("reading the data"):
+    config, scored = _to_score(of_run, folder)
   try:
     run_folder.check_writable(folder.path)
   except config_lib.UserError as error:  # The table can still be shown.
     logging.warning("%s The scores will be shown and not kept.", error)
 
-  # Imported here, as in train.py: TensorFlow takes seconds to start.
-  from tfdam.data import feeds
-  from tfdam.reporting import evaluation
-  from tfdam.runs import loading
-  from tfdam.runs import run as run_lib
+  # Late, as in train.py: TensorFlow takes seconds to start.
+  with progress.waiting("starting TensorFlow"):
+    from tfdam.data import feeds
+    from tfdam.reporting import evaluation
+    from tfdam.runs import loading
+    from tfdam.runs import run as run_lib
 
   alone = config_lib.Runtime("none", num_replicas=1, precision=config.runtime.precision)
   runtime.start(alone, config.seed)
   found = {}
-  for stage in Stage if _STAGE.value == "all" else (_STAGE.value,):
-    loaded = loading.load_network(of_run, folder, stage, _TARGET.value or "")
-    if loaded is None:
-      continue
-    if loaded.unfinished:
-      logging.warning("%s stands at %s.", stage, loaded.unfinished)
-    with feeds.failures_explained():
-      found[stage] = evaluation.score_splits(loaded.network, scored, config)
+  with progress.waiting():
+    for stage in Stage if _STAGE.value == "all" else (_STAGE.value,):
+      loaded = loading.load_network(of_run, folder, stage, _TARGET.value or "")
+      if loaded is None:
+        continue
+      if loaded.unfinished:
+        logging.warning("%s stands at %s.", stage, loaded.unfinished)
+      with feeds.failures_explained():
+        found[stage] = evaluation.score_splits(loaded.network, scored, config)
   if not found:
     raise config_lib.UserError(
       f"{files.shown(folder.path)} holds no checkpoint of stage {_STAGE.value}."

@@ -10,7 +10,7 @@ import os
 from absl import flags
 
 from tfdam import config as config_lib
-from tfdam import files, runtime
+from tfdam import files, progress, runtime, terminal
 from tfdam.reporting import gap_picture, tables
 from tfdam.runs import run_folder
 
@@ -66,20 +66,23 @@ def main(argv: list[str]) -> None:
   )
   is_said = any(flag.present for flag in (_SCALE, _MEAN, _DEVIATION, _ORDER))
 
-  # Imported here, as in train.py: TensorFlow takes seconds to start.
-  from tfdam import api, keras_files, network
+  # Late, as in train.py: TensorFlow takes seconds to start.
+  with progress.waiting("starting TensorFlow"):
+    from tfdam import api, keras_files, network
 
   expects = network.Expects(scale[0], mean, deviation, _ORDER.value) if is_said else None
-  read = keras_files.read(path)
+  with progress.waiting(f"reading {os.path.basename(path)}"):
+    read = keras_files.read(path)
   try:
     model = network.Network(read, expects=expects)
   except config_lib.UserError as error:
     raise config_lib.UserError(f"{files.shown(path)}: {error}") from error
-  gap = api.measure_gap(
-    model, _place(given["source"]), _place(given["target"]), _LAYERS.value, _IMAGES.value,
-    _SEED.value,
-  )  # fmt: skip
-  print(gap)
+  with progress.waiting():
+    gap = api.measure_gap(
+      model, _place(given["source"]), _place(given["target"]), _LAYERS.value, _IMAGES.value,
+      _SEED.value,
+    )  # fmt: skip
+  print(gap.to_text(width=terminal.width()))
   print(f"Taps to adapt: {','.join(gap.suggest(min(_TAPS.value, len(gap.rows))))}")
   os.makedirs(output, exist_ok=True)
   gap.save(os.path.join(output, "gap.json"))

@@ -20,11 +20,10 @@ from absl import flags
 from ml_collections import config_flags
 
 from tfdam import config as config_lib
-from tfdam import data, files, runtime, stored
+from tfdam import data, files, progress, runtime, stored, terminal
 from tfdam.data import examples as examples_lib
 from tfdam.data import scenes as scenes_lib
 from tfdam.metrics import oracle
-from tfdam.reporting import tables
 from tfdam.runs import run_folder
 from tfdam.vocabulary import Task
 
@@ -54,23 +53,25 @@ def main(argv: list[str]) -> None:
     run_folder.check_writable(output, "--output")
   config_lib.check_task(config, data.task(options, root))
   data.check_files(options, root)
-  as_stored = dataclasses.replace(options, source_style="none")  # Only labels are read.
-  source = data.load_training("source", True, as_stored, root, config.seed)
-  target = data.load_scored(options, root, config.seed)["test"]
+  as_stored = dataclasses.replace(options, source_style="none")  # labels alone are read
+  with progress.waiting("reading the data"):
+    source = data.load_training("source", True, as_stored, root, config.seed)
+    target = data.load_scored(options, root, config.seed)["test"]
   if target is None:
     raise config_lib.UserError(
       f"{options.target} in {root} has no test labels: how often each occurs is not known."
       " Set --config.data.target or --config.data.root to a set that has."
     )
   parts = {f"{options.source} train": source, f"{options.target} test": target}
-  counts = [_label_counts(what, part, options) for what, part in parts.items()]
+  with progress.waiting("counting labels"):
+    counts = [_label_counts(what, part, options) for what, part in parts.items()]
   names = [*target.class_names] or [str(i) for i in range(options.num_classes)]
   is_segmentation = config.task == Task.SEGMENTATION
   found = oracle.bounds(*counts)
   title = f"Label-distribution oracle, {options.source} to {options.target}, %"
-  tables.show(_table(title, names, counts, found, is_segmentation))
+  terminal.show(_table(title, names, counts, found, is_segmentation))
   for note in _notes(parts):
-    print(f"Note: {files.shown(note)}")
+    terminal.say(f"Note: {files.shown(note)}")
   if output:
     os.makedirs(os.path.dirname(output), exist_ok=True)
     stored.write_text(output, json.dumps(_content(found), indent=2) + "\n")

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import logging as std_logging
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import rich.console
+import rich.file_proxy
 import rich.progress
 import rich.table
 from absl import flags, logging
 
-from tfdam import files
+from tfdam import files, terminal
 
 _SECONDS_BETWEEN_LINES = 10.0
-# Titles of the bars that are open.
+# A silence that is over sooner is not worth a word: on a terminal, and in a log.
+_SECONDS_UNWATCHED, _SECONDS_UNTOLD = 1.0, 5.0
+_SECONDS_BETWEEN_LOOKS = 0.25
+# Titles of the bars within whose bodies the program is.
 _open: list[str] = []
+# Who tells of silence, if anybody does.
+_tellers: list[_Teller] = []
 
 
 @contextlib.contextmanager
@@ -34,23 +42,149 @@ def bar(title: str, done: int, total: int, unit: str = "steps") -> Iterator[Any]
     unit: what is counted, in the plural.
   """
   title = files.shown(title)
-  console = rich.console.Console(stderr=True)
+  console = terminal.console(stderr=True)
   is_outer = not _open
   _open.append(title)
+  _end_silence()
   try:
     if not is_outer or not _is_watched(console):
       yield _Lines(title, done, total, unit, tells_end=is_outer)
       return
-    with rich.progress.Progress(*_columns(), console=console, expand=True) as shown:
+    with (
+      rich.progress.Progress(*_columns(), console=console, expand=True) as shown,
+      _log_above(),
+    ):
       task = shown.add_task(title, total=total, completed=done, rate="", losses="")
       yield _Bar(shown, task, done, unit)
   finally:
     _open.remove(title)
+    _end_silence()
+
+
+@contextlib.contextmanager
+def _log_above() -> Iterator[None]:
+  """Has lines of the log stand above the bar that is there, not in it."""
+  handler = logging.get_absl_handler().python_handler
+  before = handler.setStream(sys.stderr)  # which the bar has made its own by now
+  try:
+    yield
+  finally:
+    if before:
+      handler.setStream(before)
+
+
+@contextlib.contextmanager
+def waiting(title: str = "at work") -> Iterator[None]:
+  """Tells for how long there has been silence: no bar, and no line of the log.
+
+  On a terminal in a line that goes with the silence, elsewhere in the log. What is done
+  within it prints nothing itself.
+
+  Args:
+    title: what goes on.
+  """
+  if _tellers:
+    with _tellers[0].about(title):
+      yield
+    return
+  teller = _Teller(title)
+  _tellers.append(teller)
+  try:
+    with teller.listening():
+      yield
+  finally:
+    _tellers.remove(teller)
+
+
+class _Teller(std_logging.Handler):
+  """A thread that notices silence; as a handler of the log it hears what ends one."""
+
+  def __init__(self, title: str):
+    super().__init__()
+    self._title = files.shown(title)
+    self._console = terminal.console(stderr=True)
+    self._shown: rich.progress.Progress | None = None
+    # A signal's handler may log while this thread's own line is being written.
+    self._changing = threading.RLock()
+    self._over = threading.Event()
+    self._thread = threading.Thread(target=self._listen, daemon=True)
+    self.heard()
+
+  @contextlib.contextmanager
+  def listening(self) -> Iterator[None]:
+    logger = logging.get_absl_logger()
+    logger.addHandler(self)
+    self._thread.start()
+    try:
+      yield
+    finally:
+      self._over.set()
+      self._thread.join()
+      logger.removeHandler(self)
+      self.heard()
+
+  @contextlib.contextmanager
+  def about(self, title: str) -> Iterator[None]:
+    """Has another title for a while."""
+    before, self._title = self._title, files.shown(title)
+    self.heard()
+    try:
+      yield
+    finally:
+      self._title = before
+      self.heard()
+
+  def emit(self, record: std_logging.LogRecord) -> None:
+    if threading.current_thread() is not self._thread:
+      self.heard()
+
+  def heard(self) -> None:
+    """Ends a silence."""
+    with self._changing:
+      if self._shown:
+        self._shown.stop()
+      self._shown, self._start = None, time.monotonic()
+      self._next = _SECONDS_UNTOLD
+
+  def _listen(self) -> None:
+    while not self._over.wait(_SECONDS_BETWEEN_LOOKS):
+      with self._changing:
+        silent, is_due = time.monotonic() - self._start, False
+        if _is_watched(self._console):
+          # Other bars than this module's are known by the stream that rich puts there.
+          is_drawn = bool(_open) or isinstance(sys.stderr, rich.file_proxy.FileProxy)
+          if is_drawn:
+            self.heard()
+          elif silent > _SECONDS_UNWATCHED and not self._shown:
+            self._show()
+        elif silent >= self._next:
+          is_due, self._next = True, self._next + _SECONDS_BETWEEN_LINES
+      if is_due:  # out there: the log has a lock as well
+        logging.info("%s (%.0f s so far)", [self._title, *_open][-1], silent)
+
+  def _show(self) -> None:
+    columns = (
+      rich.progress.SpinnerColumn(),
+      rich.progress.TextColumn("{task.description}", markup=False),
+      rich.progress.TimeElapsedColumn(),
+    )
+    # Without redirection: what is printed belongs to whoever reads standard output.
+    self._shown = rich.progress.Progress(
+      *columns, console=self._console, transient=True, redirect_stdout=False,
+      redirect_stderr=False,
+    )  # fmt: skip
+    self._shown.add_task(self._title, total=None)
+    self._shown.start()
+
+
+def _end_silence() -> None:
+  for teller in _tellers:
+    teller.heard()
 
 
 def _is_watched(console: rich.console.Console) -> bool:
-  """Whether to draw a bar: on a terminal or in a notebook."""
-  if not (sys.stderr.isatty() or console.is_jupyter):
+  """Whether somebody looks on: at a terminal that can move its cursor, or in a notebook."""
+  if not (sys.stderr.isatty() or console.is_jupyter) or console.is_dumb_terminal:
     return False
   # A command that logs only warnings draws no bar, such as workers other than the chief. A
   # program that uses the library has not parsed absl's flags.

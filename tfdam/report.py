@@ -11,7 +11,7 @@ import os
 from absl import flags, logging
 
 from tfdam import config as config_lib
-from tfdam import data, files, runtime
+from tfdam import data, files, progress, runtime
 from tfdam.reporting import tables
 from tfdam.reporting.report import comparison_page, run_page
 from tfdam.runs import run_folder, run_report
@@ -47,10 +47,12 @@ def main(argv: list[str]) -> None:
     )
   run_folder.check_writable(os.path.dirname(output), "--output")
   if several:
-    every = [run_report.material(folder) for folder in folders]
-    comparison_page.page(every).write(output)
+    with progress.waiting():
+      every = [run_report.material(folder) for folder in folders]
+      comparison_page.page(every).write(output)
   else:
-    run_page.page(_whole(folders[0])).write(output)
+    with progress.waiting():
+      run_page.page(_whole(folders[0])).write(output)
   print(f"Report: {tables.shown_path(output)}")
 
 
@@ -100,9 +102,10 @@ def _compute(
   scored = data.load_scored(config.data, root, config.seed, target)
   folder.check_scored_data(scored)
 
-  # Imported here, as in train.py: TensorFlow takes seconds to start.
-  from tfdam.data import feeds
-  from tfdam.runs import context, finished
+  # Late, as in train.py: TensorFlow takes seconds to start.
+  with progress.waiting("starting TensorFlow"):
+    from tfdam.data import feeds
+    from tfdam.runs import context, finished
 
   alone = config_lib.Runtime("none", num_replicas=1, precision=config.runtime.precision)
   strategy = runtime.start(alone, config.seed)

@@ -1,6 +1,7 @@
 """Reproduces a table or a figure of the paper: does the missing runs, and reports.
 
 ./bazelw run //tfdam:reproduce -- --experiment=table1 --seeds=5
+./bazelw run //tfdam:reproduce -- --experiment=table1 --dry_run
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import rich.table
 from absl import flags, logging
 
 from tfdam import config as config_lib
-from tfdam import data, files, runtime
+from tfdam import data, files, runtime, terminal
 from tfdam import experiment as experiment_lib
 from tfdam.reporting import tables as printing
 from tfdam.reproduction import bits, estimate, pages, plan, schedule, tables, worker
@@ -148,7 +149,9 @@ def _print_plan(scheduler: schedule.Scheduler, rates: estimate.Rates) -> None:
     by_title.setdefault(_title(job.run), []).append(job)
   table = rich.table.Table(title="What would run")
   for name in ("run", "seeds to run", "recorded", "each, at most"):
-    table.add_column(name, justify="left" if name == "run" else "right", overflow="fold")
+    table.add_column(
+      name, justify="left" if name == "run" else "right", no_wrap=name == "run"
+    )
   recorded = {job for job in scheduler.jobs if scheduler.store.find(job)}
   for title, jobs in by_title.items():
     to_run = [job for job in jobs if job in missing]
@@ -159,10 +162,10 @@ def _print_plan(scheduler: schedule.Scheduler, rates: estimate.Rates) -> None:
       "no data" if scheduler.why_not(jobs[0]) else str(len(recorded.intersection(jobs))),
       estimate.shown(seconds) if seconds is not None else "unknown",
     )  # fmt: skip
-  printing.console().print(table)
+  terminal.show(table)
   if recorded.intersection(missing):
-    print(
-      "?: recorded, but run again if this machine's source network turns out to differ."
+    terminal.say(
+      "?: recorded, and run again if this machine's source network turns out to be another."
     )
   total, unknown = rates.of_all(missing, _JOBS.value)
   known = len(missing) - unknown
@@ -205,9 +208,9 @@ def _print_table(filled: tables.Filled) -> None:
     table.add_column(name, justify="right" if i else "left")
   for cells in filled.cells():
     table.add_row(*map(files.shown, cells))
-  printing.console().print(table)
+  terminal.show(table)
   for note in filled.notes:
-    print(files.shown(note))
+    terminal.say(files.shown(note))
 
 
 def run() -> None:

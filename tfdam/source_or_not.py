@@ -15,11 +15,13 @@ import sys
 from absl import flags, logging
 
 from tfdam import config as config_lib
-from tfdam import data, files, runtime
+from tfdam import data, files, progress, runtime, terminal
 from tfdam.reporting import tables
 from tfdam.runs import run_folder
 from tfdam.vocabulary import Stage
 
+# Columns of what is printed where no terminal is.
+_UNWATCHED = 120
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a training.")
 _STAGE = flags.DEFINE_enum(
   "stage", str(Stage.SOURCE_ONLY), [*Stage], "Stage whose network sees target images."
@@ -60,25 +62,30 @@ def main(argv: list[str]) -> None:
   config = folder.read_config(_DATA_ROOT.value)
   root = runtime.data_root(config.data)
   data.check_files(config.data, root)
-  of_target = data.load_training("target", False, config.data, root, config.seed)
-  of_source = data.load_training("source", False, config.data, root, config.seed, of_target)
+  with progress.waiting("reading the data"):
+    of_target = data.load_training("target", False, config.data, root, config.seed)
+    of_source = data.load_training(
+      "source", False, config.data, root, config.seed, of_target
+    )
   splits = {"source": of_source, "target": of_target}
   is_kept = _can_be_written(folder)
 
-  # Imported here, as in train.py: TensorFlow takes seconds to start.
-  from tfdam.metrics import source_or_not_rounds
-  from tfdam.reporting import source_or_not_game, source_or_not_sheet
-  from tfdam.runs import activations, machine_player
+  # Late, as in train.py: TensorFlow takes seconds to start.
+  with progress.waiting("starting TensorFlow"):
+    from tfdam.metrics import source_or_not_rounds
+    from tfdam.reporting import source_or_not_game, source_or_not_sheet
+    from tfdam.runs import activations, machine_player
 
   alone = config_lib.Runtime("none", num_replicas=1, precision=config.runtime.precision)
   runtime.start(alone, config.seed)
   gaps, taps = {}, None
   seed = _SEED.value
   every = activations.by_stage(config, folder, splits, _IMAGES.value, seed)
-  for stage, source, target in every:
-    gaps[stage] = activations.gap(source, target, seed)
-    if stage == _STAGE.value:
-      taps = activations.pairs_of_taps(source, target)
+  with progress.waiting():
+    for stage, source, target in every:
+      gaps[stage] = activations.gap(source, target, seed)
+      if stage == _STAGE.value:
+        taps = activations.pairs_of_taps(source, target)
   if taps is None:
     raise config_lib.UserError(
       f"{files.shown(folder.path)} holds no checkpoint of stage {_STAGE.value}. Set --stage"
@@ -90,7 +97,7 @@ def main(argv: list[str]) -> None:
     raise config_lib.UserError(
       f"There is nothing to guess: {error} in stage {_STAGE.value}. Set --stage."
     ) from error
-  console = tables.console()
+  console = terminal.console(columns=terminal.width() or _UNWATCHED)
   if picture:
     title = f"{config.data.source} and {config.data.target}, {Stage(_STAGE.value).shown}"
     source_or_not_sheet.save(picture, rounds, title)
@@ -99,8 +106,8 @@ def main(argv: list[str]) -> None:
     source_or_not_game.reveal(rounds, console)
   elif not picture:
     source_or_not_game.play(rounds, console)
-  # After the game, since the table gives hints on how well units tell domains apart.
-  console.print(machine_player.table(gaps))
+  # After the game: it says how well units tell.
+  terminal.show(machine_player.table(gaps))
   if is_kept:
     machine_player.write(folder, gaps, _IMAGES.value, seed)
 

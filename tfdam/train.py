@@ -12,7 +12,7 @@ import os
 from absl import flags, logging
 from ml_collections import config_flags
 
-from tfdam import addons, cluster, data, memory, runtime
+from tfdam import addons, cluster, data, memory, progress, runtime
 from tfdam import config as config_lib
 from tfdam.reporting import tables
 from tfdam.runs import network_file, run_folder, run_report, signals, supervisor
@@ -52,10 +52,11 @@ def main(argv: list[str]) -> None:
   data.check_files(config.data, root)
   if config.model.is_file and labelled:
     data.check_source_labels(config.data, root)
-  # Loaded without labels, which adaptation must not see; scoring loads them separately.
-  target = data.load_training("target", False, config.data, root, config.seed)
-  source = data.load_training("source", labelled, config.data, root, config.seed, target)
-  scored = data.load_scored(config.data, root, config.seed, target)
+  # Without labels: adaptation never sees them. Scoring gets its own, with them.
+  with progress.waiting("reading the data"):
+    target = data.load_training("target", False, config.data, root, config.seed)
+    source = data.load_training("source", labelled, config.data, root, config.seed, target)
+    scored = data.load_scored(config.data, root, config.seed, target)
   read = {"source": source, "target": target, **scored}
   num_images = max(len(part) for part in read.values() if part)
   memory.check(config, num_images, len(team.addresses) if team else 1)
@@ -63,14 +64,16 @@ def main(argv: list[str]) -> None:
   notes = data.check_class_names(source, scored, config.data)
   notes += sorted({note for part in read.values() if part for note in part.notes})
 
-  # TensorFlow starts here, after all checks of flags, folder and files.
-  from tfdam.runs import context, workers
-  from tfdam.runs import run as run_lib
-  from tfdam.training import distribution
+  # TensorFlow starts here: what is wrong with flags, folder or files has been said by now.
+  with progress.waiting("starting TensorFlow"):
+    from tfdam.runs import context, workers
+    from tfdam.runs import run as run_lib
+    from tfdam.training import distribution
 
   strategy = runtime.start(config.runtime, config.seed)
   domains = context.Domains(source, target, scored)
   with (
+    progress.waiting(),
     signals.exit_at_once(),
     workers.loss_explained(strategy, folder),
     workers.own_folder(strategy, folder) as own,

@@ -16,7 +16,7 @@ import rich.table
 from absl import flags
 from ml_collections import config_flags
 
-from tfdam import addons, cluster, data, runtime
+from tfdam import addons, cluster, data, progress, runtime, terminal
 from tfdam import config as config_lib
 from tfdam.reporting import tables
 from tfdam.runs import run_folder, signals, supervisor
@@ -56,21 +56,24 @@ def main(argv: list[str]) -> None:
   output = runtime.resolve_path(_WRITE.value) if _WRITE.value else ""
   if output:
     run_folder.check_writable(output, "--write")
-  domains = {
-    role: data.load_training(role, False, config.data, root, config.seed)
-    for role in ("source", "target")
-  }
+  with progress.waiting("reading the data"):
+    domains = {
+      role: data.load_training(role, False, config.data, root, config.seed)
+      for role in ("source", "target")
+    }
 
-  # Imported here, as in train.py: TensorFlow takes seconds to start.
-  from tfdam.runs import context, workers
-  from tfdam.runs import run as run_lib
-  from tfdam.training import distribution
-  from tfdam.translation import translation_run, written_set
+  # Late, as in train.py: TensorFlow takes seconds to start.
+  with progress.waiting("starting TensorFlow"):
+    from tfdam.runs import context, workers
+    from tfdam.runs import run as run_lib
+    from tfdam.training import distribution
+    from tfdam.translation import translation_run, written_set
 
   to_write = written_set.load_splits(config, root) if output else {}
   strategy = runtime.start(config.runtime, config.seed)
   digests = {role: split.digests for role, split in domains.items()}
   with (
+    progress.waiting(),
     signals.exit_at_once(),
     workers.loss_explained(strategy, folder),
     workers.own_folder(strategy, folder) as own,
@@ -117,7 +120,7 @@ def _print(summary: dict, title: str) -> None:
   for name, value in summary["losses"].items():
     shown = name.partition("/")[2].replace("_", " ")
     table.add_row(shown, "-" if value is None else f"{value:.3f}")
-  tables.console().print(table)
+  terminal.show(table)
   rate = summary["steps_per_s"]
   if rate:
     print(f"{summary['steps']:,} steps, {rate:.2f} steps/s")

@@ -11,7 +11,7 @@ from tfdam import runtime
 _LIBRARY = {
   "tfdam", "tfdam.config", "tfdam.files", "tfdam.progress", "tfdam.runtime", "tfdam.addons",
   "tfdam.cluster", "tfdam.curriculum", "tfdam.data", "tfdam.keras_files", "tfdam.matching",
-  "tfdam.metrics", "tfdam.models", "tfdam.network", "tfdam.stored",
+  "tfdam.metrics", "tfdam.models", "tfdam.network", "tfdam.stored", "tfdam.terminal",
 }  # fmt: skip
 _RUNS = _LIBRARY | {
   "tfdam.commands", "tfdam.stack", "tfdam.training", "tfdam.reporting"
@@ -20,7 +20,8 @@ _BELOW = {
   "tfdam/vocabulary.py": set(),
   "tfdam/config": set(),
   "tfdam/files.py": {"tfdam.config"},
-  "tfdam/progress.py": {"tfdam.files"},
+  "tfdam/terminal.py": set(),
+  "tfdam/progress.py": {"tfdam.files", "tfdam.terminal"},
   "tfdam/memory.py": {"tfdam.config"},
   "tfdam/claims.py": {"tfdam.config", "tfdam.files", "tfdam.memory"},
   "tfdam/hdf5.py": {"tfdam.claims", "tfdam.files"},
@@ -50,7 +51,9 @@ _BELOW = {
   },
   "tfdam/commands.py": set(),
   "tfdam/usage.py": {"tfdam.commands"},
-  "tfdam/__main__.py": {"tfdam", "tfdam.commands", "tfdam.config", "tfdam.files"},
+  "tfdam/__main__.py": {
+    "tfdam", "tfdam.commands", "tfdam.config", "tfdam.files", "tfdam.usage"
+  },
   "tfdam/addons.py": {"tfdam.config", "tfdam.stack"},
   "tfdam/streets": set(),
   "tfdam/curriculum": set(),
@@ -71,7 +74,7 @@ _BELOW = {
   "tfdam/metrics/gap.py": {
     "tfdam.config", "tfdam.files", "tfdam.metrics", "tfdam.stored"
   },
-  "tfdam/metrics/gap_table.py": {"tfdam.files"},
+  "tfdam/metrics/gap_table.py": {"tfdam.files", "tfdam.terminal"},
   "tfdam/training": _LIBRARY,
   "tfdam/reporting": _LIBRARY,
   # Renders what files say: no network, no data.
@@ -84,7 +87,7 @@ _BELOW = {
   "tfdam/train.py": _RUNS | {"tfdam.memory", "tfdam.runs"},
   "tfdam/evaluate.py": _RUNS | {"tfdam.runs"},
   "tfdam/gap.py": _RUNS | {"tfdam.api", "tfdam.runs"},
-  "tfdam/download.py": {"tfdam.config", "tfdam.runtime", "tfdam.data"},
+  "tfdam/download.py": {"tfdam.config", "tfdam.runtime", "tfdam.data", "tfdam.progress"},
   "tfdam/oracle.py": _RUNS | {"tfdam.runs"},
   "tfdam/source_or_not.py": _RUNS | {"tfdam.runs"},
   "tfdam/report.py": _RUNS | {"tfdam.runs"},
@@ -100,9 +103,11 @@ _BELOW = {
   "tfdam/reproduce.py": {
     "tfdam.config", "tfdam.data", "tfdam.experiment", "tfdam.files",
     "tfdam.reporting", "tfdam.reproduction", "tfdam.runs", "tfdam.runtime",
+    "tfdam.terminal",
   },
   "tfdam/doctor.py": {
-    "tfdam.config", "tfdam.runtime", "tfdam.diagnosis", "tfdam.reporting"
+    "tfdam.config", "tfdam.runtime", "tfdam.diagnosis", "tfdam.progress",
+    "tfdam.terminal",
   },
   "configs": {"tfdam.config"},
   "configs/experiments": {"configs", "tfdam.experiment"},

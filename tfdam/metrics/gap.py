@@ -193,8 +193,13 @@ class Gap:
       )
     )
 
-  def to_text(self, most: Optional[int] = 20) -> str:
-    """Returns a table of at most `most` layers, the largest gap first; None for all."""
+  def to_text(self, most: Optional[int] = 20, width: Optional[int] = None) -> str:
+    """A table, the largest gap first.
+
+    Args:
+      most: layers in it; None: all.
+      width: columns of the terminal that it has to fit; None: no name is broken.
+    """
     return gap_table.draw(
       "Gap between source and target",
       # Headings in two lines, to fit 80 columns.
@@ -222,6 +227,7 @@ class Gap:
         for rank, row in enumerate(self.ranked(), 1)
       ],
       most,
+      width,
     )
 
   def __str__(self) -> str:

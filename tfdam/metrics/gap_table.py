@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import rich.console
 import rich.table
 
-from tfdam import files
+from tfdam import files, terminal
 
 # Lines are never wrapped, so that names can be copied.
 _WIDTH = 10_000
@@ -20,14 +20,15 @@ def draw(
   columns: Sequence[str],
   rows: Sequence[Sequence[str]],
   most: int | None = None,
+  width: int | None = None,
 ) -> str:
   """Draws a table like those at the end of a run.
 
   Args:
-    title: above the table.
-    columns: their headings; "layer" is aligned left, the others right.
-    rows: one text per column each.
-    most: number of rows to show, with a line about the others; None for all.
+    columns: their headings; "layer" is set to the left, all others to the right.
+    rows: a text a column.
+    most: rows that are shown, with a line about the others; None: all.
+    width: columns of the terminal that it has to fit; None: no name is broken.
   """
   table = rich.table.Table(title=title, title_justify="left")
   for name in columns:
@@ -35,6 +36,9 @@ def draw(
   shown = rows[:most]
   for row in shown:
     table.add_row(*map(files.shown, row))
+  if width is not None:
+    table = terminal.fitted(table, width, breaks_names=True)
+    table.title_justify = "left"
   text = io.StringIO()
   # Explicit, because notebooks and environment variables change the defaults.
   rich.console.Console(

@@ -11,7 +11,7 @@ import rich.text
 from tfdam import files
 from tfdam.metrics import source_or_not_rounds as rounds_lib
 
-# In characters, so that both histograms fit into 80 columns.
+# In characters. Both histograms fit into 80 columns; a narrow terminal has thinner ones.
 _HEIGHT, _WIDTH = 8, 32
 _BETWEEN = " " * 6
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -59,26 +59,31 @@ def reveal(rounds: Sequence[rounds_lib.Round], console: rich.console.Console) ->
   _print(console, f"The machine is right {machine} of {len(rounds)} times.")
 
 
-def lines(round_: rounds_lib.Round, ascii_only: bool = False) -> list[str]:
-  """Draws the two histograms side by side in text, with the ends of their common axis.
+def lines(
+  round_: rounds_lib.Round, ascii_only: bool = False, most: int = _WIDTH
+) -> list[str]:
+  """The two histograms side by side, with the ends of their common axis.
 
-  Heights are square roots of shares: after a ReLU most activations are 0, and beside that
-  bin the others would not be visible.
+  Heights are square roots of shares: after a ReLU most activations are 0, and next to that
+  bin the others would vanish.
+
+  Args:
+    most: columns of either.
   """
-  found = rounds_lib.histograms(round_, _WIDTH)
+  found = rounds_lib.histograms(round_, most)
   heights = np.sqrt([found.source[0], found.target[0]])
-  bar = _WIDTH // heights.shape[1]
-  # In eighths of a line, rounded up so that every filled bin is visible.
+  bar = most // heights.shape[1]
+  # In eighths of a line; what is there at all is seen.
   eighths = np.ceil(8 * _HEIGHT * heights / max(heights.max(), 1e-12)).astype(int)
   rows = []
   for row in reversed(range(_HEIGHT)):
     levels = np.clip(eighths - 8 * row, 0, 8)
     sides = ("".join(_block(level, ascii_only) * bar for level in side) for side in levels)
-    rows.append(_BETWEEN.join(side.ljust(_WIDTH) for side in sides))
+    rows.append(_BETWEEN.join(side.ljust(most) for side in sides))
   width = bar * heights.shape[1]
-  rows.append(_BETWEEN.join([(("-" if ascii_only else "─") * width).ljust(_WIDTH)] * 2))
+  rows.append(_BETWEEN.join([(("-" if ascii_only else "─") * width).ljust(most)] * 2))
   low, high = (f"{end:.3g}" for end in found.edges[0, [0, -1]])
-  axis = f"{low}{high.rjust(width - len(low))}".ljust(_WIDTH)
+  axis = f"{low}{high.rjust(width - len(low))}".ljust(most)
   rows.append(_BETWEEN.join([axis, axis]))
   return [row.rstrip() for row in rows]
 
@@ -94,9 +99,10 @@ def _show(round_: rounds_lib.Round, heading: str, console: rich.console.Console)
   tap = files.shown(round_.tap)
   images = "one image" if count == 1 else f"{count} images of one domain, together,"
   _print(console, f"{heading}: unit {round_.unit} of {tap}, {images} on either side")
-  # One colour for both sides, which must not give the domain away.
-  for line in lines(round_, console.options.ascii_only):
-    _print(console, line, "cyan")
+  # One colour for both: it must not tell.
+  most = max(8, min(_WIDTH, (console.width - len(_BETWEEN)) // 2))
+  for line in lines(round_, console.options.ascii_only, most):
+    console.print(rich.text.Text(line, "cyan"), no_wrap=True, overflow="ellipsis")
 
 
 def _answer(ask: Ask) -> bool | None:
@@ -116,5 +122,5 @@ def _truth(round_: rounds_lib.Round) -> str:
   return "both are from one domain" if round_.is_same else "one is from each domain"
 
 
-def _print(console: rich.console.Console, line: str, style: str = "") -> None:
-  console.print(rich.text.Text(line, style), no_wrap=True, overflow="ellipsis")
+def _print(console: rich.console.Console, line: str) -> None:
+  console.print(rich.text.Text(line))

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 
-import rich.console
-import rich.measure
 import rich.table
 
-from tfdam import files, runtime
+from tfdam import files, runtime, terminal
 from tfdam.vocabulary import Stage, Task
 
-_COLUMNS = 80
 _SPLITS = ("test", "transductive")
 # {column: (split, score)} for segmentation.
 _SEGMENTATION = {
@@ -65,11 +61,12 @@ def print_stages(
       shown = f"  {files.shown(part)}"
       table.add_row(shown, *(_percent(value, 2) for value in values), style="dim")
   if columns:
-    show(table)
+    terminal.show(table)
   else:
-    print(f"{files.shown(title)}\nThe target has no labels: nothing was scored.")
+    print(files.shown(title))
+    terminal.say("The target has no labels: nothing was scored.")
   for note in notes:
-    print(f"Note: {files.shown(note)}")
+    terminal.say(f"Note: {files.shown(note)}")
 
 
 def _parts(scores: Mapping) -> list[str]:
@@ -108,7 +105,7 @@ def print_unlabelled(results: Mapping) -> None:
     )
   for name in columns[0] if columns else ():
     table.add_row(name, *(column[name] for column in columns))
-  show(table)
+  terminal.show(table)
 
 
 def alarm_notes(results: Mapping) -> list[str]:
@@ -162,7 +159,7 @@ def print_classes(
   if is_segmentation:
     table.add_section()
     table.add_row("mean", *(_percent(scores["miou"], 1) for scores in every))
-  show(table)
+  terminal.show(table)
 
 
 def _stage_title(stage: str) -> str:
@@ -188,26 +185,3 @@ def shown_path(path: str) -> str:
   """Returns a path as the user would type it in the current folder."""
   here = runtime.resolve_path(".")
   return os.path.relpath(path, here) if path.startswith(here + os.sep) else path
-
-
-class _Console(rich.console.Console):
-  def on_broken_pipe(self) -> None:
-    """Leaves a broken pipe to runtime.run; rich would end with exit status 1."""
-    raise
-
-
-def show(table: rich.table.Table) -> None:
-  """Prints a table as wide as the terminal; elsewhere in 80 columns, or more if needed."""
-  shown = console()
-  if not sys.stdout.isatty():
-    least = rich.measure.Measurement.get(shown, shown.options, table).minimum
-    shown.width = max(_COLUMNS, least)
-  shown.print(table)
-
-
-def console() -> rich.console.Console:
-  """Returns the console for tables."""
-  # Without a terminal a fixed width: rich would assume 80 columns and wrap.
-  width = None if sys.stdout.isatty() else 120
-  # No markup: names such as "[m8]" and ":car:" are printed as they are.
-  return _Console(width=width, highlight=False, markup=False, emoji=False)

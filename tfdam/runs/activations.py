@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from tfdam import config as config_lib
-from tfdam import files
+from tfdam import files, progress
 from tfdam.data import feeds, pairs
 from tfdam.metrics import gap as gap_lib
 from tfdam.metrics import source_or_not_rounds as rounds_lib
@@ -132,15 +132,16 @@ def gap(
     config.UserError: activations are not finite, or there are fewer than two images.
   """
   rows = []
-  for depth, (tap, shape) in enumerate(source.shapes.items()):
-    pair = source.values[tap], target.values[tap]
-    try:
-      rows.append(gap_lib.LayerGap.measured(tap, depth, shape, *pair, seed))
-    except ValueError as error:
-      if not is_strict:
+  with progress.bar("gap", 0, len(source.shapes), "layers") as shown:
+    for depth, (tap, shape) in enumerate(source.shapes.items()):
+      pair = source.values[tap], target.values[tap]
+      try:
+        rows.append(gap_lib.LayerGap.measured(tap, depth, shape, *pair, seed))
+      except ValueError as error:
+        if is_strict:
+          raise config_lib.UserError(f"Tap '{tap}' cannot be compared: {error}.") from error
         logging.warning("Layer %s is left out: %s.", files.shown(tap), error)
-        continue
-      raise config_lib.UserError(f"Tap '{tap}' cannot be compared: {error}.") from error
+      shown.update(depth + 1, {})
   return gap_lib.Gap(tuple(rows))
 
 

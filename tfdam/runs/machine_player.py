@@ -63,7 +63,9 @@ def table(gaps: Mapping[str, gap_lib.Gap]) -> rich.table.Table:
     title="Source-or-Not, played by the machine: mean AUC of a tap's units (0.5: guessing)"
   )
   for name in ("tap", "locations"):
-    shown.add_column(name, justify="left" if name == "tap" else "right")
+    shown.add_column(
+      name, justify="left" if name == "tap" else "right", no_wrap=name == "tap"
+    )
   for stage in gaps:
     shown.add_column(Stage(stage).shown, justify="right")
   for rows in zip(*(gap.rows for gap in gaps.values())):

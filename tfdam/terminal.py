@@ -1,0 +1,259 @@
+"""What is printed as wide as the terminal, and in colours that it wants."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import rich.box
+import rich.cells
+import rich.console
+import rich.table
+import rich.text
+
+# Away from a terminal, where a line may also be longer: no name is broken there.
+_COLUMNS = 80
+# Behind these a long name may go on in the next line.
+_PIECES = re.compile(r"[^/_:,.=-]*[/_:,.=-]+|[^/_:,.=-]+")
+# Of a name as long as "surroundings" no letter stands alone; of longer ones so many
+# together, however narrow the terminal is.
+_SHORT_NAME, _LEAST_OF_A_NAME = 12, 6
+
+
+class _Console(rich.console.Console):
+  def on_broken_pipe(self) -> None:
+    """Leaves it to runtime.run, as for all that is printed; rich would end with 1."""
+    raise
+
+
+def is_watched() -> bool:
+  """Whether standard output is a terminal."""
+  return bool(sys.stdout and sys.stdout.isatty())
+
+
+def width() -> int | None:
+  """Columns of the terminal; None: what is printed goes elsewhere."""
+  return shutil.get_terminal_size((_COLUMNS, 24)).columns if is_watched() else None
+
+
+def console(stderr: bool = False, columns: int | None = None) -> rich.console.Console:
+  """Where all that is not a mere line is printed.
+
+  With NO_COLOR (no-color.org) it has no colours, and neither bold nor dim letters: rich
+  would leave those.
+
+  Args:
+    columns: how many it has; None: those of the terminal.
+  """
+  if columns is None and not stderr:
+    columns = width()  # rich would take 80 of a dumb terminal, whatever it has
+  colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+  # Names are the user's: "[m8]" and ":car:" in them mean themselves.
+  return _Console(
+    stderr=stderr, width=columns, color_system=colours, highlight=False, markup=False,
+    emoji=False,
+  )  # fmt: skip
+
+
+def say(text: str) -> None:
+  """Prints a sentence; on a terminal no word is cut by its edge."""
+  columns = width()
+  if columns is not None:
+    text = textwrap.fill(text, columns, break_long_words=False, break_on_hyphens=False)
+  print(text)
+
+
+def show(table: rich.table.Table) -> None:
+  """Prints a table that fits the terminal; elsewhere in 80 columns, or as words need."""
+  columns = width()
+  room = columns or max(_COLUMNS, _needed(table))
+  shown = fitted(table, room, breaks_names=columns is not None)
+  title, shown.title = shown.title, None
+  out = console(columns=max(room, _outer(shown)))
+  if title:
+    _print_title(out, str(title), _outer(shown), columns)
+  out.print(shown)
+
+
+def _print_title(
+  out: rich.console.Console, title: str, table_width: int, columns: int | None
+) -> None:
+  """Above the middle of the table; from the left, where it is longer."""
+  lines = [title] if columns is None else _broken(title, columns, True).split("\n")
+  if len(lines) == 1:
+    lines = [title.center(table_width).rstrip()]
+  for line in lines:
+    out.print(rich.text.Text(line, "table.title"), soft_wrap=True)
+
+
+def fitted(table: rich.table.Table, room: int, breaks_names: bool) -> rich.table.Table:
+  """A copy in which no line is longer, as far as its numbers allow.
+
+  Headings are broken between words first, then cells, then long names; numbers, which
+  stand at the right, never are. Before each of these the lines between columns go.
+
+  Args:
+    room: columns of the terminal.
+    breaks_names: whether words may be broken, and cells that want no wrapping; else the
+      table may be wider.
+  """
+  columns = [_Column(column) for column in table.columns]
+  is_open = False
+  for level in range(5 if breaks_names else 2):
+    least = [column.least(level, breaks_names) for column in columns]
+    for is_open in (False, True) if breaks_names else (False,):
+      found = _shrunk([c.widest(level) for c in columns], least, room, is_open)
+      if _sum(found, is_open) <= room:
+        return _copy(table, columns, found, is_open)
+  return _copy(table, columns, least, is_open)
+
+
+class _Column:
+  """One of a table: how wide it is, and how narrow it can be."""
+
+  def __init__(self, column: rich.table.Column):
+    self.header = _plain(column.header)
+    self.cells: Sequence[Any] = list(column.cells)
+    self.justify = column.justify
+    self.is_name = column.justify != "right"
+    self._no_wrap = column.no_wrap
+    self.texts = [self.header, *map(_plain, self.cells)]
+    self.natural = _longest(line for text in self.texts for line in text.split("\n"))
+
+  def widest(self, level: int) -> int:
+    """How wide it is to be; where cells are broken, headings of numbers are before."""
+    return self.least(0, False) if level and not self.is_name else self.natural
+
+  def least(self, level: int, breaks_names: bool) -> int:
+    """How narrow it can be.
+
+    Args:
+      level: 0: headings in lines; 1: cells, too; 2: names in pieces; 3: long ones cut; 4:
+        all names cut.
+      breaks_names: as in `fitted`.
+    """
+    if self._no_wrap and not breaks_names:
+      return self.natural
+    words = [word for text in self.texts for word in _words(text)]
+    if not level or not (breaks_names or self.is_name):
+      return _longest([*self.header.split(), *"\n".join(self.texts[1:]).split("\n")])
+    if not self.is_name or level == 1:
+      return _longest(words)
+    longest = _longest(piece for word in words for piece in _PIECES.findall(word))
+    if level == 2 or (level == 3 and longest <= _SHORT_NAME):
+      return longest
+    return min(longest, _LEAST_OF_A_NAME)
+
+
+def _longest(words: Any) -> int:
+  return max(map(rich.cells.cell_len, words), default=0)
+
+
+def _words(text: str) -> Iterator[str]:
+  """Those of each line, behind what it is set in by."""
+  for line in text.split("\n"):
+    for word in line.split():
+      yield _indent(line) + word
+
+
+def _indent(line: str) -> str:
+  return line[: len(line) - len(line.lstrip())]
+
+
+def _plain(cell: str | rich.text.Text | Any) -> str:
+  return cell.plain if isinstance(cell, rich.text.Text) else str(cell)
+
+
+def _sum(widths: Sequence[int], is_open: bool) -> int:
+  """Of a table's line; an open one has two blanks between columns and nothing around."""
+  return sum(widths) + (2 * (len(widths) - 1) if is_open else 3 * len(widths) + 1)
+
+
+def _shrunk(
+  natural: Sequence[int], least: Sequence[int], room: int, is_open: bool
+) -> list[int]:
+  """Widths with which a table fits, the widest first made narrower."""
+  widths = [max(pair) for pair in zip(natural, least)]
+  while _sum(widths, is_open) > room:
+    slack = [i for i in range(len(widths)) if widths[i] > least[i]]
+    if not slack:
+      break
+    widths[max(slack, key=lambda i: widths[i])] -= 1
+  return widths
+
+
+def _needed(table: rich.table.Table) -> int:
+  """Columns with which no word and no name is broken."""
+  return _sum([_Column(column).least(1, False) for column in table.columns], False)
+
+
+def _outer(table: rich.table.Table) -> int:
+  return _sum(
+    [column.width or 0 for column in table.columns], table.box is rich.box.SIMPLE_HEAD
+  )
+
+
+def _copy(
+  table: rich.table.Table, columns: Sequence[_Column], widths: Sequence[int], is_open: bool
+) -> rich.table.Table:
+  """The table with lines that are broken already."""
+  copy = rich.table.Table(
+    title=table.title, style=table.style, row_styles=table.row_styles,
+    header_style=table.header_style, caption=table.caption,
+  )  # fmt: skip
+  if is_open:
+    copy.box, copy.show_edge, copy.pad_edge = rich.box.SIMPLE_HEAD, False, False
+    copy.padding = (0, 1, 0, 0)
+  rows = []
+  for column, width_ in zip(columns, widths):
+    broken = [_broken(text, width_, column.is_name) for text in column.texts]
+    # Breaking may have left some room.
+    used = max(rich.cells.cell_len(s) for text in broken for s in text.split("\n"))
+    copy.add_column(broken[0], justify=column.justify, width=used, no_wrap=True)
+    rows.append([_styled(*pair) for pair in zip(broken[1:], column.cells)])
+  for about, cells in zip(table.rows, zip(*rows)):
+    copy.add_row(*cells, style=about.style, end_section=about.end_section)
+  return copy
+
+
+def _styled(text: str, cell: Any) -> str | rich.text.Text:
+  return rich.text.Text(text, cell.style) if isinstance(cell, rich.text.Text) else text
+
+
+def _broken(text: str, columns: int, is_name: bool) -> str:
+  """Text in lines of at most so many cells, where it can be broken."""
+  return "\n".join(
+    line for given in text.split("\n") for line in _lines(given, columns, is_name)
+  )
+
+
+def _lines(text: str, columns: int, is_name: bool) -> list[str]:
+  if rich.cells.cell_len(text) <= columns:
+    return [text]
+  indent = _indent(text)
+  lines, line = [], indent
+  for word in text.split():
+    between = " " if line.strip() else ""
+    for piece in _pieces(word, columns - len(indent), is_name):
+      if line.strip() and rich.cells.cell_len(line + between + piece) > columns:
+        lines.append(line)
+        line, between = indent, ""
+      line += between + piece
+      between = ""
+  return [*lines, line]
+
+
+def _pieces(word: str, columns: int, is_name: bool) -> list[str]:
+  """A word, or what a line may end with in it."""
+  if not is_name or rich.cells.cell_len(word) <= columns:
+    return [word]
+  return [
+    part
+    for piece in _PIECES.findall(word)
+    for part in rich.cells.chop_cells(piece, max(1, columns))
+  ]
