@@ -112,7 +112,7 @@ def main(argv: list[str]) -> None:
       " Leave --target out."
     )
 
-  # Late, as in train.py: TensorFlow takes seconds to start.
+  # Imported here, as in train.py: TensorFlow takes seconds to start.
   with progress.waiting("starting TensorFlow"):
     from . import pipeline
 
@@ -130,7 +130,7 @@ def main(argv: list[str]) -> None:
     max_metric_drop=_MAX_METRIC_DROP.value / 100, metric_images=_METRIC_IMAGES.value,
     calibration_images=_CALIBRATION_IMAGES.value,
   )  # fmt: skip
-  with progress.waiting(), signals.exit_at_once():  # the way out removes what is in staging
+  with progress.waiting(), signals.exit_at_once():  # an exit removes the staging folder
     exported = pipeline.export(network, contract, config, options, place)
   _print(exported.manifest, exported.parity, place)
 

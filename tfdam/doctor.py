@@ -101,7 +101,7 @@ def table(rows: Sequence[rows_lib.Row]) -> rich.table.Table:
       shown.add_section()
     if row.section != before:
       shown.add_row(rich.text.Text(row.section, "bold"))
-    # Texts, because rich would take [ONNXRuntimeError] in an error for markup.
+    # As Text, or rich would take [ONNXRuntimeError] in an error for markup.
     shown.add_row(
       f"  {row.subject}",
       rich.text.Text(row.state, _COLOURS[row.state]),

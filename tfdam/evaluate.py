@@ -48,7 +48,7 @@ def main(argv: list[str]) -> None:
   except config_lib.UserError as error:  # The table can still be shown.
     logging.warning("%s The scores will be shown and not kept.", error)
 
-  # Late, as in train.py: TensorFlow takes seconds to start.
+  # Imported here, as in train.py: TensorFlow takes seconds to start.
   with progress.waiting("starting TensorFlow"):
     from tfdam.data import feeds
     from tfdam.reporting import evaluation

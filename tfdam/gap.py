@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
   )
   is_said = any(flag.present for flag in (_SCALE, _MEAN, _DEVIATION, _ORDER))
 
-  # Late, as in train.py: TensorFlow takes seconds to start.
+  # Imported here, as in train.py: TensorFlow takes seconds to start.
   with progress.waiting("starting TensorFlow"):
     from tfdam import api, keras_files, network
 

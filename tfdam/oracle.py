@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     run_folder.check_writable(output, "--output")
   config_lib.check_task(config, data.task(options, root))
   data.check_files(options, root)
-  as_stored = dataclasses.replace(options, source_style="none")  # labels alone are read
+  as_stored = dataclasses.replace(options, source_style="none")  # Only labels are read.
   with progress.waiting("reading the data"):
     source = data.load_training("source", True, as_stored, root, config.seed)
     target = data.load_scored(options, root, config.seed)["test"]

@@ -102,7 +102,7 @@ def _compute(
   scored = data.load_scored(config.data, root, config.seed, target)
   folder.check_scored_data(scored)
 
-  # Late, as in train.py: TensorFlow takes seconds to start.
+  # Imported here, as in train.py: TensorFlow takes seconds to start.
   with progress.waiting("starting TensorFlow"):
     from tfdam.data import feeds
     from tfdam.runs import context, finished

@@ -70,7 +70,7 @@ def main(argv: list[str]) -> None:
   splits = {"source": of_source, "target": of_target}
   is_kept = _can_be_written(folder)
 
-  # Late, as in train.py: TensorFlow takes seconds to start.
+  # Imported here, as in train.py: TensorFlow takes seconds to start.
   with progress.waiting("starting TensorFlow"):
     from tfdam.metrics import source_or_not_rounds
     from tfdam.reporting import source_or_not_game, source_or_not_sheet

@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
   data.check_files(config.data, root)
   if config.model.is_file and labelled:
     data.check_source_labels(config.data, root)
-  # Without labels: adaptation never sees them. Scoring gets its own, with them.
+  # Loaded without labels, which adaptation must not see; scoring loads them separately.
   with progress.waiting("reading the data"):
     target = data.load_training("target", False, config.data, root, config.seed)
     source = data.load_training("source", labelled, config.data, root, config.seed, target)
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> None:
   notes = data.check_class_names(source, scored, config.data)
   notes += sorted({note for part in read.values() if part for note in part.notes})
 
-  # TensorFlow starts here: what is wrong with flags, folder or files has been said by now.
+  # TensorFlow starts here, after all checks of flags, folder and files.
   with progress.waiting("starting TensorFlow"):
     from tfdam.runs import context, workers
     from tfdam.runs import run as run_lib

@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
       for role in ("source", "target")
     }
 
-  # Late, as in train.py: TensorFlow takes seconds to start.
+  # Imported here, as in train.py: TensorFlow takes seconds to start.
   with progress.waiting("starting TensorFlow"):
     from tfdam.runs import context, workers
     from tfdam.runs import run as run_lib
