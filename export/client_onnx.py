@@ -710,11 +710,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   here = os.path.dirname(os.path.abspath(__file__))
   beside = here if os.path.lexists(os.path.join(here, "export.json")) else None
   model = "--image" if beside else "--model MODEL --image"
+  program = os.path.basename(sys.argv[0])
   parser = argparse.ArgumentParser(
-    prog="client_onnx",
-    description="Labels images with an exported network.",
+    prog=program if program.startswith("tfdam") else "client_onnx",
+    description="Labels images with an exported network.\n\nExample:\n"
+    "  %(prog)s --model=runs/streets-gam \\\n    --image=frames/ --out=labels/",
     usage=f"%(prog)s {model} IMAGE [FLAGS]",
-    epilog="Example: --model=runs/streets-gam --image=frames/ --out=labels/",
+    formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   flag = parser.add_argument
   flag(
@@ -723,14 +725,23 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
   )  # fmt: skip
   flag("--image", required=True, help="image, folder of images, animation or video")
   flag("--out", default="labels", help="folder for pictures (default: labels)")
-  flag("--provider", default="auto", choices=("auto", *sorted(_PROVIDERS)))
-  flag("--precision", default="float32", choices=_PRECISIONS)
+  flag(
+    "--provider", default="auto", choices=("auto", *sorted(_PROVIDERS)),
+    help="what computes (default: auto, the fastest that starts)",
+  )  # fmt: skip
+  flag(
+    "--precision", default="float32", choices=_PRECISIONS,
+    help="which of the exported files (default: float32)",
+  )  # fmt: skip
   flag(
     "--resize", default=True, action=argparse.BooleanOptionalAction,
     help="resize images of another size; their labels get the image's size again",
   )  # fmt: skip
-  flag("--alpha", type=_share, default=0.5, help="weight of colours over the image, 0 to 1")
-  flag("--threads", type=_threads, default=0, help="CPU threads; 0: one for each core")
+  flag(
+    "--alpha", type=_share, default=0.5,
+    help="weight of colours over the image, 0 to 1 (default: 0.5)",
+  )  # fmt: skip
+  flag("--threads", type=_threads, default=0, help="on the CPU; 0: one for each core")
   return parser.parse_args(argv)
 
 
@@ -793,6 +804,7 @@ def _label(options: argparse.Namespace) -> None:
     latencies_ms.append(1e3 * (time.perf_counter() - start))
     if isinstance(labels, np.ndarray):
       _write(out, stem, picture, labels, segmenter, options.alpha)
+      progress.show(len(latencies_ms))
     elif labels < len(segmenter.classes):
       print(_printable(f"{stem}: {segmenter.classes[labels]} ({labels})"))
     else:
@@ -800,7 +812,6 @@ def _label(options: argparse.Namespace) -> None:
         f"{segmenter.name} gives the label {labels}, and export.json has"
         f" {len(segmenter.classes)} classes. {_COPY}"
       )
-    progress.show(len(latencies_ms))
   progress.end()
   count = len(latencies_ms)
   print(
@@ -836,7 +847,7 @@ class _Progress:
       return
     self._last, self._shown = now, True
     rate = count / (now - self._start)
-    print(f"\r{count} images, {rate:.1f} a second ", end="", file=sys.stderr, flush=True)
+    print(f"{count} images, {rate:.1f} a second \r", end="", file=sys.stderr, flush=True)
 
   def end(self) -> None:
     if self._shown:

@@ -28,6 +28,7 @@ import socket
 import stat
 import struct
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -424,11 +425,13 @@ def _printable(text: str) -> str:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+  program = os.path.basename(sys.argv[0])
   parser = argparse.ArgumentParser(
-    prog="client_serving",
-    description="Labels images with TF Serving.",
-    usage="%(prog)s --url URL --name NAME --image IMAGE [FLAGS]",
-    epilog="Example: --url=http://localhost:8501 --name=streets-gam --image=frames/",
+    prog=program if program.startswith("tfdam") else "client_serving",
+    description="Has a TF Serving label images.\n\nExample:\n"
+    "  %(prog)s --url=http://localhost:8501 \\\n    --name=streets-gam --image=frames/",
+    usage="%(prog)s --url URL --name NAME\n       --image IMAGE [FLAGS]",
+    formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   flag = parser.add_argument
   server = parser.add_mutually_exclusive_group(required=True)
@@ -464,6 +467,7 @@ def _label(options: argparse.Namespace) -> None:
       os.environ["HOME"] = os.devnull
     client = GrpcClient(options.grpc, *where)
   num_written = 0
+  progress = _Progress()
   for path, name, stem in zip(files, names, stems):
     outputs = client.predict(_read(path))
     if _LABELS not in outputs:
@@ -476,10 +480,31 @@ def _label(options: argparse.Namespace) -> None:
       # A folder may hold both a.png and a.jpg.
       _write(labels, path, out, stem if stems.count(stem) == 1 else name)
       num_written += 1
+      progress.show(num_written, len(files))
     else:
       print(f"{_printable(name)}: {labels}")
+  progress.end()
   if num_written:
     print(f"{num_written} label pictures: {_printable(out)}")
+
+
+class _Progress:
+  """A line on the terminal that counts, once the work has taken five seconds."""
+
+  def __init__(self):
+    self._start = self._last = time.monotonic()
+    self._shown = False
+
+  def show(self, count: int, total: int) -> None:
+    now = time.monotonic()
+    if now - self._start < 5 or now - self._last < 0.2 or not sys.stderr.isatty():
+      return
+    self._last, self._shown = now, True
+    print(f"{count} of {total} images \r", end="", file=sys.stderr, flush=True)
+
+  def end(self) -> None:
+    if self._shown:
+      print(file=sys.stderr)
 
 
 def _read(path: str) -> bytes:

@@ -1,5 +1,7 @@
 """`tfdam`, `tfdam COMMAND`, and what --help prints."""
 
+import importlib.util
+import re
 import sys
 import types
 
@@ -11,12 +13,14 @@ from tfdam import __main__ as program
 from tfdam import commands, oracle, runtime, usage
 
 
-def test_the_list_names_every_command_and_fits_a_narrow_terminal(capsys):
+@pytest.mark.parametrize("columns", [50, 60, 80])
+def test_the_list_names_every_command_and_fits_the_terminal(monkeypatch, capsys, columns):
+  monkeypatch.setenv("COLUMNS", str(columns))
   for words in ([], ["--help"], ["help"]):
     assert program.main(["tfdam", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80
-    listed = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert max(map(len, lines)) <= columns
+    listed = [line.split()[0] for line in lines if re.match("  \\w", line)]
     assert listed == list(commands.COMMANDS)
 
 
@@ -71,6 +75,80 @@ def test_help_has_examples_then_the_commands_own_flags_in_their_order(monkeypatc
   assert "--verbosity" not in text
 
 
+@pytest.fixture
+def own_flags(monkeypatch):
+  """No flags but those that a test defines: all commands have some of one name."""
+  for name, value in flags.FlagValues().__dict__.items():
+    monkeypatch.setitem(flags.FLAGS.__dict__, name, value)
+
+
+def loaded(monkeypatch, target):
+  """A command's module, anew; one that is imported already stays as it is."""
+  spec = importlib.util.find_spec(target)
+  module = importlib.util.module_from_spec(spec)
+  monkeypatch.setitem(sys.modules, target, module)  # where absl looks for its name
+  spec.loader.exec_module(module)
+  return module
+
+
+_CLIENTS = ("client-onnx", "client-serving")
+
+
+@pytest.mark.parametrize("name", [n for n in commands.COMMANDS if n not in _CLIENTS])
+def test_help_of_every_command_is_short_and_has_its_own_flags_alone(
+  monkeypatch, own_flags, name
+):
+  target = commands.COMMANDS[name].target
+  module = loaded(monkeypatch, target)
+  monkeypatch.setattr("sys.argv", [f"/bin/tfdam {name}"])
+  monkeypatch.delenv("BUILD_WORKSPACE_DIRECTORY", raising=False)
+  for columns in (40, 60, 80):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = usage.text(module).splitlines()
+    # A word of an example is not broken.
+    assert all(len(line) <= columns or len(line.split()) <= 2 for line in lines)
+  assert len(lines) <= 60
+  text = "\n".join(lines)
+  examples = text.index(f"  tfdam {name}")
+  assert text.index("Examples:") < examples < text.index("Flags:")
+  own = flags.FLAGS.flags_by_module_dict()[target]
+  shown = re.findall(r"^  --(?:\[no\])?(\w+)", text[text.index("Flags:") :], re.MULTILINE)
+  assert shown == [flag.name for flag in own]
+  assert "repeat this option" not in text
+
+
+@pytest.mark.parametrize("name", _CLIENTS)
+def test_help_of_a_client_has_an_example_before_its_flags(monkeypatch, capsys, name):
+  monkeypatch.setattr("sys.argv", [f"/bin/tfdam {name}"])
+  client = loaded(monkeypatch, commands.COMMANDS[name].target)
+  for columns in (60, 80):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with pytest.raises(SystemExit):
+      client.main(["--help"])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= columns
+    parts = ("usage:", "Example:", f"  tfdam {name} --", "--help", "  --out OUT")
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_full_help_has_other_flags_below_its_own(monkeypatch):
+  monkeypatch.setattr("sys.argv", ["/bin/tfdam oracle"])
+  text = usage.asked_for(["--helpfull"], oracle)
+  places = [text.index(part) for part in ("--max_images=", "absl.logging:", "--verbosity")]
+  assert places == sorted(places)
+  assert usage.asked_for(["--help"], oracle) == usage.text(oracle)
+
+
+def test_help_of_a_command_may_be_asked_for_by_its_name(monkeypatch):
+  monkeypatch.setattr("sys.argv", ["/bin/tfdam"])
+  seen = []
+  stub = types.SimpleNamespace(run=lambda: seen.append(list(program.sys.argv)))
+  monkeypatch.setitem(sys.modules, "tfdam.source_or_not", stub)
+  program.main(["/bin/tfdam", "help", "source-or-not"])
+  assert seen == [["/bin/tfdam source-or-not", "--help"]]
+
+
 def test_help_says_what_a_flag_takes(monkeypatch):
   monkeypatch.setenv("COLUMNS", "80")
   values = flags.FlagValues()
@@ -88,4 +166,4 @@ def test_help_says_what_a_flag_takes(monkeypatch):
 def test_help_is_asked_for_before_two_dashes_alone():
   assert usage.is_asked_for(["--workdir=x", "--help"])
   assert not usage.is_asked_for(["--", "--help"])
-  assert not usage.is_asked_for(["--helpfull"])
+  assert usage.is_asked_for(["--helpfull"])

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import importlib
 import sys
+import textwrap
 from collections.abc import Sequence
 
 import tfdam
-from tfdam import commands, files
+from tfdam import commands, files, usage
 from tfdam import config as config_lib
 
 
 def main(argv: Sequence[str] | None = None) -> int | None:
   """Runs a command; returns its exit status, or None if the command returns none."""
   program, *rest = sys.argv if argv is None else argv
+  if rest[:1] == ["help"] and len(rest) > 1:
+    rest = [rest[1], "--help"]
   if not rest or rest[0] in ("-h", "-help", "--help", "help"):
     print(listing())
     return 0
@@ -38,19 +41,29 @@ def main(argv: Sequence[str] | None = None) -> int | None:
 
 
 def listing() -> str:
-  """All commands, one per line."""
-  width = max(map(len, commands.COMMANDS))
-  lines = [f"  {name:{width}}  {one.does}" for name, one in commands.COMMANDS.items()]
+  """All commands, a line each, or more on a narrow terminal."""
+  width, indent = usage.columns(), 4 + max(map(len, commands.COMMANDS))
+  lines = [
+    textwrap.fill(
+      f"  {name:{indent - 4}}  {one.does}", width, subsequent_indent=" " * indent
+    )
+    for name, one in commands.COMMANDS.items()
+  ]
   return "\n".join(
     [
       "usage: tfdam COMMAND [FLAGS]",
       "",
-      "Deep activation matching: adapts a network to a domain without labels.",
+      textwrap.fill(
+        "Deep activation matching: adapts a network to a domain without labels.", width
+      ),
       "",
       *lines,
       "",
-      "tfdam COMMAND --help lists a command's flags. Without any, tfdam train adapts a",
-      "small network to another kind of drawn streets: five minutes on two cores.",
+      textwrap.fill(
+        "tfdam COMMAND --help lists a command's flags. Without any, tfdam train adapts a"
+        " small network to another kind of drawn streets: five minutes on two cores.",
+        width,
+      ),
     ]
   )
 

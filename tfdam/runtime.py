@@ -79,7 +79,7 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
     try:
       check_stack()
       if usage.is_asked_for(sys.argv[1:]):
-        print(usage.text(sys.modules[main.__module__]))
+        print(usage.asked_for(sys.argv[1:], sys.modules[main.__module__]))
         return
       app.run(main, flags_parser=lambda argv: _parse_flags(argv, default_config))
     finally:

@@ -22,23 +22,52 @@ _MANY = 1_000_000
 _NOTE = "--helpfull lists the flags of the log and of other parts, too."
 
 
+_SHORT = ("-h", "-?", "-help", "--help", "--helpshort")
+_FULL = ("-helpfull", "--helpfull")
+
+
 def is_asked_for(arguments: list[str]) -> bool:
   """Whether one of the arguments before a "--" asks for help."""
-  own = arguments[: arguments.index("--")] if "--" in arguments else arguments
-  return any(word in ("-h", "-?", "-help", "--help", "--helpshort") for word in own)
+  return any(word in (*_SHORT, *_FULL) for word in _before_dashes(arguments))
 
 
-def text(module: ModuleType) -> str:
-  """The help text of a command's module, at most as wide as the terminal."""
-  width = max(40, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
+def asked_for(arguments: list[str], module: ModuleType) -> str:
+  """The help of a command: in full, where one of its arguments says so."""
+  is_full = any(word in _FULL for word in _before_dashes(arguments))
+  return text(module, is_full)
+
+
+def _before_dashes(arguments: list[str]) -> list[str]:
+  return arguments[: arguments.index("--")] if "--" in arguments else arguments
+
+
+def columns() -> int:
+  """How long lines of help are: as the terminal is wide, within reason."""
+  return max(40, min(_WIDEST, shutil.get_terminal_size((80, 24)).columns))
+
+
+def text(module: ModuleType, is_full: bool = False) -> str:
+  """The help of the command that a module is, as wide as the terminal.
+
+  Args:
+    is_full: with the flags of other modules, below its own.
+  """
+  width = columns()
   purpose, examples = _parts(inspect.getdoc(module) or "")
-  own = flags.FLAGS.flags_by_module_dict().get(_name(module), [])
+  every = flags.FLAGS.flags_by_module_dict()
+  own = every.get(_name(module), [])
   parts = [textwrap.fill(paragraph, width) for paragraph in purpose]
   if examples:
     parts.insert(1, "\n".join(["Examples:", *(_example(e, width) for e in examples)]))
   if own:
     parts.append("\n".join(["Flags:", *(_flag(flag, width) for flag in own)]))
-  return "\n\n".join([*parts, textwrap.fill(_NOTE, width)])
+  if not is_full:
+    return "\n\n".join([*parts, textwrap.fill(_NOTE, width)])
+  for name, others in sorted(every.items()):
+    if name != _name(module):
+      lines = [_flag(flag, width) for flag in others]
+      parts.append("\n".join([f"Flags of {name}:", *lines]))
+  return "\n\n".join(parts)
 
 
 def _name(module: ModuleType) -> str:
@@ -88,7 +117,8 @@ def _value(flag: flags.Flag) -> str:
 
 
 def _said(flag: flags.Flag) -> Iterator[str]:
-  yield re.sub("^<[^>]*>: ", "", flag.help or "")  # absl adds an enum's values there.
+  said = re.sub("^<[^>]*>: ", "", flag.help or "")  # absl puts an enum's values there
+  yield re.sub(r";\s+repeat this option to specify a list of values$", "", said)
   parser = flag.parser
   if flag.boolean and flag.default:
     yield "(set by default)"
