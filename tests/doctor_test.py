@@ -660,7 +660,7 @@ def test_on_this_machine_training_and_export_work(here):
   assert content["export to ONNX"]
   assert output.endswith("On this machine training works and export to ONNX works.\n")
   release = re.escape(stack.STACKS[stack.installed()])
-  assert re.search(rf"│ tensorflow +│ ok +│ {release}\.", output)
+  assert re.search(rf"│ +tensorflow +│ ok +│ {release}\.", output)
   for section, subject in (
     ("TensorFlow", "starts"), ("TensorFlow", "oneDNN"), ("ONNX", "conversion"),
     ("ONNX", "CPU provider"), ("data", "mnist"),

@@ -263,6 +263,7 @@ def test_the_command_fetches_the_real_files_from_a_mirror(server, tmp_path):
   code, output = start("mnist", "usps", f"--mirror={server.url}", f"--data_root={tmp_path}")
   assert code == 0, output
   assert output.count("downloaded, checksum right") == 6
+  assert not set(output) & set("\b\r\x1b")
   options = config_lib.Data(require_canonical=True)
   for name in ("mnist", "usps"):
     assert data.load(name, "train", True, options, str(tmp_path)).notes == ()

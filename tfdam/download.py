@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 import socket
 import urllib.parse
+from collections.abc import Iterator
+from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from tfdam import config as config_lib
-from tfdam import runtime
+from tfdam import progress, runtime
 from tfdam.data import downloads
 
 _DATA_ROOT = flags.DEFINE_string(
@@ -34,8 +39,34 @@ def main(argv: list[str]) -> None:
   socket.setdefaulttimeout(_TIMEOUT_S)
   root = runtime.data_root(config_lib.Data(root=_DATA_ROOT.value))
   for name in names:
-    for line in downloads.fetch(name, root, _MIRROR.value):
+    lines = downloads.fetch(name, root, _MIRROR.value)
+    while line := _next(lines, f"downloading {name}"):
       print(line, flush=True)
+
+
+def _next(lines: Iterator[str], title: str) -> str:
+  """The next line; until it is there, how much has come is told."""
+  with (
+    progress.waiting(title) as teller,
+    contextlib.redirect_stdout(_Counted(teller, title)),
+  ):
+    return next(lines, "")
+
+
+class _Counted(io.TextIOBase):
+  """Reads what Keras prints of a download: its bar would come through a pipe, too."""
+
+  def __init__(self, teller: Any, title: str):
+    self._teller, self._title = teller, title
+
+  def write(self, text: str) -> int:
+    found = re.search(r"(\d+)/(\d+) \[", text)
+    if found:
+      done, total = (int(number) / 1e6 for number in found.groups())
+      self._teller.now(f"{self._title}: {done:.1f} of {total:.1f} MB")
+    elif text.strip(" \b\r\n"):
+      logging.info("%s", text.strip())
+    return len(text)
 
 
 def _is_url(text: str) -> bool:

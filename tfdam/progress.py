@@ -74,8 +74,10 @@ def _log_above() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def waiting(title: str = "at work") -> Iterator[None]:
+def waiting(title: str = "at work") -> Iterator[_Teller]:
   """Tells for how long there has been silence: no bar, and no line of the log.
+
+  Yields an object with `now(title)`, for what changes meanwhile.
 
   On a terminal in a line that goes with the silence, elsewhere in the log. What is done
   within it prints nothing itself.
@@ -85,13 +87,13 @@ def waiting(title: str = "at work") -> Iterator[None]:
   """
   if _tellers:
     with _tellers[0].about(title):
-      yield
+      yield _tellers[0]
     return
   teller = _Teller(title)
   _tellers.append(teller)
   try:
     with teller.listening():
-      yield
+      yield teller
   finally:
     _tellers.remove(teller)
 
@@ -122,6 +124,13 @@ class _Teller(std_logging.Handler):
       self._thread.join()
       logger.removeHandler(self)
       self.heard()
+
+  def now(self, title: str) -> None:
+    """Has another title from here on; the silence goes on."""
+    with self._changing:
+      self._title = files.shown(title)
+      if self._shown:
+        self._shown.update(self._shown.task_ids[0], description=self._title)
 
   @contextlib.contextmanager
   def about(self, title: str) -> Iterator[None]:
