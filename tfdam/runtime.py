@@ -209,11 +209,16 @@ def set_for_export() -> None:
   tf.get_logger().setLevel("ERROR")
 
 
-def _join(tf, team: cluster_lib.Cluster):
-  """Joins the other workers; waits until all of them have started."""
+def leave_talk_to_chief(team: cluster_lib.Cluster) -> None:
+  """Has the other workers warn alone: what else there is to say, the chief says."""
   if not team.is_chief and logging.get_verbosity() == logging.INFO:
-    logging.set_verbosity(logging.WARNING)  # The chief logs the same.
-  tf.get_logger().setLevel("WARNING")  # INFO has one line per traced collective operation.
+    logging.set_verbosity(logging.WARNING)
+
+
+def _join(tf, team: cluster_lib.Cluster):
+  """Meets the other workers; waits until all of them are there."""
+  leave_talk_to_chief(team)
+  tf.get_logger().setLevel("WARNING")  # one line for every collective operation it traces
   print(f"{team}: waiting for {', '.join(team.addresses)}", file=sys.stderr)
   # Else gRPC would contact the others through a proxy, and wait for ever.
   direct = os.environ.get(_NO_PROXY) or os.environ.get("no_proxy")

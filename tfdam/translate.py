@@ -45,6 +45,7 @@ def main(argv: list[str]) -> None:
   _check_domains(config)
   team = cluster.find(config.runtime)
   if team:
+    runtime.leave_talk_to_chief(team)
     supervisor.start(str(team))
   folder = run_folder.RunFolder(
     runtime.resolve_path(_WORKDIR.value or os.path.join("runs", config.name))
