@@ -554,6 +554,17 @@ def test_the_command_prints_the_label_of_a_classification(rest, tmp_path, capsys
   assert capsys.readouterr().out == "seven.png: 7\n"
 
 
+def test_progress_shows_on_a_terminal_after_five_seconds(monkeypatch, capsys):
+  clock = iter([0.0, 4.0, 6.0, 6.1, 7.0])
+  monkeypatch.setattr(client_serving.time, "monotonic", lambda: next(clock))
+  monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+  progress = client_serving._Progress()
+  for count in (1, 3, 4, 5):
+    progress.show(count, 9)
+  progress.end()
+  assert capsys.readouterr().err == "3 of 9 images \r5 of 9 images \r\n"
+
+
 @pytest.mark.parametrize(("name", "files", "said"), [
   ("other", ["a.png"], NOT_FOUND),
   ("toy", [], "is a folder without images"),
