@@ -100,7 +100,7 @@ def of_code() -> str:
 
 
 def bare(code: str) -> str:
-  """Returns a module's text without comments, docstrings, messages of errors and empty lines.
+  """Returns a module's text without comments, docstrings and messages of errors.
 
   The text itself is used because a syntax tree differs between versions of Python.
   """
