@@ -83,7 +83,19 @@ class Outcome:
 class Server:
   """The process that forks; for one thread."""
 
-  def __init__(self, max_seconds: float = MAX_SECONDS, max_mb: int = MAX_MB) -> None:
+  def __init__(
+    self,
+    max_seconds: float = MAX_SECONDS,
+    max_mb: int = MAX_MB,
+    program: str = __name__,
+  ) -> None:
+    """Starts it.
+
+    Args:
+      max_seconds: that a command may work or wait.
+      max_mb: that it may take.
+      program: a module that calls `main`, as this one does.
+    """
     limits = (str(max_seconds), str(max_mb))
     environment = {
       **os.environ,
@@ -95,7 +107,7 @@ class Server:
     # Threads of OpenBLAS would start at NumPy's import, before any fork.
     environment["OPENBLAS_NUM_THREADS"] = "1"
     process = subprocess.Popen(
-      [sys.executable, "-m", __name__, *limits], cwd=runtime.PROJECT, env=environment,
+      [sys.executable, "-m", program, *limits], cwd=runtime.PROJECT, env=environment,
       text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdin
@@ -267,8 +279,13 @@ def _preload() -> None:
   gc.freeze()
 
 
-if __name__ == "__main__":
+def main() -> None:
+  """Is the process of a Server; in a fork of it, the command that was asked for."""
   _preload()
-  _asked = _serve(float(sys.argv[1]), int(sys.argv[2]))
-  _become(_asked)
-  runpy.run_module(_asked["module"], run_name="__main__", alter_sys=True)
+  asked = _serve(float(sys.argv[1]), int(sys.argv[2]))
+  _become(asked)
+  runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+  main()
