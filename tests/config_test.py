@@ -79,6 +79,9 @@ def test_defaults_are_valid_and_survive_json():
     ("adapt.cache_taps_mb", -1, "at least 0"),
     ("augment.scale", 1.0, "at most 0.9"),
     ("augment.rotation", -10.0, "at least 0.0"),
+    ("model.pretrained_rate_scale", 0.1, "model.weights is empty: no layer is pretrained"),
+    ("model.pretrained_rate_scale", 1.5, "at most 1.0"),
+    ("model.pretrained_rate_scale", -0.1, "at least 0.0"),
     ("source.class_weight_offset", 0.5, "more than 1"),
     ("source.class_weight_offset", 1.0, "more than 1"),
   ],
@@ -109,6 +112,7 @@ AT_BOUND = {
   ("adapt.steps", 0): {"adapt.information_after": 0},
   ("source.steps", 0): {"source.init_checkpoint": "runs/x"},
   ("data.num_classes", 0): {"data.classes": "a,b"},
+  "model.pretrained_rate_scale": {"model.weights": "imagenet"},
   "adapt.information_after": {"adapt.steps": 10**9, "adapt.information_weight": 1.0},
   "adapt.self_training_weight": {"adapt.ema_momentum": 0.9},
   "adapt.self_training_confidence": {

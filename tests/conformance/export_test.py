@@ -136,7 +136,10 @@ def test_int8_leaves_an_images_own_moments_in_float32(precision):
 
 @pytest.mark.parametrize(
   ("name", "share"),
-  [("erfnet", 0.0), ("fcn8s", 0.0), ("drn26", 0.0), ("erfnet", 0.7)],
+  [
+    *(("erfnet", 0.0), ("fcn8s", 0.0), ("drn26", 0.0), ("erfnet", 0.7)),
+    ("vgg16_pyramid", 0.0),
+  ],
 )
 def test_images_of_any_size_and_number(name, share):
   inference, contract = exported.make(name, share, dynamic_size=True, dynamic_batch=True)
@@ -244,6 +247,9 @@ def test_int8_for_cpus_leaves_nothing_in_float_between_what_computes(
   assert not kinds["MaxPool"]  # of floats; NhwcMaxPool is of bytes
   # Transposed convolutions enlarge, which ONNX Runtime has in float alone.
   most = {"fcn8s": 9, "erfnet with decoder": 6}.get(name, 3)
+  # So are resizes to a size that is not known yet.
+  if name == "vgg16_pyramid" and is_dynamic:
+    most = 7
   assert kinds["DequantizeLinear"] <= most
   assert kinds["QuantizeLinear"] <= most
 

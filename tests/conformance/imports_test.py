@@ -61,7 +61,9 @@ _BELOW = {
     "tfdam.config", "tfdam.claims", "tfdam.files", "tfdam.hdf5", "tfdam.memory",
     "tfdam.streets",
   },
-  "tfdam/models": {"tfdam.config", "tfdam.hdf5", "tfdam.sites"},
+  "tfdam/models": {
+    "tfdam.config", "tfdam.files", "tfdam.hdf5", "tfdam.keras_files", "tfdam.sites"
+  },
   "tfdam/matching": set(),
   # The walk over a network's sites; the others know tensors alone.
   "tfdam/matching/closed_form.py": {

@@ -19,6 +19,7 @@ _SMALL = {
   },
   "drn26": {"model__width": 0.02},
   "fcn8s": {"model__width": 0.02},
+  "vgg16_pyramid": {"model__width": 0.02},
 }
 
 
@@ -66,7 +67,8 @@ class GaussianBlocksTest(tf.test.TestCase, parameterized.TestCase):
     )
 
   @parameterized.parameters(
-    *[(name, 0.0) for name in _SMALL], ("erfnet", 1.0), ("drn26", 0.7)
+    *[(name, 0.0) for name in _SMALL],
+    *(("erfnet", 1.0), ("drn26", 0.7), ("vgg16_pyramid", 0.7)),
   )
   def test_every_site_ends_with_the_source_moments(self, name, image_moments):
     source = self.network(name)

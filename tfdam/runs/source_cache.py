@@ -27,6 +27,7 @@ from absl import logging
 
 from tfdam import config as config_lib
 from tfdam import files, runtime
+from tfdam.models import vgg16_weights
 from tfdam.runs import checkpoints, network_file
 from tfdam.training import networks
 
@@ -75,7 +76,7 @@ def key(
   for name, left_out in _LEFT_OUT.items():
     fields = dataclasses.asdict(getattr(config, name))
     sections[name] = {k: v for k, v in fields.items() if k not in left_out}
-  weights = networks.weights_path(config.model)
+  weights = vgg16_weights.locate(networks.weights_path(config.model))
   if os.path.isfile(weights):
     sections["model"]["weights"] = checkpoints.file_digest(weights)
   if config.model.is_file:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfdam import config as config_lib
 from tfdam import matching, models, runtime
 from tfdam import network as network_lib
-from tfdam.models import conv_norm
+from tfdam.models import conv_norm, vgg16_weights
 from tfdam.training import chosen_taps, own_network
 from tfdam.vocabulary import Stage
 
@@ -88,7 +88,8 @@ def _reason(error: Exception) -> str:
 def weights_path(options: config_lib.Model) -> str:
   """`model.weights`, as an absolute path if it is a file."""
   weights = options.weights
-  return runtime.resolve_path(weights) if weights not in ("", "imagenet") else weights
+  names = ("", vgg16_weights.IMAGENET, vgg16_weights.HED)
+  return weights if weights in names else runtime.resolve_path(weights)
 
 
 def input_size(options: config_lib.Data) -> tuple[int, int]:

@@ -20,8 +20,36 @@ Pairs = Iterable[tuple[tf.Tensor, tf.Variable]]
 _Scaling = tf.keras.mixed_precision.LossScaleOptimizer
 
 
-class FusedAdam(tf.keras.optimizers.Adam):
-  """Keras's Adam with TensorFlow's fused kernel, and a gate.
+class _Scaled:
+  """Part of an optimiser of Keras: some variables may take smaller steps."""
+
+  # Keys of these variables, and the factor of their steps. No dict: Keras would track it.
+  _slowed: frozenset[str] = frozenset()
+  _scale = 1.0
+  _var_key: Any
+
+  def slow(self, variables: Iterable[tf.Variable], scale: float) -> None:
+    """Has these variables take steps `scale` as large."""
+    self._slowed = frozenset(self._var_key(v) for v in variables)
+    self._scale = scale
+
+  def scale_of(self, variable: tf.Variable) -> float:
+    """The factor of a variable's steps."""
+    is_slowed = bool(self._slowed) and self._var_key(variable) in self._slowed
+    return self._scale if is_slowed else 1.0
+
+
+class ScaledSGD(_Scaled, tf.keras.optimizers.SGD):
+  """Keras's SGD, in which variables may take smaller steps."""
+
+  def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
+    """Updates one variable; its step is linear in its gradients, the momentum's as well."""
+    scale = self.scale_of(variable)
+    super().update_step(gradient if scale == 1.0 else scale * gradient, variable)
+
+
+class FusedAdam(_Scaled, tf.keras.optimizers.Adam):
+  """Keras's Adam with TensorFlow's fused kernel, a gate, and steps of their own.
 
   The kernel passes over memory once, Keras's formula ten times. The results are the same up
   to rounding (Kingma and Ba 2015, Sec. 2, with the bias correction in the step size).
@@ -56,6 +84,9 @@ class FusedAdam(tf.keras.optimizers.Adam):
     position = self._index_dict[self._var_key(variable)]
     step = tf.cast(self.iterations + 1, variable.dtype)
     rate, beta_1, beta_2 = self.learning_rate, self.beta_1, self.beta_2
+    # The moments divide factors of gradients out: it is the rate that is scaled.
+    if (scale := self.scale_of(variable)) != 1.0:
+      rate = scale * rate
     gate = self._gate
     if gate is not None:
       # With a rate of 0 and both betas at 1, the kernel changes nothing.
@@ -84,7 +115,7 @@ def for_source(
     rate = tf.keras.optimizers.schedules.PolynomialDecay(
       rate, options.steps, end_learning_rate=0.0, power=options.decay_power
     )
-  return _built(_adam(rate, options), model.trainable_variables)
+  return _of_network(_adam(rate, options), model)
 
 
 def for_adaptation(
@@ -97,7 +128,7 @@ def for_adaptation(
   def make(learning_rate: float, **average: Any) -> tf.keras.optimizers.Optimizer:
     if options.optimizer == "sgd":
       momentum = options.momentum
-      return tf.keras.optimizers.SGD(learning_rate, momentum, jit_compile=False, **average)
+      return ScaledSGD(learning_rate, momentum, jit_compile=False, **average)
     return _adam(learning_rate, options, **average)
 
   for_discriminators = {
@@ -106,7 +137,7 @@ def for_adaptation(
   }
   average = {"use_ema": options.ema_momentum > 0, "ema_momentum": options.ema_momentum}
   for_target = make(options.target_learning_rate, **average)
-  return _built(for_target, target.trainable_variables), for_discriminators
+  return _of_network(for_target, target), for_discriminators
 
 
 class ConstantThenLinear(tf.keras.optimizers.schedules.LearningRateSchedule):
@@ -151,6 +182,16 @@ def _adam(
     learning_rate, options.beta_1, options.beta_2, options.epsilon, jit_compile=False,
     **average,
   )  # fmt: skip
+
+
+def _of_network(
+  optimizer: FusedAdam | ScaledSGD, network: Any
+) -> tf.keras.optimizers.Optimizer:
+  """The optimiser of a network that is trained: its pretrained layers may be slowed."""
+  slowed: list[tf.Variable] = getattr(network, "slowed_variables", list)()
+  if slowed:
+    optimizer.slow(slowed, network.pretrained_rate_scale)
+  return _built(optimizer, network.trainable_variables)
 
 
 def _built(

@@ -15,6 +15,7 @@ _NETWORKS = {
   "lenet_bn": "LeNet with batch norms",
   "erfnet": "ERFNet",
   "fcn8s": "FCN8s",
+  "vgg16_pyramid": "VGG16 with a head over three depths",
 }
 # The most taps that a sentence names.
 _MOST_TAPS = 6

@@ -1,0 +1,118 @@
+"""VGG16's convolutions, which segmentation networks begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam.models import blocks, vgg16_weights
+
+# Convolutions and channels of each block.
+BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+
+
+class Convs(blocks.Block):
+  """The 3x3 convolutions of a block, with ReLUs.
+
+  Subclasses say where the 2x2 max-pool between two blocks stands: `enter` and `leave`.
+
+  Attributes:
+    number: of the block, from 1.
+    rim: zeros around the images that the first block adds, pixels.
+  """
+
+  def __init__(self, number: int, width: float, seed: int, name: str, rim: int = 0):
+    super().__init__(name)
+    self.number = number
+    self.rim = rim
+    count, filters = BLOCKS[number - 1]
+    self.convs = [
+      conv(scaled(filters, width), 3, seed, f"conv{number}_{i + 1}", "same")
+      for i in range(count)
+    ]
+
+  def parts(self):
+    parts = [blocks.Part(c.name, c, blocks.apply(c), blocks.relu) for c in self.convs]
+    parts[0] = parts[0]._replace(before=self._first)
+    return [*parts[:-1], parts[-1]._replace(after=self.leave)]
+
+  def enter(self, x: tf.Tensor) -> tf.Tensor:
+    """What the first convolution takes, from what the former block left."""
+    return x
+
+  def leave(self, state: blocks.State) -> blocks.State:
+    """From the last convolution's output to what the next block takes."""
+    return blocks.relu(state)
+
+  def _first(self, state, training):
+    x = self.enter(state["output"])
+    if self.number == 1:
+      # Blue first, and grey counts as three equal channels.
+      x = 255.0 * x[..., ::-1] - tf.constant(vgg16_weights.MEANS)
+      if self.rim:
+        x = tf.pad(x, [[0, 0], [self.rim] * 2, [self.rim] * 2, [0, 0]])
+    return {**state, "output": self.convs[0](x)}
+
+
+class Segmenter(blocks.Segmenter):
+  """A network that begins with VGG16, and may start from its trained weights."""
+
+  def __init__(
+    self,
+    row: Sequence[blocks.Block],
+    name: str,
+    width: float,
+    weights: str,
+    pretrained_rate_scale: float,
+  ):
+    """Takes the blocks, and reads the weights.
+
+    Args:
+      width: factor of the numbers of channels that the blocks were made with.
+      weights: to start from, as `vgg16_weights.read` takes them; "": random ones.
+      pretrained_rate_scale: factor of the step size of VGG16's 13 convolutions.
+
+    Raises:
+      config.UserError: no such weights, or another width than theirs.
+    """
+    super().__init__(row, name)
+    self.pretrained_rate_scale = pretrained_rate_scale
+    if not weights:
+      return
+    if width != 1.0:
+      raise config_lib.UserError(
+        f"model.weights is '{weights}', but VGG16's weights fit a width of 1, not {width}.",
+        "Set model.width=1 or model.weights=''.",
+      )
+    self(tf.zeros([1, 1, 1, 3]))  # makes the variables
+    vgg16_weights.assign(vgg16_weights.read(weights), self.named_convs())
+
+  def named_convs(self) -> dict[str, tf.keras.layers.Conv2D]:
+    """Those of its layers that VGG16 has, by name, in network order."""
+    parts = (part for block in self.blocks for part in block.parts())
+    return {part.name: part.layer for part in parts if part.name in vgg16_weights.NAMES}
+
+  def slowed_variables(self) -> list[tf.Variable]:
+    """Those whose steps are `pretrained_rate_scale` as large; none if that is 1."""
+    if self.pretrained_rate_scale == 1.0:
+      return []
+    stacks = [block for block in self.blocks if isinstance(block, Convs)]
+    return [v for stack in stacks for v in stack.trainable_variables]
+
+
+def scaled(filters: int, width: float) -> int:
+  """A number of channels; at least 4 are left."""
+  return max(4, round(filters * width))
+
+
+def conv(
+  filters: int, size: int, seed: int, name: str, padding: str
+) -> tf.keras.layers.Conv2D:
+  """A convolution that starts as He et al. propose."""
+  # A seed a layer: weights do not depend on what else was created before.
+  init = tf.keras.initializers.HeNormal(config_lib.derive_seed(seed, name))
+  return tf.keras.layers.Conv2D(
+    filters, size, padding=padding, kernel_initializer=init, name=name
+  )

