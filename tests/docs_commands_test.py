@@ -123,6 +123,23 @@ def test_a_block_that_could_hide_a_command_is_found(text, said):
     list(pages.commands("page.md", text))
 
 
+def _misspelt(command):
+  """The command once for each of its flags, with a letter more in that one's name."""
+  for i, word in enumerate(command.words):
+    if word.startswith("-") and word != "--":
+      name, equals, value = word.partition("=")
+      changed = (*command.words[:i], f"{name}x{equals}{value}", *command.words[i + 1 :])
+      yield command._replace(words=changed)
+
+
+def test_no_flag_of_any_page_can_be_misspelt(place):
+  every = [changed for command in _SHOWN for changed in _misspelt(command)]
+  assert len(every) > 50
+  for changed in every:
+    with pytest.raises(ValueError, match=re.escape(str(changed))):
+      place.perform(changed)
+
+
 def test_a_small_run_that_fails_is_found(place):
   """Also of a flag whose name is right: `paper` is a recipe, `papers` is none."""
   text = "```\ntfdam train --config=configs/digits/mnist_to_usps.py:papers\n```"

@@ -98,9 +98,12 @@ def _exactly(*known: str) -> Callable[[Sequence[str], Require], None]:
 
 
 def _tensorboard(words: Sequence[str], require: Require) -> None:
-  from tensorboard import program
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of what it imports
+    from tensorboard import program
+    from tensorboard.plugins.core import core_plugin
 
-  board = program.TensorBoard()
+  board = program.TensorBoard(plugins=[core_plugin.CorePluginLoader()])
   board.configure(argv=list(words))
   require(board.flags.logdir)
 
