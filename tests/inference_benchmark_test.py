@@ -449,7 +449,7 @@ def test_a_run_without_a_finished_stage_is_refused(tmp_path):
 
 
 def test_there_is_no_yardstick_for_other_networks():
-  with pytest.raises(config_lib.UserError, match="ERFNet alone"):
+  with pytest.raises(config_lib.UserError, match="only ERFNet"):
     inference_files.check_yardstick(inference_subject.random("lenet", 0, 0, seed=0))
 
 
