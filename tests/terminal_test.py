@@ -249,6 +249,16 @@ def test_cells_set_in_stay_set_in_and_empty_tables_are_no_hindrance():
   assert name.split() == "a long name of words".split()
 
 
+def test_a_number_keeps_its_deviation_and_what_is_in_brackets_stays_together():
+  table = rich.table.Table()
+  table.add_column("method")
+  table.add_column("test", justify="right")
+  table.add_row("adapted", "94.47 ± 0.07 (2 of 5 seeds)")
+  for room in (20, 35):
+    cell = next(iter(terminal.fitted(table, room, True).columns[1].cells))
+    assert cell.split("\n") == ["94.47 ± 0.07", "(2 of 5 seeds)"]
+
+
 def test_wide_letters_count_twice():
   table = rich.table.Table()
   table.add_column("名前")

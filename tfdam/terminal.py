@@ -20,6 +20,7 @@ import rich.text
 _COLUMNS = 80
 # Behind these a long name may go on in the next line.
 _PIECES = re.compile(r"[^/_:,.=-]*[/_:,.=-]+|[^/_:,.=-]+")
+_NUMBERS = re.compile(r"\([^()]*\)\S*|\S+(?: (?:±|of) \S+)?")
 # Of a name as long as "surroundings" no letter stands alone; of longer ones so many
 # together, however narrow the terminal is.
 _SHORT_NAME, _LEAST_OF_A_NAME = 12, 6
@@ -139,7 +140,7 @@ class _Column:
     """
     if self._no_wrap and not breaks_names:
       return self.natural
-    words = [word for text in self.texts for word in _words(text)]
+    words = [word for text in self.texts for word in _words(text, self.is_name)]
     if not level or not (breaks_names or self.is_name):
       return _longest([*self.header.split(), *"\n".join(self.texts[1:]).split("\n")])
     if not self.is_name or level == 1:
@@ -154,11 +155,16 @@ def _longest(words: Any) -> int:
   return max(map(rich.cells.cell_len, words), default=0)
 
 
-def _words(text: str) -> Iterator[str]:
+def _words(text: str, is_name: bool) -> Iterator[str]:
   """Those of each line, behind what it is set in by."""
   for line in text.split("\n"):
-    for word in line.split():
+    for word in _split(line, is_name):
       yield _indent(line) + word
+
+
+def _split(line: str, is_name: bool) -> list[str]:
+  """Its words; beside numbers "90.2 ± 0.9" and "(2 of 5 seeds)" are one each."""
+  return line.split() if is_name else _NUMBERS.findall(line)
 
 
 def _indent(line: str) -> str:
@@ -237,7 +243,7 @@ def _lines(text: str, columns: int, is_name: bool) -> list[str]:
     return [text]
   indent = _indent(text)
   lines, line = [], indent
-  for word in text.split():
+  for word in _split(text, is_name):
     between = " " if line.strip() else ""
     for piece in _pieces(word, columns - len(indent), is_name):
       if line.strip() and rich.cells.cell_len(line + between + piece) > columns:
