@@ -61,7 +61,8 @@ def of_words(words: Sequence[str]) -> Call | None:
     module = rest[1]
     return Call(module, tuple(rest[2:])) if module.split(".")[0] in _OURS else None
   if program in ("python", "python3") and rest and rest[0].endswith(".py"):
-    return _of_file(rest[0], rest[1:])
+    # Without a folder it is a script that the page has a reader save.
+    return _of_file(rest[0], rest[1:]) if "/" in rest[0] else None
   return None
 
 

@@ -31,6 +31,11 @@ def data(root: pathlib.Path) -> None:
   for name, count in (("render", 12), ("camera", 12)):
     frames(root / name / "train", count)
 
+  for domain in ("parts_render", "parts_photo"):
+    for part in ("bolt", "nut", "washer"):
+      for split in ("train", "test"):
+        frames(root / domain / split / part)
+
 
 def frames(folder: pathlib.Path, count: int = 6) -> None:
   """Pictures of streets, without labels."""

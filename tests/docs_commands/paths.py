@@ -26,6 +26,11 @@ def made_by(command: pages.Command) -> Iterator[str]:
     yield os.path.join("car", os.path.basename(words[2]))
   if words[1:3] == ("-m", "venv") and len(words) == 4:
     yield os.path.join(words[3], "bin", "activate")
+  if words[0] == "python" and words[1].endswith(".py") and "/" not in words[1]:
+    # Of signs.py: signs.keras, data/signs_render and data/signs_camera.
+    name = words[1][: -len(".py")]
+    yield f"{name}.keras"
+    yield from (os.path.join("data", f"{name}_{domain}") for domain in ("render", "camera"))
   try:
     call = calls.of_words(words)
     is_training = bool(call and call.module in _TRAINS)

@@ -127,7 +127,7 @@ class Workplace:
       listed.check(call.arguments if call else words, self.require)
     elif call and call.module in _RUN:
       self._once(call, lambda: self._run(call))
-    elif words[0] in _OTHERS:
+    elif words[0] in _OTHERS and not call:
       self._once(words, lambda: _OTHERS[words[0]](self, words))
     else:
       raise ValueError(
@@ -186,6 +186,24 @@ class Workplace:
     if status:
       raise ValueError(said)
 
+  def _run_script(self, words: tuple[str, ...]) -> None:
+    """`python NAME.py`: the page's block of Python that saves NAME.keras, made small."""
+    saved = f'"{words[1][: -len(".py")]}.keras"'
+    every = [
+      block.text
+      for page, text in pages.texts().items()
+      for block in pages.python_blocks(page, text)
+      if f"model.save({saved})" in block.text
+    ]
+    if len(every) != 1 or len(words) != 2:
+      raise ValueError(f"The pages have {len(every)} scripts that save {saved}.")
+    changes = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": runtime.PROJECT}
+    environment = server.environment(str(self.folder), **changes)
+    program = [sys.executable, "-c", small.script(every[0])]
+    status, said = _waited(program, self.folder, environment)
+    if status:
+      raise ValueError(said[-3000:])
+
   def _source(self, words: tuple[str, ...]) -> None:
     self.require(words[1])
 
@@ -198,6 +216,7 @@ class Workplace:
 # Programs that are not of this project.
 _OTHERS: Mapping[str, Callable[[Workplace, tuple[str, ...]], None]] = {
   "scp": Workplace._copy_to_car, "python3": Workplace._make_environment,
+  "python": Workplace._run_script,
   ".": Workplace._source, "source": Workplace._source, "export": Workplace._set_variable,
 }  # fmt: skip
 
