@@ -141,10 +141,10 @@ def test_no_flag_of_any_page_can_be_misspelt(place):
 
 
 def test_a_small_run_that_fails_is_found(place):
-  """Also of a flag whose name is right: `paper` is a recipe, `papers` is none."""
-  text = "```\ntfdam train --config=configs/digits/mnist_to_usps.py:papers\n```"
-  (command,) = pages.commands("page.md", text)
-  with pytest.raises(ValueError, match=r"(?s)status 2.*Did you mean 'paper'"):
+  """Of a flag whose name is right."""
+  flags = "--config=configs/digits/mnist_to_usps.py --config.adapt.taps=fc33"
+  (command,) = pages.commands("page.md", f"```\ntfdam train {flags}\n```")
+  with pytest.raises(ValueError, match=r"(?s)status 2.*Did you mean 'fc3'"):
     place.perform(command)
 
 
