@@ -58,6 +58,8 @@ def _pip(words: Sequence[str], require: Require) -> None:
   pinned = _read("requirements/*.lock", "benchmarks/outsiders_network.py")
   for name in [*names, *options.editables]:
     base, version = re.sub(r"\[.*\]", "", name), name.partition("==")[2]
+    if re.fullmatch(r"tfdam(-[\w.]+-py3-none-any\.whl)?", base):
+      base = "."  # from a wheel, or an index
     if base != "." and base not in pinned:
       raise ValueError(f"neither a lock nor a program of this project has {base}")
     if base != "." and not version:
