@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import os
 import re
+import sys
 import types
 from collections.abc import Iterator, Sequence
 from unittest import mock
@@ -31,10 +32,12 @@ def run(blocks: Sequence[pages.Block], place: workplace.Workplace) -> None:
     ValueError: one of them fails, with its place.
   """
   names = _brought(place)
+  # A copy of the car's client, as a page has it beside a program.
+  beside = {"client_onnx": types.SimpleNamespace(Segmenter=_in_car(place))}
   before = os.getcwd()
   os.chdir(place.folder)
   try:
-    with _few_steps():
+    with _few_steps(), mock.patch.dict(sys.modules, beside):
       for block in blocks:
         _run(block, names)
   finally:
@@ -75,7 +78,7 @@ def _brought(place: workplace.Workplace) -> dict[str, object]:
     "__name__": "page", "np": np, "tf": tf, "tfdam": tfdam, "model": model,
     "network": network, "source": source, "target": target, "images": source,
     "paths": sorted(map(str, town.iterdir())), "read": _read, "image": _picture(),
-    "client_onnx": types.SimpleNamespace(Segmenter=_in_car(place)),
+    "adapted": tfdam.match_moments(network, source, target),
   }  # fmt: skip
 
 

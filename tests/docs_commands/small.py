@@ -43,12 +43,20 @@ _FLAGS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Folders of a run without --config that begins: the default's.
+_DEFAULT_RUN = ("", "runs/streets-gam", "runs/a")
+# VGG16 without the weights of a package that is not installed.
+_PRETRAINED = {"model.width": 0.1, "model.weights": ""}
+
+
 def flags(call: calls.Call) -> tuple[str, ...]:
   """What is added to a command's own flags; the last of two for one field holds."""
   if call.module == "tfdam.reproduce" and "--report_only" in call.arguments:
     return ()
   if call.module not in ("tfdam.train", "tfdam.translate"):
     return _FLAGS.get(call.module, ())
+  if not call.value("config") and call.value("workdir", "") not in _DEFAULT_RUN:
+    return ()  # The folder has a config, small by what made it.
   fields = dict(_fields(call))
   if call.module == "tfdam.train":
     config = paths.config_of(call)
@@ -75,6 +83,8 @@ def _fields(call: calls.Call) -> dict[str, object]:
     return _QUIET
   if is_keras:
     return {**_QUIET, **_SCENES}
+  if "pretrained" in config:
+    return {**_QUIET, **_SCENES, **_PRETRAINED}
   network: dict[str, object] = dict(_NETWORK)
   if not config:  # the default run, whose pictures a page has labelled
     network["loop.num_panels"] = 2
