@@ -10,9 +10,10 @@ _COUNTS = (10, 30, 100, 300, 1_000, 3_000, _ALL)
 _CONFIG = "configs/digits/mnist_to_usps.py"
 _STAGES = {"from the source network": "source_only", "from the adapted one": "adapted"}
 _ABOUT = (
-  "Accuracy on USPS' test split, percent, mean and standard deviation over seeds, after"
-  " 1,000 steps of training on n labelled images of USPS (Adam 1e-4, batches of 128), from"
-  " the network trained on MNIST and from the one that GAM (recipe `release`) has adapted."
+  "Accuracy on USPS' test split after 1,000 steps of training on n labelled images of USPS"
+  " (Adam 1e-4, batches of 128); percent, mean and standard deviation over seeds. Training"
+  " starts from the network trained on MNIST, or from the one that GAM (recipe `release`)"
+  " has adapted."
 )
 
 
