@@ -1,6 +1,7 @@
-"""Tables of docs/results/speed.md and stacks.md, from what benchmarks have left.
+"""Makes the tables of docs/results/speed.md and stacks.md from the files of benchmarks.
 
-Each function takes contents of files in benchmarks/results/, and returns lines of Markdown.
+Each function takes the contents of files in benchmarks/results/, and returns lines of
+Markdown.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def gpu_steps(lenet: Content, erfnet: Content) -> list[str]:
 
 
 def _spread(file: Content, name: str) -> str:
-  """A median and its rounds' range."""
+  """A median, and the range over rounds."""
   rounds = file["rounds"][name]
   return f"{statistics.median(rounds):.1f} ({min(rounds):.1f} to {max(rounds):.1f})"
 
@@ -174,7 +175,7 @@ def gpu_inference(file: Content) -> list[str]:
 
 
 def _share(file: Content, title: str) -> str:
-  """Of the floor; empty where it is another arithmetic's."""
+  """The share of the floor; empty for other arithmetic than the floor's."""
   share = file["ratios"].get(f"share of floor, {title}")
   return "" if share is None else _percent(share)
 

@@ -25,7 +25,7 @@ PAGES = (
   "docs/results/streets.md",
 )  # fmt: skip
 _STACKS = ("tf215", "tf221")
-# README's rows: the pair as the tables have it, its title, its recipe, how that is told.
+# README's rows: (pair as in the tables, title, recipe, how the recipe is named).
 _SHOWN = (
   ("mnist to usps", "MNIST to USPS, accuracy", "release", "as in the paper"),
   ("mnist to usps", "", "best", "`best`"),
@@ -82,7 +82,7 @@ _DRIFT = (
 
 
 def _sevens(tried: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-  """Runs from USPS to MNIST by the released recipe, seed by seed, then trials."""
+  """Yields runs from USPS to MNIST by the released recipe, seed by seed, then trials."""
   start, digits = "usps_to_mnist-release", _folder("digits")
   for seed in range(5):
     for method in ("adda", "adda_drift", "gam_no_drift", "gam"):

@@ -19,7 +19,7 @@ _HEADER = [
   " adapted | adapted, transductive |",
   "|---|---|---|---|---|---|---|---|",
 ]
-# Settings of where a run lies, or that the table has a column for.
+# Settings for which the table has a column.
 _LEFT_OUT = ("seed=",)
 
 
@@ -49,7 +49,7 @@ def _line(row: tuple[str, str, str], by_seed: Mapping[int, Mapping[str, Any]]) -
 
 
 def _told(trial: Mapping[str, Any]) -> tuple[str, str]:
-  """(what follows the config file's colon, the other settings) of a trial."""
+  """Returns what follows the config file's colon, and the other settings."""
   flags, _, remark = re.sub(
     r"[,;] (?=[a-z])", "\n", trial.get("flags", ""), count=1
   ).partition("\n")
@@ -66,13 +66,13 @@ def _told(trial: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _cell(by_seed: Mapping[int, Mapping[str, Any]], stage: str, split: str) -> str:
-  """Accuracy or mIoU in percent, mean and range over seeds."""
+  """Returns accuracy or mIoU in percent, mean and range over seeds."""
   found = {seed: stages.get(stage, {}) for seed, stages in by_seed.items()}
   return table.cell(split, "miou", found) or table.cell(split, "accuracy", found)
 
 
 def sequences(file: Mapping[str, Any]) -> list[str]:
-  """CamVid's day and dusk apart, percent, of saved networks."""
+  """Scores of saved networks on CamVid's day and dusk, percent."""
   road = file["classes"].index("road")
   lines = [
     "| network | drift weight | day, mIoU | dusk, mIoU | dusk, road's IoU |",
@@ -128,12 +128,12 @@ def _miou(run: Mapping[str, Any], stage: str, split: str) -> float:
 
 
 def sevens(runs: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
-  """Which share of MNIST's sevens adapted networks get right, percent on the test split.
+  """The share of MNIST's sevens that adapted networks get right, percent, test split.
 
-  And how far predicted label shares are from the source's, where that was recorded.
+  Where it was recorded, also how far predicted label shares are from the source's.
 
   Args:
-    runs: (what it is, its results).
+    runs: (title, results) of each run.
   """
   lines = [
     "| run | seed | source only | adapted | adapted, sevens alone | label shares off by |",

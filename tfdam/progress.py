@@ -19,12 +19,12 @@ from absl import flags, logging
 from tfdam import files, terminal
 
 _SECONDS_BETWEEN_LINES = 10.0
-# A silence that is over sooner is not worth a word: on a terminal, and in a log.
+# Shorter silences are not mentioned, on a terminal and in a log.
 _SECONDS_UNWATCHED, _SECONDS_UNTOLD = 1.0, 5.0
 _SECONDS_BETWEEN_LOOKS = 0.25
 # Titles of the bars within whose bodies the program is.
 _open: list[str] = []
-# Who tells of silence, if anybody does.
+# The object that tells of silence, if there is one.
 _tellers: list[_Teller] = []
 
 
@@ -63,9 +63,9 @@ def bar(title: str, done: int, total: int, unit: str = "steps") -> Iterator[Any]
 
 @contextlib.contextmanager
 def _log_above() -> Iterator[None]:
-  """Has lines of the log stand above the bar that is there, not in it."""
+  """Writes lines of the log above the open bar, not into it."""
   handler = logging.get_absl_handler().python_handler
-  before = handler.setStream(sys.stderr)  # which the bar has made its own by now
+  before = handler.setStream(sys.stderr)  # The bar has replaced sys.stderr by now.
   try:
     yield
   finally:
@@ -75,15 +75,15 @@ def _log_above() -> Iterator[None]:
 
 @contextlib.contextmanager
 def waiting(title: str = "at work") -> Iterator[_Teller]:
-  """Tells for how long there has been silence: no bar, and no line of the log.
+  """Shows how long nothing has been shown: no bar, and no line of the log.
 
-  Yields an object with `now(title)`, for what changes meanwhile.
+  On a terminal a line with a spinner shows it, and disappears with the next output.
+  Elsewhere the log has it. The work inside must not print anything itself.
 
-  On a terminal in a line that goes with the silence, elsewhere in the log. What is done
-  within it prints nothing itself.
+  Yields an object with `now(title)`, which changes the title.
 
   Args:
-    title: what goes on.
+    title: what is being done.
   """
   if _tellers:
     with _tellers[0].about(title):
@@ -99,14 +99,14 @@ def waiting(title: str = "at work") -> Iterator[_Teller]:
 
 
 class _Teller(std_logging.Handler):
-  """A thread that notices silence; as a handler of the log it hears what ends one."""
+  """A thread that notices silence, and a handler of the log that notices its end."""
 
   def __init__(self, title: str):
     super().__init__()
     self._title = files.shown(title)
     self._console = terminal.console(stderr=True)
     self._shown: rich.progress.Progress | None = None
-    # A signal's handler may log while this thread's own line is being written.
+    # Reentrant: a signal handler may log while this thread writes its own line.
     self._changing = threading.RLock()
     self._over = threading.Event()
     self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -126,7 +126,7 @@ class _Teller(std_logging.Handler):
       self.heard()
 
   def now(self, title: str) -> None:
-    """Has another title from here on; the silence goes on."""
+    """Changes the title; this does not end the silence."""
     with self._changing:
       self._title = files.shown(title)
       if self._shown:
@@ -134,7 +134,7 @@ class _Teller(std_logging.Handler):
 
   @contextlib.contextmanager
   def about(self, title: str) -> Iterator[None]:
-    """Has another title for a while."""
+    """Changes the title inside a `with` block."""
     before, self._title = self._title, files.shown(title)
     self.heard()
     try:
@@ -160,7 +160,7 @@ class _Teller(std_logging.Handler):
       with self._changing:
         silent, is_due = time.monotonic() - self._start, False
         if _is_watched(self._console):
-          # Other bars than this module's are known by the stream that rich puts there.
+          # Rich replaces sys.stderr while a bar of another module is open.
           is_drawn = bool(_open) or isinstance(sys.stderr, rich.file_proxy.FileProxy)
           if is_drawn:
             self.heard()
@@ -168,7 +168,7 @@ class _Teller(std_logging.Handler):
             self._show()
         elif silent >= self._next:
           is_due, self._next = True, self._next + _SECONDS_BETWEEN_LINES
-      if is_due:  # out there: the log has a lock as well
+      if is_due:  # Outside the lock, because the log has one as well.
         logging.info("%s (%.0f s so far)", [self._title, *_open][-1], silent)
 
   def _show(self) -> None:
@@ -177,7 +177,7 @@ class _Teller(std_logging.Handler):
       rich.progress.TextColumn("{task.description}", markup=False),
       rich.progress.TimeElapsedColumn(),
     )
-    # Without redirection: what is printed belongs to whoever reads standard output.
+    # No redirection: standard output belongs to its reader.
     self._shown = rich.progress.Progress(
       *columns, console=self._console, transient=True, redirect_stdout=False,
       redirect_stderr=False,
@@ -192,7 +192,7 @@ def _end_silence() -> None:
 
 
 def _is_watched(console: rich.console.Console) -> bool:
-  """Whether somebody looks on: at a terminal that can move its cursor, or in a notebook."""
+  """Whether output goes to a terminal that can move its cursor, or to a notebook."""
   if not (sys.stderr.isatty() or console.is_jupyter) or console.is_dumb_terminal:
     return False
   # A command that logs only warnings draws no bar, such as workers other than the chief. A

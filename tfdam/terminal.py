@@ -1,4 +1,4 @@
-"""What is printed as wide as the terminal, and in colours that it wants."""
+"""Prints tables and sentences that fit the terminal, in colours only where it has them."""
 
 from __future__ import annotations
 
@@ -16,45 +16,46 @@ import rich.console
 import rich.table
 import rich.text
 
-# Away from a terminal, where a line may also be longer: no name is broken there.
+# The width where there is no terminal. No name is broken there: a line may be longer.
 _COLUMNS = 80
-# Behind these a long name may go on in the next line.
+# A long name may be continued on the next line after one of these.
 _PIECES = re.compile(r"[^/_:,.=-]*[/_:,.=-]+|[^/_:,.=-]+")
 _NUMBERS = re.compile(r"\([^()]*\)\S*|\S+(?: (?:±|of) \S+)?")
-# Of a name as long as "surroundings" no letter stands alone; of longer ones so many
-# together, however narrow the terminal is.
+# However narrow the terminal is, a name of up to 12 letters stays whole, and at least 6
+# letters of a longer one stay together.
 _SHORT_NAME, _LEAST_OF_A_NAME = 12, 6
 
 
 class _Console(rich.console.Console):
   def on_broken_pipe(self) -> None:
-    """Leaves it to runtime.run, as for all that is printed; rich would end with 1."""
+    """Lets runtime.run handle it, as for all output; rich would exit with status 1."""
     raise
 
 
 def is_watched() -> bool:
-  """Whether standard output is a terminal."""
+  """Returns whether standard output is a terminal."""
   return bool(sys.stdout and sys.stdout.isatty())
 
 
 def width() -> int | None:
-  """Columns of the terminal; None: what is printed goes elsewhere."""
+  """Returns the terminal's columns; None if standard output is no terminal."""
   return shutil.get_terminal_size((_COLUMNS, 24)).columns if is_watched() else None
 
 
 def console(stderr: bool = False, columns: int | None = None) -> rich.console.Console:
-  """Where all that is not a mere line is printed.
+  """Returns the console for everything but plain lines.
 
-  With NO_COLOR (no-color.org) it has no colours, and neither bold nor dim letters: rich
-  would leave those.
+  With NO_COLOR (no-color.org) it has no colours, and no bold or dim letters either, which
+  rich would keep.
 
   Args:
-    columns: how many it has; None: those of the terminal.
+    stderr: whether it writes to standard error.
+    columns: its width; None for the terminal's.
   """
   if columns is None and not stderr:
-    columns = width()  # rich would take 80 of a dumb terminal, whatever it has
+    columns = width()  # Rich assumes 80 columns for a dumb terminal.
   colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
-  # Names are the user's: "[m8]" and ":car:" in them mean themselves.
+  # Names are the user's: "[m8]" and ":car:" in them are no markup.
   return _Console(
     stderr=stderr, width=columns, color_system=colours, highlight=False, markup=False,
     emoji=False,
@@ -62,7 +63,7 @@ def console(stderr: bool = False, columns: int | None = None) -> rich.console.Co
 
 
 def say(text: str) -> None:
-  """Prints a sentence; on a terminal no word is cut by its edge."""
+  """Prints a sentence, on a terminal wrapped between words."""
   columns = width()
   if columns is not None:
     text = textwrap.fill(text, columns, break_long_words=False, break_on_hyphens=False)
@@ -70,7 +71,7 @@ def say(text: str) -> None:
 
 
 def show(table: rich.table.Table) -> None:
-  """Prints a table that fits the terminal; elsewhere in 80 columns, or as words need."""
+  """Prints a table that fits the terminal; elsewhere it fits 80 columns if words allow."""
   columns = width()
   room = columns or max(_COLUMNS, _needed(table))
   shown = fitted(table, room, breaks_names=columns is not None)
@@ -84,7 +85,7 @@ def show(table: rich.table.Table) -> None:
 def _print_title(
   out: rich.console.Console, title: str, table_width: int, columns: int | None
 ) -> None:
-  """Above the middle of the table; from the left, where it is longer."""
+  """Prints the title centred above the table, or left-aligned if it is longer."""
   lines = [title] if columns is None else _broken(title, columns, True).split("\n")
   if len(lines) == 1:
     lines = [title.center(table_width).rstrip()]
@@ -93,15 +94,17 @@ def _print_title(
 
 
 def fitted(table: rich.table.Table, room: int, breaks_names: bool) -> rich.table.Table:
-  """A copy in which no line is longer, as far as its numbers allow.
+  """Returns a copy of the table in which no line is longer than the terminal.
 
-  Headings are broken between words first, then cells, then long names; numbers, which
-  stand at the right, never are. Before each of these the lines between columns go.
+  Headings are broken between words first, then cells, then long names. Numbers, which are
+  right-aligned, are never broken. At each of these levels the lines between columns are
+  left out before more is broken.
 
   Args:
+    table: the table.
     room: columns of the terminal.
-    breaks_names: whether words may be broken, and cells that want no wrapping; else the
-      table may be wider.
+    breaks_names: whether words, and cells marked as `no_wrap`, may be broken; if not, the
+      copy may be wider.
   """
   columns = [_Column(column) for column in table.columns]
   is_open = False
@@ -115,7 +118,7 @@ def fitted(table: rich.table.Table, room: int, breaks_names: bool) -> rich.table
 
 
 class _Column:
-  """One of a table: how wide it is, and how narrow it can be."""
+  """A column: its width, and how narrow it can be."""
 
   def __init__(self, column: rich.table.Column):
     self.header = _plain(column.header)
@@ -127,15 +130,15 @@ class _Column:
     self.natural = _longest(line for text in self.texts for line in text.split("\n"))
 
   def widest(self, level: int) -> int:
-    """How wide it is to be; where cells are broken, headings of numbers are before."""
+    """The width to aim at; headings of numbers are broken before any cell is."""
     return self.least(0, False) if level and not self.is_name else self.natural
 
   def least(self, level: int, breaks_names: bool) -> int:
-    """How narrow it can be.
+    """How narrow the column can be.
 
     Args:
-      level: 0: headings in lines; 1: cells, too; 2: names in pieces; 3: long ones cut; 4:
-        all names cut.
+      level: what may be broken. 0: headings; 1: cells, too; 2: names, into pieces; 3: long
+        names, anywhere; 4: all names, anywhere.
       breaks_names: as in `fitted`.
     """
     if self._no_wrap and not breaks_names:
@@ -156,14 +159,14 @@ def _longest(words: Any) -> int:
 
 
 def _words(text: str, is_name: bool) -> Iterator[str]:
-  """Those of each line, behind what it is set in by."""
+  """Yields the words of each line, each with the line's indent."""
   for line in text.split("\n"):
     for word in _split(line, is_name):
       yield _indent(line) + word
 
 
 def _split(line: str, is_name: bool) -> list[str]:
-  """Its words; beside numbers "90.2 ± 0.9" and "(2 of 5 seeds)" are one each."""
+  """Splits a line into words; "90.2 ± 0.9" and "(2 of 5 seeds)" count as one word each."""
   return line.split() if is_name else _NUMBERS.findall(line)
 
 
@@ -176,14 +179,14 @@ def _plain(cell: str | rich.text.Text | Any) -> str:
 
 
 def _sum(widths: Sequence[int], is_open: bool) -> int:
-  """Of a table's line; an open one has two blanks between columns and nothing around."""
+  """The width of a table's line; an open table has two blanks between columns, no frame."""
   return sum(widths) + (2 * (len(widths) - 1) if is_open else 3 * len(widths) + 1)
 
 
 def _shrunk(
   natural: Sequence[int], least: Sequence[int], room: int, is_open: bool
 ) -> list[int]:
-  """Widths with which a table fits, the widest first made narrower."""
+  """Returns widths that fit, by narrowing the widest column again and again."""
   widths = [max(pair) for pair in zip(natural, least)]
   while _sum(widths, is_open) > room:
     slack = [i for i in range(len(widths)) if widths[i] > least[i]]
@@ -194,7 +197,7 @@ def _shrunk(
 
 
 def _needed(table: rich.table.Table) -> int:
-  """Columns with which no word and no name is broken."""
+  """The width at which no word and no name is broken."""
   return _sum([_Column(column).least(1, False) for column in table.columns], False)
 
 
@@ -207,7 +210,7 @@ def _outer(table: rich.table.Table) -> int:
 def _copy(
   table: rich.table.Table, columns: Sequence[_Column], widths: Sequence[int], is_open: bool
 ) -> rich.table.Table:
-  """The table with lines that are broken already."""
+  """Copies the table with its lines broken to the widths."""
   copy = rich.table.Table(
     title=table.title, style=table.style, row_styles=table.row_styles,
     header_style=table.header_style, caption=table.caption,
@@ -218,7 +221,7 @@ def _copy(
   rows = []
   for column, width_ in zip(columns, widths):
     broken = [_broken(text, width_, column.is_name) for text in column.texts]
-    # Breaking may have left some room.
+    # Broken lines may be shorter than the width.
     used = max(rich.cells.cell_len(s) for text in broken for s in text.split("\n"))
     copy.add_column(broken[0], justify=column.justify, width=used, no_wrap=True)
     rows.append([_styled(*pair) for pair in zip(broken[1:], column.cells)])
@@ -232,7 +235,7 @@ def _styled(text: str, cell: Any) -> str | rich.text.Text:
 
 
 def _broken(text: str, columns: int, is_name: bool) -> str:
-  """Text in lines of at most so many cells, where it can be broken."""
+  """Breaks a text into lines of at most `columns` cells, where it can be broken."""
   return "\n".join(
     line for given in text.split("\n") for line in _lines(given, columns, is_name)
   )
@@ -255,7 +258,7 @@ def _lines(text: str, columns: int, is_name: bool) -> list[str]:
 
 
 def _pieces(word: str, columns: int, is_name: bool) -> list[str]:
-  """A word, or what a line may end with in it."""
+  """Returns a word, or the pieces after which a line may end."""
   if not is_name or rich.cells.cell_len(word) <= columns:
     return [word]
   return [

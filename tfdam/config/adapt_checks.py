@@ -1,4 +1,4 @@
-"""What no field of the section `adapt` can say alone."""
+"""Checks of fields of the section `adapt` that contradict one another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_adapt(options: Adapt) -> None:
 
 
 def _check_players(options: Adapt) -> None:
-  """Refuses what an objective without discriminators, and others, would contradict."""
+  """Checks the objective, the gate, and when information maximisation begins."""
   if options.is_joint:
     for name in _OF_PLAYERS:
       value, default = getattr(options, name), getattr(Adapt(), name)
@@ -66,11 +66,11 @@ def _check_players(options: Adapt) -> None:
 
 
 def _refuse_details(options: Adapt, of: str, names: Iterable[str]) -> None:
-  """Refuses fields that only say how something is done which is not done at all.
+  """Refuses details of a term or method that is turned off.
 
   Args:
     of: the field that turns it on.
-    names: of the details.
+    names: the details.
   """
   off = getattr(options, of)
   if off:
@@ -86,7 +86,7 @@ def _refuse_details(options: Adapt, of: str, names: Iterable[str]) -> None:
 
 
 def _check_class_wise(options: Adapt) -> None:
-  """Refuses details of classes that no discriminator tells, and other objectives."""
+  """Checks class-wise discriminators and their details."""
   _refuse_details(options, "class_wise", ("class_temperature", "class_confidence"))
   if options.class_wise and options.objective != "gan_softmax":
     raise UserError(
@@ -97,7 +97,7 @@ def _check_class_wise(options: Adapt) -> None:
 
 
 def _check_label_terms(options: Adapt) -> None:
-  """Refuses what terms of the loss that know classes would contradict."""
+  """Checks the weights of source labels and of self-training."""
   if options.self_training_weight and not options.ema_momentum:
     raise UserError(
       f"adapt.self_training_weight is {options.self_training_weight}, but"
@@ -124,7 +124,7 @@ def _check_label_terms(options: Adapt) -> None:
 
 
 def _check_centroids(options: Adapt) -> None:
-  """Refuses details of centroids that there are none of, and a tap that is none."""
+  """Checks the weight of centroids, its details, and their tap."""
   details = ("centroid_momentum", "centroid_confidence", "centroid_tap")
   _refuse_details(options, "centroid_weight", details)
   tap = options.centroid_tap
@@ -138,7 +138,7 @@ def _check_centroids(options: Adapt) -> None:
 
 
 def _check_curriculum(options: Adapt) -> None:
-  """Refuses details of a curriculum that there is none of, and one that nothing holds."""
+  """Checks the weight of the curriculum, its details, and what else trains the network."""
   details = ("local_weight", "shares", "superpixels", "landmarks")
   _refuse_details(options, "curriculum_weight", [f"curriculum_{each}" for each in details])
   if options.is_joint or options.has_discriminators:

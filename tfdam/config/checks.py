@@ -1,4 +1,4 @@
-"""What no field of a config can say alone."""
+"""Checks of fields that contradict one another."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def check_together(config: Config) -> None:
 
 
 def _check_model(config: Config) -> None:
-  """Refuses fields that the network has no use for, where its file is one of them."""
+  """Refuses fields of `model` that the network does not use."""
   model = config.model
   useless = _OF_BUILT_IN if model.is_file else _OF_FILES
   for name in useless:
@@ -98,7 +98,7 @@ def _check_model(config: Config) -> None:
 
 
 def _check_file(config: Config) -> None:
-  """Refuses what a network from a file would contradict."""
+  """Checks the fields of a network from a file."""
   model = config.model
   if not model.path:
     raise UserError(
@@ -143,7 +143,7 @@ def _check_crop(options: Data) -> None:
 
 
 def _check_style(options: Data) -> None:
-  """Refuses a look that there is none of, and fields that have no use."""
+  """Checks the source's style and its share of frequencies."""
   style, share = options.source_style, options.fourier_share
   if share != Data.fourier_share and style != "fourier":
     raise UserError(
@@ -160,7 +160,7 @@ def _check_style(options: Data) -> None:
 
 
 def _check_image_moments(config: Config) -> None:
-  """Refuses what `match.image_moments` would contradict."""
+  """Checks the fields that `match.image_moments` depends on."""
   contradictions = {
     "match.enabled": ("True", not config.match.enabled),
     "match.method": ("gaussian", config.match.method != "gaussian"),
@@ -176,7 +176,7 @@ def _check_image_moments(config: Config) -> None:
 
 
 def _check_semantic(options: Translation) -> None:
-  """Refuses a weight without a network that labels, and one that nothing asks."""
+  """Checks that semantic consistency has both a weight and a network, or neither."""
   if options.semantic_weight and not options.semantic_run:
     raise UserError(
       f"translation.semantic_weight is {options.semantic_weight}, but"

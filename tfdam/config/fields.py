@@ -1,4 +1,4 @@
-"""A field of the config: its default, its bounds, and the check of its value."""
+"""One field of the config: its default, its bounds, and the check of its value."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def option(
   choices: Sequence[Any] | None = None,
   affects_result: bool = True,
 ) -> Any:
-  """A dataclass field with its bounds (inclusive) or choices.
+  """Returns a dataclass field with its bounds (inclusive) or choices.
 
   `affects_result=False` marks what may differ between a run and its continuation.
   """
@@ -61,7 +61,7 @@ _REPR = reprlib.Repr()
 def check_value(
   field: dataclasses.Field, value: Any, name: str, remedy: str | None = None
 ) -> Any:
-  """Returns the value in its field's type (an int where a float is meant is one).
+  """Returns the value in its field's type; an int counts as a float.
 
   Args:
     name: for errors.
@@ -109,14 +109,14 @@ def _as_float(number: int) -> float:
 
 
 def shown(value: Any) -> str:
-  """A value for an error: of a long or deep one the beginning."""
+  """Returns a value as text for an error, shortened if it is long or deep."""
   if type(value) is int and value.bit_length() > 64:
     return f"a whole number of {value.bit_length()} bits"  # Python shows no longer ones
   return _REPR.repr(value)
 
 
 def redefined(section: type, name: str, default: Any, **bounds: Any) -> Any:
-  """A field of a section's subclass: as it is there, with another default.
+  """Returns a section's field with another default, for a subclass.
 
   Args:
     bounds: `low`, `high` or `choices`, where those change as well.
@@ -126,7 +126,7 @@ def redefined(section: type, name: str, default: Any, **bounds: Any) -> Any:
 
 
 class Section:
-  """Options that check themselves, whoever builds them."""
+  """Options that check their values when they are made."""
 
   def __post_init__(self) -> None:
     for field in dataclasses.fields(self):  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Texts that fields hold, and the argument of a configuration file."""
+"""Parses texts in fields, and the argument of a configuration file."""
 
 from __future__ import annotations
 

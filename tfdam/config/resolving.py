@@ -1,4 +1,4 @@
-"""From what a configuration file and flags set to a checked config."""
+"""Makes a checked config from the values that a configuration file and flags set."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def check_task(config: Config, task: str) -> None:
 
 
 def unused(config: Config, given: Iterable[str]) -> list[str]:
-  """Sentences on what flags set although it changes nothing in this run.
+  """Returns sentences about fields that flags set and that change nothing in this run.
 
   Args:
     given: names of the fields that flags set. Config files set the section augment for

@@ -86,7 +86,7 @@ class Streets:
 SIM, PHOTO = Streets("sim"), Streets("photo")
 
 
-# An image and its label map are often asked for in turn, by several threads at once.
+# An image and its label map are often read one after the other, by several threads at once.
 @functools.lru_cache(maxsize=32)
 def _draw(order: scene.Order) -> tuple[np.ndarray, np.ndarray]:
   return studio.STUDIO.draw(order)

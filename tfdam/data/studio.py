@@ -1,6 +1,6 @@
-"""Draws street scenes in several processes, once there are many to draw.
+"""Draws street scenes in several processes, if there are many to draw.
 
-Drawing is Python's work: threads of one process would wait for one another.
+Drawing is mostly Python code, and threads of one process would wait for its lock.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from absl import logging
 
 from tfdam.streets import artist, scene
 
-# A process takes half a second to start: it is worth it for more scenes than these.
+# A process takes half a second to start. For fewer scenes than these it is not worth it.
 _FEW = 64
 _MOST_PROCESSES = 8
 
 
 class Studio:
-  """Processes that draw, one for each core."""
+  """A pool of processes that draw."""
 
   def __init__(self, num_processes: int, few: int = _FEW):
-    """Starts none.
+    """Makes an empty pool; processes start when they are needed.
 
     Args:
-      num_processes: that may draw at a time; with less than 2 all is drawn here.
-      few: scenes that are drawn here before the first process starts.
+      num_processes: how many there may be. With fewer than 2, this process draws.
+      few: how many scenes this process draws before the first other one starts.
     """
     self._left_here = few
     self._all: list[subprocess.Popen[bytes]] = []
-    # Processes that wait for an order; None stands for one that is not started yet.
+    # Idle processes; None stands for one that has not been started.
     self._free: queue.LifoQueue[subprocess.Popen[bytes] | None] = queue.LifoQueue()
     self.num_processes = num_processes if num_processes > 1 else 0
     for _ in range(self.num_processes):
@@ -42,7 +42,7 @@ class Studio:
     self._lock = threading.Lock()
 
   def draw(self, order: scene.Order) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what `scene.draw` does; several threads may ask at once."""
+    """Returns the result of `scene.draw`; several threads may call this at once."""
     with self._lock:
       self._left_here -= 1
       is_many = self._left_here < 0 and self.num_processes > 0
@@ -59,7 +59,7 @@ class Studio:
       self._give_up(error)
       return scene.draw(order)
     except BaseException:
-      # A signal came in between: what this process answers would be another's scene.
+      # A signal interrupted the order. Its answer must not be read as the next one's.
       if process:
         process.kill()
       self._free.put(None)
@@ -91,7 +91,7 @@ class Studio:
     return process
 
   def _give_up(self, error: OSError) -> None:
-    """Draws in this process from now on; threads that wait for another one are let go."""
+    """Has this process draw from now on, and wakes threads that wait for another one."""
     with self._lock:
       if self.num_processes:
         logging.warning("Street scenes are drawn in one process from now on: %s.", error)
@@ -105,7 +105,7 @@ def _ask(
   """Has a process draw a scene.
 
   Raises:
-    OSError: it has ended.
+    OSError: the process has ended.
   """
   assert process.stdin is not None
   assert process.stdout is not None
@@ -115,7 +115,7 @@ def _ask(
   drawn = process.stdout.read(4 * size)
   if len(drawn) < 4 * size:
     raise OSError(f"a process that draws has ended (status {process.poll()})")
-  # Copies: each may be kept without the other.
+  # Copies, so that one can be kept without the other.
   picture = np.frombuffer(drawn, np.uint8, 3 * size).copy()
   classes = np.frombuffer(drawn, np.uint8, size, offset=3 * size).copy()
   shape = (order.height, order.width)
@@ -123,7 +123,7 @@ def _ask(
 
 
 def num_cores() -> int:
-  """Cores that this process may use, up to as many as drawing takes."""
+  """Returns how many cores this process may use for drawing."""
   if hasattr(os, "sched_getaffinity"):
     return min(_MOST_PROCESSES, len(os.sched_getaffinity(0)))
   return min(_MOST_PROCESSES, os.cpu_count() or 1)

