@@ -127,7 +127,7 @@ def matching_cost(by_hand: Content) -> list[str]:
     rows.append([_number(row["images"]), str(row["rounds"]), *cells])
   return _table(
     [
-      "images a domain",
+      "images per domain",
       "rounds",
       "matching",
       "forward, layer by layer",

@@ -11,9 +11,9 @@ _ERFNET = tuple(f"block{number:02d}" for number in (1, 4, 8, 12, 16, 17))
 _ABOUT = (
   "Two images, and the histograms of one unit's activations over all locations of each: are"
   " they of one domain? Area under the ROC curve of a player that looks at how far the"
-  " histograms are apart, mean over a tap's units and all pairs of 64 images a domain: 0.5"
-  " is guessing. Mean and standard deviation over seeds. Taps of few locations pool several"
-  " images of one domain. `tfdam.source_or_not --workdir=RUN` plays it with you."
+  " histograms are apart, mean over a tap's units and all pairs of 64 images per domain:"
+  " 0.5 is guessing. Mean and standard deviation over seeds. Taps of few locations pool"
+  " several images of one domain. `tfdam.source_or_not --workdir=RUN` plays it with you."
 )
 
 

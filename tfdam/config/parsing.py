@@ -75,7 +75,7 @@ def parse_numbers(text: str, name: str, most: int = 1, flag: str = "") -> tuple[
     except (ValueError, ZeroDivisionError):
       numbers.append(math.nan)
   if not all(map(math.isfinite, numbers)) or len(numbers) not in (1, most):
-    a_channel = f", or {most}, one a channel, with commas" if most > 1 else ""
+    a_channel = f", or {most} with commas, one per channel" if most > 1 else ""
     raise UserError(
       f"{name} is {shown(text)}; expected a number, such as 127.5 or 1/255{a_channel}.",
       f"Set {flag or f'{name}'}.",

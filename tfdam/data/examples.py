@@ -223,7 +223,7 @@ def check(examples: Examples, where: str, num_classes: int) -> Examples:
       f"{len(labels)} labels" if labels.ndim == 1 else f"labels of shape {labels.shape}"
     )
     raise config_lib.UserError(
-      f"{where} has {len(images)} images but {what}; expected one label an image. Are the"
+      f"{where} has {len(images)} images but {what}; expected one label per image. Are the"
       " files of one version?"
     )
   wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))

@@ -143,7 +143,7 @@ def _check_classes(
   if labels and not names:
     raise config_lib.UserError(
       f"{base} has no class folders, but its labels are needed here; expected"
-      f" {base}/<class>/*.png. Put the images into a folder a class."
+      f" {base}/<class>/*.png. Put the images into one folder per class."
     )
   if names and scene_files.list_images(base, endings=_ENDINGS):
     raise config_lib.UserError(

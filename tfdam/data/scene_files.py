@@ -209,8 +209,8 @@ def last_part(paths: Sequence[str], divisor: int, title: str) -> tuple[list[str]
   """
   count = max(1, len(paths) // divisor)
   note = (
-    f"{title} test: no official split, so the last {count:,} images, which train holds too:"
-    " no held-out score"
+    f"{title} test: no official split, so the last {count:,} images, which are training"
+    " images as well: no held-out score"
   )
   return list(paths[-count:]) if paths else [], note
 

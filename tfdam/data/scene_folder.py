@@ -297,7 +297,7 @@ def _listed(path: str, found: Sequence[str], folder: str, last: str) -> list[str
     chosen[images[0]] = number
   if not chosen:
     raise config_lib.UserError(
-      f"{path} names no image; expected one a line, by its path below the folder or its"
+      f"{path} names no image; expected one per line, by its path below the folder or its"
       " name. Mend the list."
     )
   return list(chosen)

@@ -255,7 +255,7 @@ class Run:
     if self.config.model.is_file and (len(networks) > 1 or self.config.source.steps):
       last = list(networks)[-1]
       network_file.save(networks[last], self.config, self.folder)
-      logging.info("The network of stage %s is the last one.", last)
+      logging.info("The saved network is that of the last stage, %s.", last)
     columns = pictures.draw(self.context, networks)
     if self.config.loop.report:
       report_facts.complete(self.context, networks, columns)

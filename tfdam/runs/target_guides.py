@@ -131,7 +131,7 @@ def _read(path: str, key: str) -> guides.Guides | None:
   try:
     with files.open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
       if bytes(arrays["key"]).decode() != key:
-        logging.info("adapted: %s is of other images or networks: made anew.", path)
+        logging.info("adapted: %s is of other images or networks: it is made again.", path)
         return None
       ends, packed = arrays["ends"].tolist(), arrays["packed"].tobytes()
       maps = [packed[low:high] for low, high in zip([0, *ends], ends)]
@@ -140,7 +140,7 @@ def _read(path: str, key: str) -> guides.Guides | None:
   except FileNotFoundError:
     return None
   except _UNREADABLE as error:
-    logging.warning("%s is damaged (%s): made anew.", files.shown(path), error)
+    logging.warning("%s is damaged (%s): it is made again.", files.shown(path), error)
     return None
 
 
