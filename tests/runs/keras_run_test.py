@@ -341,7 +341,9 @@ def test_a_segmenter_of_images_alone_is_matched_and_drawn(root, tmp_path):
 def test_a_segmenter_trains_on_labels_of_the_images_size(root, tmp_path):
   config = scenes_config(root, source__steps=2, adapt__steps=0)
   domains = in_process.scenes_domains(config)
-  with pytest.raises(config_lib.UserError, match=r"differ in size: 16 x 24 and 32 x 48\. Set"):
+  with pytest.raises(
+    config_lib.UserError, match=r"differ in size: 16 x 24 and 32 x 48\. Set"
+  ):
     in_process.execute(config, domains, str(tmp_path / "refused"))
   model = dataclasses.replace(config.model, enlarge=True)
   config = dataclasses.replace(config, model=model)
