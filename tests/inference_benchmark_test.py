@@ -494,5 +494,5 @@ def test_the_whole_ends_with_a_table_and_figures(tmp_path, capsys, monkeypatch):
   assert figures["provider"] == "cpu"
   printed = capsys.readouterr().out
   assert "ONNX Runtime float16" in printed
-  assert "OpenVINO float32     │ not there" in printed
-  assert "PyTorch's script has ERFNet alone, not lenet." in printed
+  assert "OpenVINO float32     │ missing" in printed
+  assert "PyTorch's script has only ERFNet, not lenet." in printed

@@ -89,7 +89,8 @@ class Segmenter(blocks.Segmenter):
         "Set model.width=1 or model.weights=''.",
       )
     self(tf.zeros([1, 1, 1, 3]))  # Makes the variables.
-    vgg16_weights.assign(vgg16_weights.read(weights), self.named_convs())
+    layers, path = vgg16_weights.read(weights), vgg16_weights.locate(weights)
+    vgg16_weights.assign(layers, self.named_convs(), path)
 
   def named_convs(self) -> dict[str, tf.keras.layers.Conv2D]:
     """Returns VGG16's layers by name, in network order."""

@@ -120,7 +120,9 @@ def read(weights: str) -> dict[str, Layer]:
 
 
 def assign(
-  layers: Mapping[str, Layer], convs: Mapping[str, tf.keras.layers.Conv2D]
+  layers: Mapping[str, Layer],
+  convs: Mapping[str, tf.keras.layers.Conv2D],
+  path: str = "",
 ) -> None:
   """Copies VGG16's weights into convolutions, including those of its dense layers.
 
@@ -130,6 +132,7 @@ def assign(
   Args:
     layers: the result of `read`.
     convs: {name in NAMES: the built convolution}.
+    path: of the file that the layers come from, for errors.
 
   Raises:
     config.UserError: a layer is missing or has another size; no layer is changed then.
@@ -138,7 +141,7 @@ def assign(
   left_out = [name for name in convs if NAMES[name] in _TOP and not has_top]
   wanted = {name: conv for name, conv in convs.items() if name not in left_out}
   for name, conv in wanted.items():
-    _check(layers.get(NAMES[name]), NAMES[name], conv)
+    _check(layers.get(NAMES[name]), NAMES[name], conv, path)
   for name, conv in wanted.items():
     layer = layers[NAMES[name]]
     conv.kernel.assign(layer.kernel.reshape(conv.kernel.shape))
@@ -147,7 +150,7 @@ def assign(
     logging.info("model.weights has no dense layers: %s are random.", ", ".join(left_out))
 
 
-def _check(layer: Layer | None, name: str, conv: tf.keras.layers.Conv2D) -> None:
+def _check(layer: Layer | None, name: str, conv: tf.keras.layers.Conv2D, path: str) -> None:
   """Raises config.UserError if a file's layer does not fit the convolution."""
   shapes = tuple(conv.kernel.shape), tuple(conv.bias.shape)
   if name in _TOP:
@@ -160,7 +163,8 @@ def _check(layer: Layer | None, name: str, conv: tf.keras.layers.Conv2D) -> None
     problem = f"has {layer.place} with shapes {came}; {expected}."
   else:
     return
-  raise config_lib.UserError(f"model.weights is another network's: it {problem}", _REMEDY)
+  weights = f"model.weights {files.shown(path)}".rstrip()
+  raise config_lib.UserError(f"{weights} is another network's: it {problem}", _REMEDY)
 
 
 def _absent(weights: str) -> config_lib.UserError:
