@@ -37,8 +37,7 @@ _COLOURS = {
 
 
 def main(argv: list[str]) -> int:
-  if len(argv) > 1:
-    raise config_lib.UserError(f"'{argv[1]}' is no flag. --help lists the flags.")
+  runtime.refuse_words(argv)
   with progress.waiting("starting TensorFlow and ONNX Runtime, each for itself"):
     facts = facts_lib.gather()
   rows = diagnose(facts)

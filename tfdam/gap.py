@@ -48,8 +48,7 @@ _ORDER = flags.DEFINE_enum(
 
 
 def main(argv: list[str]) -> None:
-  if len(argv) > 1:
-    raise config_lib.UserError(f"'{argv[1]}' is no flag. --help lists the flags.")
+  runtime.refuse_words(argv)
   given = {flag.name: flag.value or "" for flag in (_MODEL, _SOURCE, _TARGET)}
   for name, value in given.items():
     if not value:

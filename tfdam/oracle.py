@@ -43,8 +43,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the bounds, as frac
 
 
 def main(argv: list[str]) -> None:
-  if len(argv) > 1:
-    raise config_lib.UserError(f"'{argv[1]}' is no flag. Did you mean --config={argv[1]}?")
+  runtime.refuse_words(argv, "--config")
   config = config_lib.resolve(_CONFIG.value)
   options = config.data
   root = runtime.data_root(options)

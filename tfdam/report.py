@@ -30,8 +30,7 @@ _DATA_ROOT = flags.DEFINE_string(
 
 
 def main(argv: list[str]) -> None:
-  if len(argv) > 1:
-    raise config_lib.UserError(f"'{argv[1]}' is no flag. --help lists the flags.")
+  runtime.refuse_words(argv)
   paths = _paths(_WORKDIR.value or [])
   if not paths:
     raise config_lib.UserError(

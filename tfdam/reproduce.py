@@ -90,10 +90,7 @@ def main(argv: list[str]) -> None:
 
 def _check_flags(argv: list[str]) -> None:
   """Raises config.UserError for flags that are missing, or contradict one another."""
-  if len(argv) > 1:
-    raise config_lib.UserError(
-      f"'{argv[1]}' is no flag. Did you mean --experiment={argv[1]}?"
-    )
+  runtime.refuse_words(argv, "--experiment")
   if not _EXPERIMENT.value:
     raise config_lib.UserError(
       "--experiment is missing; expected one of"

@@ -100,6 +100,18 @@ def run(main: Callable[[list[str]], Any], default_config: str = "") -> None:
     _end(said, 2)
 
 
+def refuse_words(argv: Sequence[str], flag: str = "") -> None:
+  """Raises config.UserError for a word that is no flag.
+
+  Args:
+    argv: what is left of the command line, the program's name first.
+    flag: the flag whose value the word may be; empty if that is not known.
+  """
+  if len(argv) > 1:
+    hint = f"Did you mean {flag}={argv[1]}?" if flag else "--help lists the flags."
+    raise config_lib.UserError(f"'{argv[1]}' is no flag. {hint}")
+
+
 def _end(message: str, exit_status: int) -> None:
   """Prints an error and exits; --verbosity=1 shows where it was raised."""
   logging.debug("Raised here:", exc_info=True)

@@ -46,8 +46,7 @@ _DATA_ROOT = flags.DEFINE_string(
 
 
 def main(argv: list[str]) -> None:
-  if len(argv) > 1:
-    raise config_lib.UserError(f"'{argv[1]}' is no flag. --help lists the flags.")
+  runtime.refuse_words(argv)
   if not _WORKDIR.value:
     raise config_lib.UserError(
       "Which run? Set --workdir to a run folder, such as runs/m2u."

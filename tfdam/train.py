@@ -7,15 +7,13 @@
 
 from __future__ import annotations
 
-import os
-
 from absl import flags, logging
 from ml_collections import config_flags
 
-from tfdam import addons, cluster, data, memory, progress, runtime
+from tfdam import addons, data, memory, progress, runtime
 from tfdam import config as config_lib
 from tfdam.reporting import tables
-from tfdam.runs import network_file, run_folder, run_report, signals, supervisor
+from tfdam.runs import beginning, network_file, run_report, signals
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config",
@@ -30,22 +28,14 @@ _WORKDIR = flags.DEFINE_string(
 
 
 def main(argv: list[str]) -> None:
-  if len(argv) > 1:
-    raise config_lib.UserError(f"'{argv[1]}' is no flag. Did you mean --config={argv[1]}?")
+  runtime.refuse_words(argv, "--config")
   config = config_lib.resolve(_CONFIG.value)
   given = config_flags.get_override_values(flags.FLAGS["config"])
   for sentence in config_lib.unused(config, given):
     logging.warning("%s", sentence)
   if config.adapt.spectral_norm:
     addons.check()
-  team = cluster.find(config.runtime)
-  if team:
-    runtime.leave_talk_to_chief(team)
-    supervisor.start(str(team))
-  folder = run_folder.RunFolder(
-    runtime.resolve_path(_WORKDIR.value or os.path.join("runs", config.name))
-  )
-  folder.check(config)
+  team, folder = beginning.open_run(config, _WORKDIR.value)
   digests = network_file.run_digests(config, folder)
   root = runtime.data_root(config.data)
   labelled = config.needs_source_labels

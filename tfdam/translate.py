@@ -10,16 +10,14 @@ source's labelled images are translated and written as a data set.
 
 from __future__ import annotations
 
-import os
-
 import rich.table
 from absl import flags
 from ml_collections import config_flags
 
-from tfdam import addons, cluster, data, progress, runtime, terminal
+from tfdam import addons, data, progress, runtime, terminal
 from tfdam import config as config_lib
 from tfdam.reporting import tables
-from tfdam.runs import run_folder, signals, supervisor
+from tfdam.runs import beginning, run_folder, signals
 
 _DEFAULT = "configs/translation/streets.py"
 _CONFIG = config_flags.DEFINE_config_file(
@@ -38,19 +36,11 @@ _WRITE = flags.DEFINE_string(
 
 
 def main(argv: list[str]) -> None:
-  if len(argv) > 1:
-    raise config_lib.UserError(f"'{argv[1]}' is no flag. Did you mean --config={argv[1]}?")
+  runtime.refuse_words(argv, "--config")
   config = config_lib.resolve(_CONFIG.value)
   addons.check("translation")
   _check_domains(config)
-  team = cluster.find(config.runtime)
-  if team:
-    runtime.leave_talk_to_chief(team)
-    supervisor.start(str(team))
-  folder = run_folder.RunFolder(
-    runtime.resolve_path(_WORKDIR.value or os.path.join("runs", config.name))
-  )
-  folder.check(config)
+  _, folder = beginning.open_run(config, _WORKDIR.value)
   root = runtime.data_root(config.data)
   config_lib.check_task(config, data.task(config.data, root))
   data.check_files(config.data, root)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tfdam.config.adapt import Adapt
 from tfdam.config.errors import UserError, nearest
-from tfdam.config.fields import shown
+from tfdam.config.fields import changed, shown
 
 # What joint_mmd, which has no discriminators, has no use for.
 _OF_PLAYERS = (
@@ -31,14 +31,12 @@ def check_adapt(options: Adapt) -> None:
 def _check_players(options: Adapt) -> None:
   """Checks the objective, the gate, and when information maximisation begins."""
   if options.is_joint:
-    for name in _OF_PLAYERS:
-      value, default = getattr(options, name), getattr(Adapt(), name)
-      if value != default:
-        raise UserError(
-          f"adapt.{name} is {value!r}, but adapt.objective 'joint_mmd' (no discriminators,"
-          " one network for both domains) has no use for it.",
-          f"Set adapt.{name}={shlex.quote(str(default))} or another adapt.objective.",
-        )
+    for name, value, default in changed(options, Adapt(), _OF_PLAYERS):
+      raise UserError(
+        f"adapt.{name} is {value!r}, but adapt.objective 'joint_mmd' (no discriminators,"
+        " one network for both domains) has no use for it.",
+        f"Set adapt.{name}={shlex.quote(str(default))} or another adapt.objective.",
+      )
   if options.is_joint and set(options.tap_weights.values()) != {1.0}:
     raise UserError(
       f"adapt.taps is '{options.taps}', but adapt.objective 'joint_mmd' takes all taps"
@@ -75,14 +73,12 @@ def _refuse_details(options: Adapt, of: str, names: Iterable[str]) -> None:
   off = getattr(options, of)
   if off:
     return
-  for name in names:
-    value, default = getattr(options, name), getattr(Adapt(), name)
-    if value != default:
-      on = True if isinstance(off, bool) else 1
-      raise UserError(
-        f"adapt.{name} is {value!r}, but adapt.{of} is {off if on is True else 0}.",
-        f"Set adapt.{of}={on}, or adapt.{name}={default!r}.",
-      )
+  for name, value, default in changed(options, Adapt(), names):
+    on = True if isinstance(off, bool) else 1
+    raise UserError(
+      f"adapt.{name} is {value!r}, but adapt.{of} is {off if on is True else 0}.",
+      f"Set adapt.{of}={on}, or adapt.{name}={default!r}.",
+    )
 
 
 def _check_class_wise(options: Adapt) -> None:
@@ -149,11 +145,10 @@ def _check_curriculum(options: Adapt) -> None:
       " adapt.source_label_weight are 0: estimated shares alone would train the network.",
       "Set adapt.source_label_weight=1, or adapt.gan_weight.",
     )
-  for name in ("warmup_steps", "gate_accuracy", "schedule", "class_wise"):
-    value, default = getattr(options, name), getattr(Adapt(), name)
-    if value != default:
-      raise UserError(
-        f"adapt.{name} is {value!r}, but with adapt.curriculum_weight and an"
-        " adapt.gan_weight of 0 there are no discriminators.",
-        f"Set adapt.{name}={default}, or adapt.gan_weight.",
-      )
+  useless = ("warmup_steps", "gate_accuracy", "schedule", "class_wise")
+  for name, value, default in changed(options, Adapt(), useless):
+    raise UserError(
+      f"adapt.{name} is {value!r}, but with adapt.curriculum_weight and an"
+      " adapt.gan_weight of 0 there are no discriminators.",
+      f"Set adapt.{name}={default}, or adapt.gan_weight.",
+    )

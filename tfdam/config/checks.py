@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tfdam.config.adapt_checks import check_adapt
 from tfdam.config.errors import UserError
-from tfdam.config.fields import shown
+from tfdam.config.fields import changed, shown
 from tfdam.config.parsing import parse_numbers, parse_taps
 from tfdam.config.schema import Config, get
 from tfdam.config.sections import KERAS, Data, Model, Translation
@@ -72,10 +72,7 @@ def _check_model(config: Config) -> None:
   """Refuses fields of `model` that the network does not use."""
   model = config.model
   useless = _OF_BUILT_IN if model.is_file else _OF_FILES
-  for name in useless:
-    value, default = getattr(model, name), getattr(Model(), name)
-    if value == default:
-      continue
+  for name, value, default in changed(model, Model(), useless):
     if model.is_file:
       raise UserError(
         f"model.{name} is {shown(value)}, but the network is a file's (model.name"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tfdam.config.errors import UserError, nearest
@@ -123,6 +123,16 @@ def redefined(section: type, name: str, default: Any, **bounds: Any) -> Any:
   """
   field = next(field for field in dataclasses.fields(section) if field.name == name)
   return dataclasses.field(default=default, metadata={**field.metadata, **bounds})
+
+
+def changed(
+  options: Any, defaults: Any, names: Iterable[str]
+) -> Iterator[tuple[str, Any, Any]]:
+  """Yields (name, value, default) of those named fields that are not at their default."""
+  for name in names:
+    value, default = getattr(options, name), getattr(defaults, name)
+    if value != default:
+      yield name, value, default
 
 
 class Section:
