@@ -255,6 +255,22 @@ def stacks_accuracy(runs: Mapping[str, Sequence[Content]]) -> list[str]:
   return _table(["stage", "split", *(f"`{stack}`" for stack in runs)], rows)
 
 
+def run_table(run: Content, score: str, title: str) -> list[str]:
+  """The table that a run ends with, on its test split.
+
+  Args:
+    run: its results.json.
+    score: the score's name there, a fraction.
+    title: what the table calls it.
+  """
+  names = {"source_only": "source only", "gaussian": "Gaussian", "adapted": "adapted"}
+  rows = [
+    [names[stage], f"{100 * splits['test'][score]:.2f}"]
+    for stage, splits in run["stages"].items()
+  ]
+  return _table(["", title], rows)
+
+
 def stacks_streets(runs: Mapping[str, Content]) -> list[str]:
   """MIoU of the default run on both stacks."""
   rows = [

@@ -1,4 +1,4 @@
-"""Writes the tables of README and docs/results/ from the files in benchmarks/results/.
+"""Writes the tables of README, docs/start.md and docs/results/ from benchmarks/results/.
 
   python -m benchmarks.pages
 
@@ -21,8 +21,8 @@ from tfdam.reproduction import tables as markers
 
 RESULTS = os.path.join(runtime.PROJECT, "benchmarks", "results")
 PAGES = (
-  "README.md", "docs/results/digits.md", "docs/results/speed.md", "docs/results/stacks.md",
-  "docs/results/streets.md",
+  "README.md", "docs/start.md", "docs/results/digits.md", "docs/results/speed.md",
+  "docs/results/stacks.md", "docs/results/streets.md",
 )  # fmt: skip
 _STACKS = ("tf215", "tf221")
 # README's rows: (pair as in the tables, title, recipe, how the recipe is named).
@@ -48,6 +48,9 @@ def tables() -> dict[str, str]:
     for pair, lines in table.markdown(content.values()).items():
       found[prefix + pair.replace(" ", "_")] = lines
   found["readme/results"] = _summary(runs)
+  streets, signs = _file("streets/streets-gam-0"), _file("start_signs")
+  found["start/streets"] = measured.run_table(streets, "miou", "mIoU, %")
+  found["start/signs"] = measured.run_table(signs, "accuracy", "accuracy, %")
   tried = _folder("trials")
   for start in ("mnist_to_usps", "usps_to_mnist", "streets", "streets_to_camvid"):
     found[f"trials/{start}"] = trials.markdown(tried, f"{start}-")
