@@ -50,7 +50,7 @@ _METHODS = (
   "gam_no_drift", "gam", "best",
 )  # fmt: skip
 _RECIPES = (
-  "release", "paper", "best", "segmentation", "by_image", "with_labels", "pretrained"
+  "release", "paper", "best", "segmentation", "by_image", "with_labels"
 )  # fmt: skip
 _WEIGHTS = ("", "last step", "average")
 # The stage that a method ends with; all others end with "adapted".

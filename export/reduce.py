@@ -19,7 +19,7 @@ if TYPE_CHECKING:
   import onnx
 
 # Operators that compute in int8; others, such as the resize of scores, stay float32.
-_QUANTIZED = ("Conv", "MatMul", "Gemm", "Add", "Concat", "MaxPool", "Relu", "Mul")
+_QUANTIZED = ("Conv", "MatMul", "Gemm", "Add", "Concat", "MaxPool", "Relu", "Clip", "Mul")
 # Operators that only move numbers; in files for CPUs they move int8.
 _MOVING = ("Transpose", "Reshape", "Slice")
 # Operators that compute an image's own means, and those that compute with them.
@@ -272,7 +272,10 @@ def _correct_biases(
     assert means is not None
     steps, scale = (array(tensors[name]) for name in rounded[after.input[1]])
     lost = weights - steps * np.reshape(scale, (-1, *[1] * (weights.ndim - 1)))
-    shift = lost.sum(axis=(2, 3)) @ means
+    groups = next((a.i for a in before.attribute if a.name == "group"), 1)
+    # [groups, filters, channels] by [groups, channels, 1], both of a group.
+    of_groups = lost.sum(axis=(2, 3)).reshape(groups, -1, weights.shape[1])
+    shift = (of_groups @ means.reshape(groups, -1, 1)).ravel()
     name, step = rounded.get(after.input[2], (after.input[2], None))
     bias = array(tensors[name])
     if step:

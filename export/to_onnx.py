@@ -23,9 +23,10 @@ OPSET = 17
 # Operators of a network with a static size. Before a new one is added: is there a kernel
 # for it in ONNX Runtime, in TensorRT, and in int8?
 _ALLOWED = frozenset({
-  "Add", "ArgMax", "Cast", "Concat", "Conv", "ConvTranspose", "Div", "Flatten", "Gemm",
-  "GlobalAveragePool", "MatMul", "MaxPool", "Mul", "Pad", "Reciprocal", "Relu", "Reshape",
-  "Resize", "Slice", "Softmax", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze",
+  "Add", "ArgMax", "Cast", "Clip", "Concat", "Conv", "ConvTranspose", "Div", "Flatten",
+  "Gemm", "GlobalAveragePool", "MatMul", "MaxPool", "Mul", "Pad", "Reciprocal", "Relu",
+  "Reshape", "Resize", "Slice", "Softmax", "Sqrt", "Squeeze", "Sub", "Transpose",
+  "Unsqueeze",
 })  # fmt: skip
 # Further operators for images of any size, or any number of images.
 _ALLOWED_DYNAMIC = _ALLOWED | {
@@ -35,10 +36,10 @@ _ALLOWED_DYNAMIC = _ALLOWED | {
 }  # fmt: skip
 # Further operators of users' own networks; ONNX Runtime and TensorRT have kernels for them.
 _ALLOWED_FILES = _ALLOWED_DYNAMIC | {
-  "AveragePool", "BatchNormalization", "Clip", "DepthToSpace", "Elu", "Erf", "Exp",
-  "HardSigmoid", "HardSwish", "InstanceNormalization", "LeakyRelu", "Log", "PRelu", "Pow",
-  "ReduceMax", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Selu", "Sigmoid", "Softplus",
-  "Softsign", "SpaceToDepth", "Sum", "Tanh",
+  "AveragePool", "BatchNormalization", "DepthToSpace", "Elu", "Erf", "Exp", "HardSigmoid",
+  "HardSwish", "InstanceNormalization", "LeakyRelu", "Log", "PRelu", "Pow", "ReduceMax",
+  "ReduceMean", "ReduceSum", "ReduceSumSquare", "Selu", "Sigmoid", "Softplus", "Softsign",
+  "SpaceToDepth", "Sum", "Tanh",
 }  # fmt: skip
 _ALLOWED_QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear"})
 # One at each end (plus one for each extra output), with ONNX's channel order in between.

@@ -23,6 +23,13 @@ def keras_of(version: int) -> Any:
   return keras
 
 
+def newest() -> int:
+  """The version of the package `keras` that is here, 2 or 3."""
+  import keras
+
+  return int(keras.__version__.split(".")[0])
+
+
 def sequential(keras: Any) -> Any:
   layers = keras.layers
   return keras.Sequential([

@@ -10,6 +10,7 @@ SMALL = {
   "erfnet with decoder": {**_ERFNET, "model__depth": 0.2, "model__decoder": True},
   "fcn8s": {**_STREETS, "model__width": 0.05},
   "drn26": {**_STREETS, "model__width": 0.1},
+  "lite0_pyramid": {**_STREETS, "model__width": 0.1},
   "vgg16_pyramid": {**_STREETS, "model__width": 0.05},
 }
 

@@ -151,7 +151,8 @@ def test_without_data_and_flags_it_adapts_procedural_streets(tmp_path):
   """But for flags that make it short. Its folder lies where the user stands."""
   short = (
     "--config.data.height=48", "--config.data.width=64", "--config.data.source_limit=8",
-    "--config.data.target_limit=8", "--config.model.width=0.1", "--config.source.steps=2",
+    "--config.data.target_limit=8", "--config.model.width=0.1",
+    "--config.model.weights=", "--config.source.steps=2",
     "--config.source.cache=off", "--config.adapt.steps=2", "--config.adapt.warmup_steps=0",
     "--config.match.max_images=8",
   )  # fmt: skip

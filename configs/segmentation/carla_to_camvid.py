@@ -7,12 +7,15 @@ from tfdam import config as config_lib
 
 
 def get_config(options: str | None = None):
-  chosen = config_lib.parse_options(options, recipe=recipes.RECIPES, method=recipes.METHODS)
+  chosen = config_lib.parse_options(
+    options, recipe=recipes.RECIPES, network=tuple(recipes.NETWORKS),
+    method=recipes.METHODS,
+  )  # fmt: skip
   config = recipes.segmentation(
     "carla_to_camvid", "carla", "camvid", recipes.CARLA_CAMVID, chosen["method"],
-    recipes.NETWORKS.get(chosen["recipe"], "erfnet"),
+    recipes.NETWORKS[chosen["network"]],
   )  # fmt: skip
-  recipes.small(config)
+  recipes.small(config, chosen["network"])
   recipes.recipe(config, chosen["recipe"])
   # Fifty frames of one street are soon learnt by heart.
   if chosen["method"] != "supervised":

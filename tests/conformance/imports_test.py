@@ -25,6 +25,8 @@ _BELOW = {
   "tfdam/memory.py": {"tfdam.config"},
   "tfdam/claims.py": {"tfdam.config", "tfdam.files", "tfdam.memory"},
   "tfdam/hdf5.py": {"tfdam.claims", "tfdam.files"},
+  "tfdam/torch_file.py": set(),
+  "tfdam/code_digest.py": set(),
   "tfdam/stored.py": {"tfdam.config", "tfdam.files"},
   "tfdam/keras_files": {
     "tfdam.config", "tfdam.claims", "tfdam.files", "tfdam.hdf5", "tfdam.memory",
@@ -62,7 +64,8 @@ _BELOW = {
     "tfdam.streets",
   },
   "tfdam/models": {
-    "tfdam.config", "tfdam.files", "tfdam.hdf5", "tfdam.keras_files", "tfdam.sites"
+    "tfdam.config", "tfdam.files", "tfdam.hdf5", "tfdam.keras_files", "tfdam.sites",
+    "tfdam.torch_file",
   },
   "tfdam/matching": set(),
   # The walk over a network's sites; the others know tensors alone.
@@ -83,7 +86,7 @@ _BELOW = {
   "tfdam/reporting/report": {
     "tfdam.config", "tfdam.files", "tfdam.metrics", "tfdam.runtime", "tfdam.stored"
   },
-  "tfdam/runs": _RUNS,
+  "tfdam/runs": _RUNS | {"tfdam.code_digest"},
   "tfdam/translation": _RUNS | {"tfdam.memory", "tfdam.runs"},
   "tfdam/translate.py": _RUNS | {"tfdam.runs", "tfdam.translation"},
   "tfdam/train.py": _RUNS | {"tfdam.memory", "tfdam.runs"},
@@ -99,8 +102,8 @@ _BELOW = {
   },
   "tfdam/experiment.py": set(),
   "tfdam/reproduction": {
-    "tfdam.config", "tfdam.experiment", "tfdam.files", "tfdam.metrics", "tfdam.progress",
-    "tfdam.reporting", "tfdam.runs", "tfdam.runtime", "tfdam.stored",
+    "tfdam.code_digest", "tfdam.config", "tfdam.experiment", "tfdam.files", "tfdam.metrics",
+    "tfdam.progress", "tfdam.reporting", "tfdam.runs", "tfdam.runtime", "tfdam.stored",
   },
   "tfdam/reproduce.py": {
     "tfdam.config", "tfdam.data", "tfdam.experiment", "tfdam.files",

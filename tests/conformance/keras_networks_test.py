@@ -9,15 +9,16 @@ from tests import keras_networks
 from tfdam.keras_models import program
 from tfdam.matching import folding, gaussian
 
-VERSIONS = (2, 3)
-MAKERS = keras_networks.SMALL + keras_networks.APPLICATIONS
+# Small networks of both versions; large ones of the newest here, for time's sake.
+NETWORKS = [(make, version) for make in keras_networks.SMALL for version in (2, 3)]
+NETWORKS += [(make, keras_networks.newest()) for make in keras_networks.APPLICATIONS]
 SOURCE = keras_networks.images(12, seed=1)
 TARGET = keras_networks.images(12, seed=2, brightness=0.6)
 
 
 @pytest.fixture(scope="module", params=[
   pytest.param((make, version), id=f"{make.__name__}-keras{version}")
-  for make in MAKERS for version in VERSIONS
+  for make, version in NETWORKS
 ])  # fmt: skip
 def network(request):
   return tfdam.Network(keras_networks.made(*request.param))

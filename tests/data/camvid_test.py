@@ -27,12 +27,17 @@ def test_ids_are_the_classes_in_their_order_and_void_is_ignored(tmp_path, ending
 
 
 def test_validation_images_stand_in_the_place_of_the_test_split(tmp_path):
-  folder = street_folders.write_camvid(tmp_path, val=3)
+  folder = street_folders.write_camvid(tmp_path, train=7, dusk=(5, 1), val=3)
   whole = camvid.load(folder, "train", True, OPTIONS)
   assert camvid.VAL.load(folder, "train", True, OPTIONS).names == whole.names
   chosen = camvid.VAL.load(folder, "test", True, OPTIONS)
-  assert [f"{folder}/val" in name for name in chosen.names] == 3 * [True]
-  image, label = street_folders.scene(310, 48, 64)
+  assert [f"{folder}/val/" in name for name in chosen.names] == [True] * 3 + [False] * 2
+  # By day all of val/; of the training images at dusk the second and the fourth.
+  assert chosen.names[3:] == [whole.names[1], whole.names[3]]
+  np.testing.assert_array_equal(chosen.read_label(3), whole.read_label(1))
+  assert chosen.parts.names == ("camvid/day", "camvid/dusk")
+  np.testing.assert_array_equal(chosen.parts.of, [0, 0, 0, 1, 1])
+  image, label = street_folders.scene(311, 48, 64)
   np.testing.assert_array_equal(chosen.read_image(0), image)
   wanted = street_folders.native(label, street_folders.CAMVID_IDS)
   wanted[0, 0] = 255

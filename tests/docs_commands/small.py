@@ -45,8 +45,8 @@ _FLAGS: Mapping[str, tuple[str, ...]] = {
 
 # Folders of a run without --config that begins: the default's.
 _DEFAULT_RUN = ("", "runs/streets-gam", "runs/a")
-# VGG16 without the weights of a package that is not installed.
-_PRETRAINED = {"model.width": 0.1, "model.weights": ""}
+# Trained networks without their weights, which are for a width of 1.
+_TRAINED = {"model.width": 0.1, "model.weights": ""}
 
 
 def flags(call: calls.Call) -> tuple[str, ...]:
@@ -83,11 +83,11 @@ def _fields(call: calls.Call) -> dict[str, object]:
     return _QUIET
   if is_keras:
     return {**_QUIET, **_SCENES}
-  if "pretrained" in config:
-    return {**_QUIET, **_SCENES, **_PRETRAINED}
-  network: dict[str, object] = dict(_NETWORK)
   if not config:  # the default run, whose pictures a page has labelled
-    network["loop.num_panels"] = 2
+    return {**_QUIET, **_SCENES, **_TRAINED, "loop.num_panels": 2}
+  if re.search("lite0|vgg16|streets.py", os.path.basename(config)):
+    return {**_QUIET, **_SCENES, **_TRAINED}
+  network: dict[str, object] = dict(_NETWORK)
   if call.value("config.adapt.taps"):
     del network["adapt.taps"]
   return {**_QUIET, **_SCENES, **network}

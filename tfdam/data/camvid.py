@@ -4,9 +4,10 @@ Images are train/NAME.png and test/NAME.png, or JPEGs; their labels lie in train
 testannot/.
 
 One sequence was filmed at dusk, the others by day. `DAY` and `DUSK` are data sets of their
-own from the same folder. The whole set is scored on each of these parts as well. `VAL` has
-the same training split, and is scored on the images of val/ and valannot/: settings are
-chosen on those, so that the test split is scored once.
+own from the same folder. The whole set is scored on each of these parts as well. `VAL` is
+for choosing settings, so that the test split is scored once: it has the same training
+split, and is scored on the images of val/ and, as those were all taken by day, on every
+second training image at dusk.
 """
 
 from __future__ import annotations
@@ -59,10 +60,8 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
     config.UserError: see scene_files.load, or the set lacks one of the classes.
   """
   images = scene_files.list_images(folder, split)
-  found = _load(INFO, images, folder, split, labels, options)
-  of = np.array([_is_at_dusk(path) for path in found.names], np.int64)
-  parts = examples.Parts(_PARTS, of) if 0 < of.sum() < len(of) else None
-  return dataclasses.replace(found, parts=parts)
+  annotated = _annotated(images, folder, split) if labels else None
+  return _in_parts(_load(INFO, images, annotated, folder, split, options))
 
 
 class Sequences:
@@ -96,7 +95,8 @@ class Sequences:
         f" whose names {'' if self._is_dusk else 'do not '}begin with {_DUSK}. Get the"
         f" whole set ({INFO.where})."
       )
-    return _load(self.INFO, images, folder, split, labels, options)
+    annotated = _annotated(images, folder, split) if labels else None
+    return _load(self.INFO, images, annotated, folder, split, options)
 
 
 DAY = Sequences("day", False, {"train": 305, "test": 171})
@@ -104,14 +104,14 @@ DUSK = Sequences("dusk", True, {"train": 62, "test": 62})
 
 
 class Validation:
-  """CamVid with its validation images in the place of the test split."""
+  """CamVid with images to choose settings by in the place of the test split."""
 
   INFO = dataclasses.replace(
     INFO,
     title="CamVid (validation images)",
     files={"train": "train", "test": "val"},
     label_files={"train": "trainannot", "test": "valannot"},
-    sizes={"train": 367, "test": 101},
+    sizes={"train": 367, "test": 132},
     folder="camvid",
   )
 
@@ -123,8 +123,18 @@ class Validation:
   ) -> scenes.Scenes:
     """Finds one split's files; see this module's `load`."""
     where = self.INFO.files[split]
-    images = scene_files.list_images(folder, where)
-    return _load(self.INFO, images, folder, split, labels, options, where)
+    images = {where: scene_files.list_images(folder, where)}
+    if split == "test" and images[where]:
+      training = scene_files.list_images(folder, "train")
+      images["train"] = list(filter(_is_at_dusk, training))[1::2]
+    annotated = None
+    if labels:
+      annotated = [
+        path for name, some in images.items() for path in _annotated(some, folder, name)
+      ]
+    every = [path for some in images.values() for path in some]
+    found = _load(self.INFO, every, annotated, folder, split, options, where)
+    return _in_parts(found) if split == "test" else found
 
 
 VAL = Validation()
@@ -134,30 +144,43 @@ def _is_at_dusk(path: str) -> bool:
   return os.path.basename(path).startswith(_DUSK)
 
 
+def _in_parts(found: scenes.Scenes) -> scenes.Scenes:
+  """The scenes, by day and at dusk, if there are both."""
+  of = np.array([_is_at_dusk(path) for path in found.names], np.int64)
+  parts = examples.Parts(_PARTS, of) if 0 < of.sum() < len(of) else None
+  return dataclasses.replace(found, parts=parts)
+
+
+def _annotated(images: list[str], folder: str, where: str) -> list[str]:
+  return scene_files.same_names(images, folder, f"{where}annot")
+
+
 def _load(
   info: examples.Info,
   images: list[str],
+  annotated: list[str] | None,
   folder: str,
   split: str,
-  labels: bool,
   options: config_lib.Data,
   where: str = "",
 ) -> scenes.Scenes:
   """Returns the scenes of these images.
 
   Args:
+    info: of the data set.
+    images: paths.
+    annotated: paths of their labels; None for none.
+    folder: see `load`.
+    split: "train" or "test".
+    options: see `load`.
     where: the name of the images' folder, if it is not the split's.
   """
   where = where or split
   table = labels_lib.class_table(CLASSES, options, info.title)
   files = scene_files.Split(
-    info,
-    split,
-    folder,
-    images,
-    scene_files.same_names(images, folder, f"{where}annot") if labels else None,
+    info, split, folder, images, annotated,
     f"{where}/NAME.png (or .jpg) with {where}annot/NAME.png",
-  )
+  )  # fmt: skip
   return scene_files.load(
     files,
     lambda path: labels_lib.from_ids(image_files.read_ids(path), table, path, _REMEDY),

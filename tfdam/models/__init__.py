@@ -10,6 +10,7 @@ from tfdam.models import (
   fcn8s,
   lenet,
   lenet_bn,
+  lite0_pyramid,
   vgg16_pyramid,
 )
 
@@ -19,6 +20,7 @@ MODELS = {
   "erfnet": erfnet.ERFNet,
   "fcn8s": fcn8s.FCN8s,
   "drn26": drn.DRN26,
+  "lite0_pyramid": lite0_pyramid.Lite0Pyramid,
   "vgg16_pyramid": vgg16_pyramid.VGG16Pyramid,
 }
 DISCRIMINATORS = {

@@ -36,6 +36,21 @@ class Conv(tf.keras.layers.Conv2D):
     return tf.nn.convolution(inputs, kernel, 1, "SAME", dilations=self.dilation_rate)
 
 
+class Depthwise(tf.keras.layers.DepthwiseConv2D):
+  """A convolution of each channel by itself, with TensorFlow's SAME padding."""
+
+  def __init__(self, kernel_size: int, **kwargs):
+    super().__init__(kernel_size, padding="same", **kwargs)
+
+  @property
+  def kernel(self):
+    """[kernel_size, kernel_size, channels, 1]."""
+    return self.depthwise_kernel
+
+  def convolution_op(self, inputs, kernel):
+    return tf.nn.depthwise_conv2d(inputs, kernel, [1, *self.strides, 1], "SAME")
+
+
 class Transposed(tf.keras.layers.Conv2DTranspose):
   """A transposed 3x3 convolution to exactly twice the size, as in PyTorch's networks.
 
@@ -202,7 +217,7 @@ class ConvNorm(tf.keras.layers.Layer):
     float [B, H', W', filters].
   """
 
-  def __init__(self, conv: Conv | Transposed, norm: BatchNorm, name: str):
+  def __init__(self, conv: tf.keras.layers.Layer, norm: BatchNorm, name: str):
     # Only the convolution uses half precision, so the folded kernel is rounded once.
     super().__init__(name=name, dtype="float32", autocast=False)
     self.conv = conv
@@ -235,7 +250,7 @@ def scale_and_shift(
 
 
 def folded(
-  conv: Conv | Transposed, x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor
+  conv: tf.keras.layers.Layer, x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor
 ) -> tf.Tensor:
   """Computes scale * conv(x) + shift as one convolution.
 
@@ -249,8 +264,9 @@ def folded(
     float [B, H', W', filters], in the layer's compute dtype.
   """
   is_transposed = isinstance(conv, Transposed)
-  # The kernel of a transposed convolution is [..., filters, channels].
-  of_kernel = scale[:, tf.newaxis] if is_transposed else scale
+  # The kernel of these is [..., filters, channels], of a depthwise one [..., filters, 1].
+  has_filters_first = is_transposed or isinstance(conv, Depthwise)
+  of_kernel = scale[:, tf.newaxis] if has_filters_first else scale
   kernel = tf.cast(conv.kernel, scale.dtype) * of_kernel
   bias = tf.cast(conv.bias, scale.dtype) * scale + shift if conv.use_bias else shift
   x, kernel, bias = (tf.cast(v, conv.compute_dtype) for v in (x, kernel, bias))

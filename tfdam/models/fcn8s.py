@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfdam.models import blocks, vgg16
+from tfdam.models import blocks, pretrained, vgg16
 
 # Channels of VGG16's two dense layers.
 _DENSE = 4096
@@ -32,7 +32,7 @@ class FCN8s(vgg16.Segmenter):
   channels.
   """
 
-  OPTIONS = ("width", "weights", "pretrained_rate_scale")
+  OPTIONS = pretrained.OPTIONS
 
   def __init__(
     self,
@@ -61,7 +61,7 @@ class FCN8s(vgg16.Segmenter):
       _Pool(i, width, seed, f"pool{i}", rim=_PAD - 1)  # SAME adds the last pixel
       for i in range(1, len(vgg16.BLOCKS) + 1)
     ]
-    dense = vgg16.scaled(_DENSE, width)
+    dense = pretrained.scaled(_DENSE, width)
     row += [_Dense(7, dense, seed, "fc6"), _Dense(1, dense, seed, "fc7")]
     super().__init__(
       [*row, _Score(num_classes)], name, width, weights, pretrained_rate_scale

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.models import blocks, vgg16_weights
+from tfdam.models import blocks, pretrained, vgg16_weights
 
 # Convolutions and channels of each block.
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
@@ -29,7 +27,7 @@ class Convs(blocks.Block):
     self.rim = rim
     count, filters = BLOCKS[number - 1]
     self.convs = [
-      conv(scaled(filters, width), 3, seed, f"conv{number}_{i + 1}", "same")
+      conv(pretrained.scaled(filters, width), 3, seed, f"conv{number}_{i + 1}", "same")
       for i in range(count)
     ]
 
@@ -56,58 +54,27 @@ class Convs(blocks.Block):
     return {**state, "output": self.convs[0](x)}
 
 
-class Segmenter(blocks.Segmenter):
+class Segmenter(pretrained.Segmenter):
   """A network that begins with VGG16, and may start from its trained weights."""
 
-  def __init__(
-    self,
-    row: Sequence[blocks.Block],
-    name: str,
-    width: float,
-    weights: str,
-    pretrained_rate_scale: float,
-  ):
-    """Takes the blocks, and reads the weights.
+  TRUNK = "VGG16"
+  NAMED_WEIGHTS = (vgg16_weights.IMAGENET, vgg16_weights.HED)
 
-    Args:
-      row: the blocks, in network order.
-      name: of the model.
-      width: the factor of all numbers of channels in `row`.
-      weights: initial weights, as `vgg16_weights.read` takes them, or "" (random).
-      pretrained_rate_scale: factor of the step size of VGG16's 13 convolutions.
+  @staticmethod
+  def locate(weights: str) -> str:
+    return vgg16_weights.locate(weights)
 
-    Raises:
-      config.UserError: there are no such weights, or `width` does not fit them.
-    """
-    super().__init__(row, name)
-    self.pretrained_rate_scale = pretrained_rate_scale
-    if not weights:
-      return
-    if width != 1.0:
-      raise config_lib.UserError(
-        f"model.weights is '{weights}', but VGG16's weights fit a width of 1, not {width}.",
-        "Set model.width=1 or model.weights=''.",
-      )
-    self(tf.zeros([1, 1, 1, 3]))  # Makes the variables.
-    layers, path = vgg16_weights.read(weights), vgg16_weights.locate(weights)
-    vgg16_weights.assign(layers, self.named_convs(), path)
+  def fill(self, weights: str) -> None:
+    layers = vgg16_weights.read(weights)
+    vgg16_weights.assign(layers, self.named_convs(), self.locate(weights))
+
+  def trunk(self) -> list[blocks.Block]:
+    return [block for block in self.blocks if isinstance(block, Convs)]
 
   def named_convs(self) -> dict[str, tf.keras.layers.Conv2D]:
     """Returns VGG16's layers by name, in network order."""
     parts = (part for block in self.blocks for part in block.parts())
     return {part.name: part.layer for part in parts if part.name in vgg16_weights.NAMES}
-
-  def slowed_variables(self) -> list[tf.Variable]:
-    """Returns the variables whose steps are scaled; none if the factor is 1."""
-    if self.pretrained_rate_scale == 1.0:
-      return []
-    stacks = [block for block in self.blocks if isinstance(block, Convs)]
-    return [v for stack in stacks for v in stack.trainable_variables]
-
-
-def scaled(filters: int, width: float) -> int:
-  """Returns a scaled number of channels, at least 4."""
-  return max(4, round(filters * width))
 
 
 def conv(

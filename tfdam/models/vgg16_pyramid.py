@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfdam import config as config_lib
-from tfdam.models import blocks, conv_norm, vgg16
+from tfdam.models import blocks, pretrained, pyramid, vgg16
 
 # Channels of each depth in the head, and of the convolution that joins the depths.
 _SIDE, _JOINED = 64, 128
@@ -28,7 +28,7 @@ class VGG16Pyramid(vgg16.Segmenter):
   channels.
   """
 
-  OPTIONS = ("width", "weights", "pretrained_rate_scale")
+  OPTIONS = pretrained.OPTIONS
 
   def __init__(
     self,
@@ -57,7 +57,11 @@ class VGG16Pyramid(vgg16.Segmenter):
       _Block(i, width, seed, f"block{i}") for i in range(1, len(vgg16.BLOCKS) + 1)
     ]
     init = tf.keras.initializers.GlorotUniform(config_lib.derive_seed(seed, "score"))
-    row += [_Joined(width, seed, "joined"), blocks.Classifier(num_classes, init, "score")]
+    depths = {f"block{depth}": f"side{depth}" for depth in _DEPTHS}
+    row += [
+      pyramid.Joined(depths, _SIDE, _JOINED, width, seed, "joined"),
+      blocks.Classifier(num_classes, init, "score"),
+    ]
     super().__init__(row, name, width, weights, pretrained_rate_scale)
 
 
@@ -70,54 +74,3 @@ class _Block(vgg16.Convs):
   def leave(self, state):
     x = tf.nn.relu(state["output"])
     return {**state, "output": x, **({self.name: x} if self.number in _DEPTHS else {})}
-
-
-class _Joined(blocks.Block):
-  """Three depths by 1x1 convolutions to one size, and a 3x3 convolution over all."""
-
-  def __init__(self, width: float, seed: int, name: str):
-    super().__init__(name)
-
-    def pair(filters, size, pair_name):
-      init = tf.keras.initializers.HeNormal(config_lib.derive_seed(seed, pair_name))
-      conv = conv_norm.Conv(
-        vgg16.scaled(filters, width), size, kernel_initializer=init,
-        name=f"{pair_name}_conv",
-      )  # fmt: skip
-      norm = conv_norm.BatchNorm(epsilon=1e-3, momentum=0.9, name=f"{pair_name}_bn")
-      return conv_norm.ConvNorm(conv, norm, pair_name)
-
-    self.sides = [pair(_SIDE, 1, f"side{depth}") for depth in _DEPTHS]
-    self.join = pair(_JOINED, 3, "joined")
-
-  def parts(self):
-    sides = [
-      blocks.Part(side.norm.name, side.norm, self._before(side, i), self._after(side, i))
-      for i, side in enumerate(self.sides)
-    ]
-    norm = self.join.norm
-    return [*sides, blocks.Part(norm.name, norm, self._together, blocks.relu)]
-
-  def _before(self, side, i):
-    def before(state, training):
-      x = state[f"block{_DEPTHS[i]}"]
-      return {**state, "output": side(x, training=training)}
-
-    return before
-
-  def _after(self, side, i):
-    def after(state):
-      state = dict(state)
-      del state[f"block{_DEPTHS[i]}"]
-      return {**state, side.name: tf.nn.relu(state["output"])}
-
-    return after
-
-  def _together(self, state, training):
-    state = dict(state)
-    first, *others = (state.pop(side.name) for side in self.sides)
-    size = tf.shape(first)[1:3]
-    # A resize returns float32 for every input type.
-    enlarged = [tf.cast(tf.image.resize(x, size), first.dtype) for x in others]
-    x = tf.concat([first, *enlarged], axis=-1)
-    return {**state, "output": self.join(x, training=training)}

@@ -6,19 +6,14 @@ is not imported.
 
 from __future__ import annotations
 
-import ast
 import functools
-import glob
 import hashlib
-import io
 import json
-import os
-import tokenize
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tfdam import code_digest, runtime
 from tfdam import config as config_lib
-from tfdam import runtime
 
 # A change in one of these files may change results. Files that report, check or deploy are
 # not among them.
@@ -27,9 +22,9 @@ _CODE = (
   "tfdam/config/resolving.py", "tfdam/config/schema.py", "tfdam/config/sections.py",
   "tfdam/curriculum/*.py", "tfdam/data/*.py", "tfdam/matching/*.py",
   "tfdam/metrics/confusion.py", "tfdam/metrics/oracle.py", "tfdam/models/*.py",
-  "tfdam/reporting/evaluation.py", "tfdam/runs/adapt_stage.py", "tfdam/runs/context.py",
-  "tfdam/runs/run.py", "tfdam/runs/target_guides.py", "tfdam/streets/*.py",
-  "tfdam/training/*.py",
+  "tfdam/reporting/evaluation.py", "tfdam/torch_file.py", "tfdam/runs/adapt_stage.py",
+  "tfdam/runs/context.py", "tfdam/runs/run.py", "tfdam/runs/target_guides.py",
+  "tfdam/streets/*.py", "tfdam/training/*.py",
 )  # fmt: skip
 # The fields of source training. The target's fields count only if source images get the
 # target's look.
@@ -88,41 +83,4 @@ def of_code() -> str:
 
   Comments, docstrings and the messages of errors do not count.
   """
-  paths = sorted(
-    path for pattern in _CODE for path in glob.glob(os.path.join(runtime.LIBRARY, pattern))
-  )
-  digest = hashlib.sha256()
-  for path in paths:
-    with open(path, encoding="utf-8") as file:
-      digest.update(os.path.relpath(path, runtime.LIBRARY).encode())
-      digest.update(bare(file.read()).encode())
-  return digest.hexdigest()[:_LENGTH]
-
-
-def bare(code: str) -> str:
-  """Returns a module's text without comments, docstrings and messages of errors.
-
-  The text itself is used because a syntax tree differs between versions of Python.
-  """
-  lines = code.splitlines()
-  for node in ast.walk(ast.parse(code)):
-    if isinstance(node, _WITH_DOCSTRINGS) and ast.get_docstring(node) is not None:
-      text = node.body[0]
-      assert text.end_lineno is not None
-      for number in range(text.lineno - 1, text.end_lineno):
-        lines[number] = ""
-    if isinstance(node, ast.Raise):
-      assert node.end_lineno is not None
-      first = node.lineno - 1
-      lines[first] = lines[first].encode()[: node.col_offset].decode() + "raise"
-      for number in range(first + 1, node.end_lineno):
-        lines[number] = ""
-  for token in tokenize.generate_tokens(io.StringIO(code).readline):
-    number, column = token.start
-    if token.type == tokenize.COMMENT and lines[number - 1]:
-      lines[number - 1] = lines[number - 1][:column]
-  kept = (line.rstrip() for line in lines)
-  return "".join(f"{line}\n" for line in kept if line)
-
-
-_WITH_DOCSTRINGS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+  return code_digest.of(runtime.LIBRARY, _CODE)[:_LENGTH]

@@ -25,19 +25,18 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
+from tfdam import code_digest, files, runtime
 from tfdam import config as config_lib
-from tfdam import files, runtime
-from tfdam.models import vgg16_weights
 from tfdam.runs import checkpoints, network_file
 from tfdam.training import networks
 
 # The training code: a change in any of these files gives another key.
 _CODE = (
-  "config/*.py", "network.py", "sites.py", "keras_files/*.py", "keras_models/*.py",
-  "models/*.py", "data/*.py", "runs/context.py", "runs/run.py", "runs/workers.py",
-  "training/cross_entropy.py", "training/distribution.py", "training/loop.py",
-  "training/networks.py", "training/optimizers.py", "training/own_network.py",
-  "training/replicas.py", "training/source_step.py",
+  "config/*.py", "network.py", "torch_file.py", "sites.py", "keras_files/*.py",
+  "keras_models/*.py", "models/*.py", "data/*.py", "runs/context.py", "runs/run.py",
+  "runs/workers.py", "training/cross_entropy.py", "training/distribution.py",
+  "training/loop.py", "training/networks.py", "training/optimizers.py",
+  "training/own_network.py", "training/replicas.py", "training/source_step.py",
 )  # fmt: skip
 # The code that draws the images, if the source is drawn.
 _STREETS = "streets/*.py"
@@ -76,7 +75,7 @@ def key(
   for name, left_out in _LEFT_OUT.items():
     fields = dataclasses.asdict(getattr(config, name))
     sections[name] = {k: v for k, v in fields.items() if k not in left_out}
-  weights = vgg16_weights.locate(networks.weights_path(config.model))
+  weights = networks.weights_file(config.model)
   if os.path.isfile(weights):
     sections["model"]["weights"] = checkpoints.file_digest(weights)
   if config.model.is_file:
@@ -102,12 +101,7 @@ def key(
 def _code_digest(source: str) -> str:
   base = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
   patterns = (*_CODE, _STREETS) if source.startswith("streets/") else _CODE
-  paths = sorted(p for pattern in patterns for p in glob.glob(os.path.join(base, pattern)))
-  digest = hashlib.sha256()
-  for path in paths:
-    with open(path, "rb") as file:
-      digest.update(file.read())
-  return digest.hexdigest()
+  return code_digest.of(base, patterns)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfdam import config as config_lib
 from tfdam import matching, models, runtime
 from tfdam import network as network_lib
-from tfdam.models import conv_norm, vgg16_weights
+from tfdam.models import conv_norm, pretrained
 from tfdam.training import chosen_taps, own_network
 from tfdam.vocabulary import Stage
 
@@ -88,8 +88,20 @@ def _reason(error: Exception) -> str:
 def weights_path(options: config_lib.Model) -> str:
   """`model.weights`, as an absolute path if it is a file."""
   weights = options.weights
-  names = ("", vgg16_weights.IMAGENET, vgg16_weights.HED)
+  names = ("", *_trained(options).NAMED_WEIGHTS)
   return weights if weights in names else runtime.resolve_path(weights)
+
+
+def weights_file(options: config_lib.Model) -> str:
+  """The file that `model.weights` stands for; what it says if there is no such file."""
+  return _trained(options).locate(weights_path(options)) if options.weights else ""
+
+
+def _trained(options: config_lib.Model) -> type[pretrained.Segmenter]:
+  kind = models.MODELS.get(options.name)
+  if kind and issubclass(kind, pretrained.Segmenter):
+    return kind
+  return pretrained.Segmenter
 
 
 def input_size(options: config_lib.Data) -> tuple[int, int]:

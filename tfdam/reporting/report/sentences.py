@@ -15,6 +15,7 @@ _NETWORKS = {
   "lenet_bn": "LeNet with batch norms",
   "erfnet": "ERFNet",
   "fcn8s": "FCN8s",
+  "lite0_pyramid": "EfficientNet-Lite0 with a head over four depths",
   "vgg16_pyramid": "VGG16 with a head over three depths",
 }
 # The most taps that a sentence names.

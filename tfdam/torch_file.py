@@ -1,0 +1,151 @@
+"""Reads the tensors of a file that PyTorch saved, without PyTorch.
+
+`torch.save` writes a pickle that names tensors by their place in raw storages. Since
+PyTorch 1.6 both are in a zip archive; before, some pickles were followed by the storages. A
+pickle can call anything when it is read. Here it may make tensors and dictionaries only.
+"""
+
+from __future__ import annotations
+
+import collections
+import io
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+# What the older form begins with: this number, and the version of the form.
+_MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
+_TYPES: dict[str, Any] = {
+  "FloatStorage": np.dtype("<f4"), "DoubleStorage": np.dtype("<f8"),
+  "HalfStorage": np.dtype("<f2"), "LongStorage": np.dtype("<i8"),
+  "IntStorage": np.dtype("<i4"), "ShortStorage": np.dtype("<i2"),
+  "CharStorage": np.dtype("i1"), "ByteStorage": np.dtype("u1"),
+  "BoolStorage": np.dtype("?"),
+}  # fmt: skip
+# Where training scripts keep the weights among other things.
+_INSIDE = "state_dict"
+
+
+class _Storage(NamedTuple):
+  key: str
+  dtype: np.dtype
+
+
+class _Tensor(NamedTuple):
+  """A view of a storage; offset and strides in values."""
+
+  storage: _Storage
+  offset: int
+  shape: tuple[int, ...]
+  strides: tuple[int, ...]
+
+
+def read(path: str) -> dict[str, np.ndarray]:
+  """Reads a dictionary of tensors, `state_dict()` of a network as a rule.
+
+  Args:
+    path: of a file that `torch.save` wrote; of a dictionary with "state_dict" that is read.
+
+  Returns:
+    {name: array} of all tensors, in the file's order.
+
+  Raises:
+    OSError: the file cannot be opened.
+    ValueError: it is not such a file, is damaged, or holds more than tensors.
+  """
+  try:
+    with open(path, "rb") as file:
+      found, storages = _of_zip(file) if zipfile.is_zipfile(file) else _of_pickles(file)
+    if isinstance(found, Mapping) and isinstance(found.get(_INSIDE), Mapping):
+      found = found[_INSIDE]
+    if not isinstance(found, Mapping):
+      raise ValueError("it holds no dictionary of tensors")
+    tensors = {str(n): t for n, t in found.items() if isinstance(t, _Tensor)}
+    return {name: _array(tensor, storages) for name, tensor in tensors.items()}
+  except (OSError, ValueError):
+    raise
+  # Damaged pickles and archives raise many kinds of errors.
+  except Exception as error:
+    raise ValueError(str(error) or type(error).__name__) from error
+
+
+class _Unpickler(pickle.Unpickler):
+  """Makes _Tensor in the place of PyTorch's, and refuses everything else."""
+
+  def find_class(self, module: str, name: str) -> Any:
+    allowed: dict[tuple[str, str], Any] = {
+      ("collections", "OrderedDict"): collections.OrderedDict,
+      ("torch._utils", "_rebuild_tensor_v2"): _rebuilt,
+      ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
+      **{("torch", kind): dtype for kind, dtype in _TYPES.items()},
+    }
+    if (module, name) not in allowed:
+      raise ValueError(f"it holds {module}.{name}, which is no tensor")
+    return allowed[module, name]
+
+  def persistent_load(self, pid: Any) -> _Storage:
+    kind, dtype, key = pid[:3]
+    if kind != "storage":
+      raise ValueError(f"it refers to {kind!r}, which is no storage")
+    return _Storage(str(key), dtype)
+
+
+def _rebuilt(
+  storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
+) -> _Tensor:
+  return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def _of_zip(file: IO[bytes]) -> tuple[Any, dict[str, bytes]]:
+  with zipfile.ZipFile(file) as archive:
+    names = archive.namelist()
+    pickled = next((name for name in names if name.endswith("/data.pkl")), None)
+    if pickled is None:
+      raise ValueError("the archive has no data.pkl")
+    folder = pickled[: -len("data.pkl")] + "data/"
+    found = _Unpickler(io.BytesIO(archive.read(pickled))).load()
+    keys = [n for n in names if n.startswith(folder)]
+    return found, {name[len(folder) :]: archive.read(name) for name in keys}
+
+
+def _of_pickles(file: IO[bytes]) -> tuple[Any, dict[str, bytes]]:
+  file.seek(0)
+  if (_Unpickler(file).load(), _Unpickler(file).load()) != (_MAGIC, _VERSION):
+    raise ValueError("it does not begin as PyTorch's files do")
+  _Unpickler(file).load()  # the machine that wrote it
+  sizes: dict[str, np.dtype] = {}
+
+  class Noting(_Unpickler):
+    def persistent_load(self, pid: Any) -> _Storage:
+      storage = super().persistent_load(pid)
+      sizes[storage.key] = storage.dtype
+      return storage
+
+  found = Noting(file).load()
+  storages = {}
+  end = os.fstat(file.fileno()).st_size
+  for key in _Unpickler(file).load():
+    count = file.read(8)
+    size = int.from_bytes(count, "little") * sizes[str(key)].itemsize
+    if len(count) < 8 or size > end - file.tell():
+      raise ValueError("it ends before its last tensor does")
+    storages[str(key)] = file.read(size)
+  return found, storages
+
+
+def _array(tensor: _Tensor, storages: Mapping[str, bytes]) -> np.ndarray:
+  values = np.frombuffer(storages[tensor.storage.key], tensor.storage.dtype)
+  last = tensor.offset + sum(
+    (n - 1) * step for n, step in zip(tensor.shape, tensor.strides)
+  )
+  lowest = min((tensor.offset, *tensor.shape, *tensor.strides))
+  if lowest < 0 or (0 not in tensor.shape and last >= len(values)):
+    raise ValueError("a tensor reaches beyond its storage")
+  width = values.itemsize
+  return np.lib.stride_tricks.as_strided(
+    values[tensor.offset :], tensor.shape, [width * step for step in tensor.strides]
+  ).copy()
