@@ -155,18 +155,20 @@ def with_labels(config: ml_collections.ConfigDict) -> None:
 
   From the source's labels, and from its moving average's for the target: what matched
   activations leave open is which part of them is which class. One network then sees both
-  domains, so its norms must fit either: they look at each image. Methods with and without
-  drift are the same.
+  domains, so its norms must fit either: ERFNet's look at each image. EfficientNet-Lite0's
+  keep the source's moments, as its last maps are too small for moments of their own.
+  Methods with and without drift are the same.
   """
   if config.adapt.steps:
+    is_lite = config.model.name == "lite0_pyramid"
     config.name += "-with_labels"
     config.recipe = "with_labels"
-    config.match.image_moments = 0.9
+    config.match.image_moments = 0.0 if is_lite else 0.9
     config.adapt.update(
       init="source",
       drift_anchor="source",
       drift_weight=0.0,  # the source's labels hold the network in its place
-      target_learning_rate=2e-4,
+      target_learning_rate=1e-4 if is_lite else 2e-4,
       source_label_weight=1.0,
       self_training_weight=1.0,
       self_training_mix=True,
