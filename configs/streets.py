@@ -22,8 +22,4 @@ def get_config(options: str | None = None):
   if config.adapt.steps:
     warmup_steps = 60 if config.adapt.warmup_steps else 0
     config.adapt.update(steps=220, warmup_steps=warmup_steps, ema_momentum=0.98)
-    if config.adapt.drift_weight:
-      # Two renderings of one world differ less than renderings and photos do, so a
-      # smaller weight is enough.
-      config.adapt.drift_weight = 0.05
   return config
