@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -235,9 +237,27 @@ def _quantized(
       "QuantizeBias": form.is_unsigned,  # TensorRT 8 cannot dequantise int32
     },
   )
-  quantizer.quantize_model()
+  with _without_details():
+    quantizer.quantize_model()
   quantizer.model.topological_sort()
   return quantizer.model.model
+
+
+@contextlib.contextmanager
+def _without_details() -> Iterator[None]:
+  """Drops ONNX Runtime's lines on single channels, hundreds where channels are dead."""
+  root = logging.getLogger()
+
+  def keep(record: logging.LogRecord) -> bool:
+    return record.module != "qdq_quantizer" or record.levelno > logging.INFO
+
+  for handler in root.handlers:
+    handler.addFilter(keep)
+  try:
+    yield
+  finally:
+    for handler in root.handlers:
+      handler.removeFilter(keep)
 
 
 def _correct_biases(
