@@ -34,7 +34,8 @@ _SOURCES: _Ideas = (
    {"data.height": 144, "data.width": 192, "data.crop_height": 96, "data.crop_width": 128}),
   ("large", "`lite0`, whole images of 192x144", "lite0,source_only",
    {"data.height": 144, "data.width": 192}),
-  ("supervised", "`lite0`, on CamVid's labels: an upper bound", "lite0,supervised", {}),
+  ("supervised", "`lite0`, on CamVid's labels, also of these at dusk: an upper bound",
+   "lite0,supervised", {}),
 )  # fmt: skip
 _LABELS = {"adapt.self_training_weight": 0.0, "adapt.self_training_mix": False}
 _ADAPTED: _Ideas = (
