@@ -105,7 +105,7 @@ def to_int8(
   """
   form = FORMS[precision]
   prepared = _prepared(model)
-  excluded = [*_preparation(prepared), *_statistics(prepared)]
+  excluded = [*_preparation(prepared), *_statistics(prepared), *_one_sided(prepared)]
   feeds = _Feeds(images, contract.layout)
   convolved = {node.input[0] for node in prepared.graph.node if node.op_type == "Conv"}
   names = _activations(prepared, excluded, form)
@@ -185,6 +185,25 @@ def _statistics(model: onnx.ModelProto) -> list[str]:
     if node.op_type in _MEANS or (node.op_type in _ARITHMETIC and reached & {*node.input}):
       reached.update(node.output)
       found.append(node.name)
+  return found
+
+
+def _one_sided(model: onnx.ModelProto) -> list[str]:
+  """Returns the names of the Clips whose bounds leave out 0; they stay float32.
+
+  Other Clips become the ends of their outputs' ranges. Ranges of int8 always contain 0.
+  """
+  import onnx
+
+  values = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+  found = []
+  for node in model.graph.node:
+    if node.op_type == "Clip":
+      low, high = (*node.input[1:], "", "")[:2]
+      above = bool(low) and not np.all(values.get(low, np.inf) <= 0)
+      below = bool(high) and not np.all(values.get(high, -np.inf) >= 0)
+      if above or below:
+        found.append(node.name)
   return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tfdam import experiment as experiment_lib
 
@@ -29,9 +30,29 @@ SMALL = (
 )
 
 
+_FROM_WEIGHTS = (
+  "As above, with a network that is not in the paper: it starts from ImageNet's weights."
+  " Settings were chosen on validation images (experiment `streets_study`)."
+)
+# What the recipe `with_labels` has beside the source's labels.
+NO_SELF_TRAINING = {"adapt.self_training_weight": 0.0, "adapt.self_training_mix": False}
+
+
+def run(config: str, method: str, **options: Any) -> experiment_lib.Run:
+  """A method's run.
+
+  Args:
+    config: a file that takes a method after its colon, or a file with other options there.
+    method: its name.
+    **options: of experiment.Run.
+  """
+  separator = "," if ":" in config else ":"
+  return experiment_lib.Run(f"{config}{separator}{method}", **options)
+
+
 def gam(config: str) -> experiment_lib.Run:
   """The run whose stages are rows of their own; Source-or-Not is played with it."""
-  return experiment_lib.Run(f"{config}:gam", then=(experiment_lib.SOURCE_OR_NOT,))
+  return run(config, "gam", then=(experiment_lib.SOURCE_OR_NOT,))
 
 
 def table(
@@ -45,7 +66,7 @@ def table(
   """A table of all methods.
 
   Args:
-    config: a file that takes a method after its colon.
+    config: as for `run`.
     published: {method of ROWS, or its stage: numbers in the order of MEASURES}.
     more: rows below.
   """
@@ -63,11 +84,31 @@ def table(
   )
 
 
+def from_weights(name: str, title: str, config: str) -> experiment_lib.Table:
+  """A table of all methods with EfficientNet-Lite0, and of recipes that need labels.
+
+  Args:
+    name: of the table.
+    title: the domains.
+    config: one of CamVid's.
+  """
+  lite0 = f"{config}:lite0"
+  labels = run(lite0, "with_labels,gam")
+  plain = run(lite0, "with_labels,gam", fields=NO_SELF_TRAINING)
+  longer = run(lite0, "source_only", fields={"source.steps": 2_000})
+  more = [
+    row(f"{name}_longer", "No transfer, 2,000 steps", longer, "source_only"),
+    row(f"{name}_source_labels", "GAM with the source's labels", plain, "adapted"),
+    row(f"{name}_with_labels", "GAM with them and self-training", labels, "adapted"),
+  ]
+  return table(name, f"{title}, EfficientNet-Lite0", lite0, {}, _FROM_WEIGHTS, more)
+
+
 def row(
-  name: str, title: str, run: experiment_lib.Run, stage: str, note: str = ""
+  name: str, title: str, of: experiment_lib.Run, stage: str, note: str = ""
 ) -> experiment_lib.Row:
   """One row without published numbers."""
-  return experiment_lib.Row(name, title, _scores(run, stage), note=note)
+  return experiment_lib.Row(name, title, _scores(of, stage), note=note)
 
 
 def curriculum(
@@ -80,26 +121,26 @@ def curriculum(
   """Curriculum Domain Adaptation, and GAM that starts from its network.
 
   Args:
-    config: a file that takes a method after its colon.
+    config: as for `run`.
     published: the paper's mIoU of the first; empty: it has none.
     tuned: of the second.
     note: what a reader of the first row, and of published numbers, has to know.
   """
-  first = experiment_lib.Run(f"{config}:curriculum")
-  then = experiment_lib.Run(
-    f"{config}:gam", {"source.steps": 0}, starts_from=first, starts_stage="adapted"
+  first = run(config, "curriculum")
+  then = run(
+    config, "gam", fields={"source.steps": 0}, starts_from=first, starts_stage="adapted"
   )
   rows = []
-  for name, title, run, printed in (
+  for name, title, of, printed in (
     ("curriculum", "Curriculum DA", first, published),
     ("curriculum_gam", "GAM from its network", then, tuned),
   ):
-    cells: dict[str, experiment_lib.Cell | str] = {**_scores(run, "adapted")}
+    cells: dict[str, experiment_lib.Cell | str] = {**_scores(of, "adapted")}
     if printed:
       cells["paper: mIoU"] = printed
     rows.append(
       experiment_lib.Row(
-        f"{table_name}_{name}", title, cells, note=note if printed or run is first else ""
+        f"{table_name}_{name}", title, cells, note=note if printed or of is first else ""
       )
     )
   return rows[0], rows[1]
@@ -111,20 +152,19 @@ def _row(
 ) -> experiment_lib.Row:  # fmt: skip
   name = stage if method == "gam" and stage != "adapted" else method
   if method == "oracle":
-    run = experiment_lib.Run(f"{config}:gam", command=experiment_lib.ORACLE)
+    oracle = run(config, "gam", command=experiment_lib.ORACLE)
     cells = {
-      column: experiment_lib.Cell(run, ("oracle", measure))
+      column: experiment_lib.Cell(oracle, ("oracle", measure))
       for column, measure in MEASURES.items()
     }
   else:
-    run = gam(config) if method == "gam" else experiment_lib.Run(f"{config}:{method}")
-    cells = _scores(run, stage)
+    cells = _scores(gam(config) if method == "gam" else run(config, method), stage)
   texts = dict(zip(printed, published.get(name, ())))
   return experiment_lib.Row(f"{table_name}_{name}", title, {**cells, **texts})
 
 
-def _scores(run: experiment_lib.Run, stage: str) -> dict[str, experiment_lib.Cell]:
+def _scores(of: experiment_lib.Run, stage: str) -> dict[str, experiment_lib.Cell]:
   return {
-    column: experiment_lib.score(run, stage, "test", measure)
+    column: experiment_lib.score(of, stage, "test", measure)
     for column, measure in MEASURES.items()
   }

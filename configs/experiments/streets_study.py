@@ -37,7 +37,7 @@ _SOURCES: _Ideas = (
   ("supervised", "`lite0`, on CamVid's labels, also of these at dusk: an upper bound",
    "lite0,supervised", {}),
 )  # fmt: skip
-_LABELS = {"adapt.self_training_weight": 0.0, "adapt.self_training_mix": False}
+_LABELS = _scenes.NO_SELF_TRAINING
 _ADAPTED: _Ideas = (
   ("gam", "GAM", "lite0,gam", {}),
   ("no_drift", "GAM without drift", "lite0,gam_no_drift", {}),

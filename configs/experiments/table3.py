@@ -47,6 +47,8 @@ def get_experiment() -> experiment_lib.Experiment:
   tables = [
     _scenes.table("streets_to_camvid", "Procedural streets to CamVid, ERFNet's encoder",
                   _STREETS, {}, more=_beyond()),
+    _scenes.from_weights("streets_to_camvid_lite0", "Procedural streets to CamVid",
+                         _STREETS),
     _day_and_dusk(),
   ]  # fmt: skip
   architectures = (

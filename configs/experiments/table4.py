@@ -14,6 +14,7 @@ _PUBLISHED = {
 _CURRICULUM = (
   "29.0", "30.7", "Published: of VGG16-FCN8s, and from a network with 17.4."
 )  # fmt: skip
+_CARLA = "configs/segmentation/carla_to_camvid.py"
 
 
 def get_experiment() -> experiment_lib.Experiment:
@@ -28,7 +29,9 @@ def get_experiment() -> experiment_lib.Experiment:
     about="A network trained on rendered streets, adapted to real ones.",
     tables=(
       _scenes.table("carla_to_camvid", "CARLA (50 frames) to CamVid, eight classes",
-                    "configs/segmentation/carla_to_camvid.py", {}),
+                    _CARLA, {}),
+      _scenes.from_weights("carla_to_camvid_lite0",
+                           "CARLA (50 frames) to CamVid, eight classes", _CARLA),
       _scenes.table("synthia_to_cityscapes", "SYNTHIA to Cityscapes, 16 classes",
                     synthia, _PUBLISHED, full,
                     _scenes.curriculum("synthia_to_cityscapes", synthia, *_CURRICULUM)),

