@@ -52,6 +52,8 @@ _METHODS = (
 _RECIPES = (
   "release", "paper", "best", "segmentation", "by_image", "with_labels"
 )  # fmt: skip
+# Networks in the names of runs, if they are not the pair's usual one.
+_NETWORKS = ("lite0", "vgg16")
 _WEIGHTS = ("", "last step", "average")
 # The stage that a method ends with; all others end with "adapted".
 _LAST_STAGES = {
@@ -113,6 +115,8 @@ def _rows(run: Mapping[str, Any]) -> Iterable[tuple[Row, Scores]]:
   pair = run["name"].partition("-")[0].replace("_to_", " to ")
   *earlier, last = run["stages"]  # in the order of the run
   recipe, method = run["recipe"], run["method"]
+  network = next((part for part in run["name"].split("-") if part in _NETWORKS), "")
+  recipe = ",".join(filter(None, (network, recipe)))
   if _is_of_scenes(run["stages"][last]) or last != "adapted":
     yield (pair, recipe, method, ""), run["stages"][last]
   elif "last_step" in run:
@@ -133,11 +137,12 @@ def _is_of_scenes(scores: Scores) -> bool:
   return any("miou" in split for split in scores.values())
 
 
-def _order(row: Row) -> tuple[str, int, int, int]:
+def _order(row: Row) -> tuple[str, str, int, int, int]:
   pair, recipe, method, weights = row
-  known = recipe in _RECIPES and method in _METHODS
-  places = (_RECIPES.index(recipe), _METHODS.index(method)) if known else (99, 99)
-  return (pair, *places, _WEIGHTS.index(weights))
+  network, _, plain = recipe.rpartition(",")
+  known = plain in _RECIPES and method in _METHODS
+  places = (_RECIPES.index(plain), _METHODS.index(method)) if known else (99, 99)
+  return (pair, network, *places, _WEIGHTS.index(weights))
 
 
 def _line(row: Row, by_seed: Mapping[int, Scores]) -> str:

@@ -69,6 +69,15 @@ def run(name, seed, **stages):
   }  # fmt: skip
 
 
+def test_networks_with_trained_weights_have_rows_of_their_own():
+  plain = run("streets_to_camvid-by_image-gam", 0, gaussian=0.2, adapted=0.3)
+  runs = [plain, {**plain, "name": "streets_to_camvid-gam-lite0-by_image"}]
+  runs[1]["stages"] = run("a-b-gam", 0, gaussian=0.4, adapted=0.5)["stages"]
+  rows = table.markdown(runs)["streets to camvid"][2:]
+  assert [row.split(" | ")[1] for row in rows] == 2 * ["by_image"] + 2 * ["lite0,by_image"]
+  assert ["40.00" in row for row in rows] == [False, False, True, False]
+
+
 def test_the_table_has_a_row_a_method_and_all_its_seeds():
   results = [
     run("usps_to_mnist-release-gam", 1, source_only=0.6, gaussian=0.7, adapted=0.9),

@@ -53,6 +53,25 @@ def test_strings_over_several_lines_stay():
   assert "# two" in code_digest.bare(code)
 
 
+@pytest.mark.parametrize(
+  ("one", "two"),
+  [
+    ('def f(): "doc"; return 1\n', 'def f(): "doc"; return 2\n'),
+    ("def f():\n  raise A; x = 1\n", "def f():\n  raise A; x = 2\n"),
+    ('x = """a\n\nb"""\n', 'x = """a\nb"""\n'),
+    ('x = """a  \nb"""\n', 'x = """a\nb"""\n'),
+    ('x = "é"  # one\nraise A("é")\ny = 1\n', 'x = "é"  # one\nraise A("é")\ny = 2\n'),
+  ],
+)
+def test_what_shares_a_line_or_a_string_counts(one, two):
+  assert code_digest.bare(one) != code_digest.bare(two)
+
+
+def test_two_raises_of_one_line_are_found():
+  one = 'if x: raise A("one")\nelse: raise B("two"); raise C("three"); x = 1\n'
+  assert code_digest.bare(one) == "if x: raise\nelse: raise; raise; x = 1\n"
+
+
 def test_files_count_by_name_and_content(tmp_path):
   for name in ("one.py", "two.py", "other.txt"):
     (tmp_path / name).write_text("x = 1\n")

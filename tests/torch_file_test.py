@@ -19,6 +19,11 @@ VALUES = {
 }
 
 
+def read(path):
+  with open(path, "rb") as file:
+    return torch_file.read(file)
+
+
 @pytest.fixture(params=torch_files.FORMS)
 def write(request, tmp_path):
   return lambda values: torch_files.write(tmp_path / "net.pth", values, request.param)
@@ -32,12 +37,12 @@ def assert_same(found, wanted):
 
 
 def test_tensors_come_as_they_were_written(write):
-  assert_same(torch_file.read(write(VALUES)), VALUES)
+  assert_same(read(write(VALUES)), VALUES)
 
 
 def test_weights_among_other_things_are_found(write):
   path = write({"epoch": 7, "state_dict": VALUES, "scores": {"top1": 75.5}})
-  assert_same(torch_file.read(path), VALUES)
+  assert_same(read(path), VALUES)
 
 
 def test_views_of_a_storage_are_followed(write):
@@ -45,18 +50,64 @@ def test_views_of_a_storage_are_followed(write):
   views = {"turned": base.reshape(4, 6).T, "later": base[10:20:3]}
   for view in views.values():
     assert view.base is base
-  assert_same(torch_file.read(write(views)), views)
+  assert_same(read(write(views)), views)
 
 
 def test_a_tensor_beyond_its_storage_is_refused(tmp_path):
   path = torch_files.write(tmp_path / "net.pth", {"wide": np.arange(12.0)})
+  repacked(path, lambda name, old: old[:-8] if "data/" in name else old)
+  with pytest.raises(ValueError, match="reaches beyond its storage"):
+    read(path)
+
+
+def repacked(path, change, kind=zipfile.ZIP_STORED):
+  """Writes an archive again, each member through `change(name, content)`."""
   with zipfile.ZipFile(path) as archive:
     contents = {name: archive.read(name) for name in archive.namelist()}
-  with zipfile.ZipFile(path, "w") as archive:
+  with zipfile.ZipFile(path, "w", kind) as archive:
     for name, content in contents.items():
-      archive.writestr(name, content[:-8] if "data/" in name else content)
-  with pytest.raises(ValueError, match="reaches beyond its storage"):
-    torch_file.read(path)
+      archive.writestr(name, change(name, content))
+  return path
+
+
+def test_small_files_take_little_memory(tmp_path):
+  """An archive that inflates, and a tensor of one value, repeated."""
+  path = torch_files.write(tmp_path / "net.pth", {"wide": np.zeros(10**6)})
+  repacked(path, lambda name, content: content, zipfile.ZIP_DEFLATED)
+  with pytest.raises(ValueError, match="the archive is compressed"):
+    read(path)
+  repeated = np.lib.stride_tricks.as_strided(np.ones(1, np.float32), (10**9,), (0,))
+  tensor = torch_file._Tensor(
+    torch_file._Storage("0", repeated.dtype), 0, repeated.shape, repeated.strides
+  )
+  with pytest.raises(ValueError, match="larger than its storage"):
+    torch_file._array(tensor, {"0": b"1234"})
+
+
+def test_bytes_of_another_order_are_refused(tmp_path):
+  path = torch_files.write(tmp_path / "net.pth", VALUES)
+  with zipfile.ZipFile(path, "a") as archive:
+    archive.writestr("archive/byteorder", "big")
+  with pytest.raises(ValueError, match="another order of bytes"):
+    read(path)
+
+
+def test_types_that_numpy_lacks_say_what_to_save(tmp_path):
+  path = torch_files.write(tmp_path / "net.pth", VALUES)
+  repacked(path, lambda _, content: content.replace(b"FloatStorage", b"BFlo16Storage"[:12]))
+  with pytest.raises(ValueError, match=r"torch\.BFlo16Storag|state_dict"):
+    read(path)
+
+
+def test_a_pickle_cannot_change_the_reader(tmp_path):
+  with torch_files._torch() as torch:
+    rebuild = torch._utils._rebuild_tensor_v2
+    content = pickle.dumps(rebuild, 2)[:-1] + b"}X\x01\x00\x00\x00aK\x01sb."
+  path = tmp_path / "net.pth"
+  torch_files.write(path, VALUES)
+  repacked(path, lambda name, old: content if name.endswith("data.pkl") else old)
+  with pytest.raises(ValueError, match="attribute|dictionary"):
+    read(path)
 
 
 class Evil:
@@ -68,25 +119,23 @@ class Evil:
 def test_what_a_pickle_would_run_is_refused(form, tmp_path):
   path = torch_files.write(tmp_path / "evil.pth", {"weight": Evil()}, form)
   with pytest.raises(ValueError, match=r"holds (posix|os)\.system, which is no tensor"):
-    torch_file.read(path)
+    read(path)
 
 
 def test_other_files_say_what_they_are_not(tmp_path):
   path = tmp_path / "other.pth"
   for content, said in (
-    (b"", "."),
-    (b"no pickle at all", "."),
+    (b"", "Ran out of input"),
+    (b"no pickle at all", "pickle|unpickl|load key"),
     (pickle.dumps(1) + pickle.dumps(2), "does not begin as PyTorch's files do"),
     (pickle.dumps(print), "is no tensor"),
   ):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=said):
-      torch_file.read(str(path))
+      read(path)
   torch_files.write(path, [1, 2])
   with pytest.raises(ValueError, match="no dictionary of tensors"):
-    torch_file.read(str(path))
-  with pytest.raises(FileNotFoundError):
-    torch_file.read(str(tmp_path / "none.pth"))
+    read(path)
 
 
 def test_a_file_cut_off_anywhere_is_an_error(write):
@@ -97,4 +146,4 @@ def test_a_file_cut_off_anywhere_is_an_error(write):
     with open(path, "wb") as file:
       file.write(content[:end])
     with pytest.raises(ValueError):
-      torch_file.read(path)
+      read(path)

@@ -61,7 +61,7 @@ def listing() -> str:
       "",
       textwrap.fill(
         "tfdam COMMAND --help lists a command's flags. Without any, tfdam train adapts a"
-        " small network to another kind of drawn streets: five minutes on two cores.",
+        " network from one kind of drawn streets to another: some minutes on two cores.",
         width,
       ),
     ]

@@ -38,22 +38,43 @@ def bare(code: str) -> str:
 
   The text itself is used because a syntax tree differs between versions of Python.
   """
-  lines = code.splitlines()
-  for node in ast.walk(ast.parse(code)):
-    if isinstance(node, _WITH_DOCSTRINGS) and ast.get_docstring(node) is not None:
-      text = node.body[0]
-      assert text.end_lineno is not None
-      for number in range(text.lineno - 1, text.end_lineno):
-        lines[number] = ""
-    if isinstance(node, ast.Raise):
-      assert node.end_lineno is not None
-      first = node.lineno - 1
-      lines[first] = lines[first].encode()[: node.col_offset].decode() + "raise"
-      for number in range(first + 1, node.end_lineno):
-        lines[number] = ""
+  # In bytes, as positions in a syntax tree are.
+  lines = [line.encode() for line in code.splitlines()]
+  kept: set[int] = set()  # lines whose ends are inside of strings, and count as they are
   for token in tokenize.generate_tokens(io.StringIO(code).readline):
     number, column = token.start
-    if token.type == tokenize.COMMENT and lines[number - 1]:
-      lines[number - 1] = lines[number - 1][:column]
-  kept = (line.rstrip() for line in lines)
-  return "".join(f"{line}\n" for line in kept if line)
+    if token.type == tokenize.COMMENT:
+      before = lines[number - 1].decode()[:column]
+      lines[number - 1] = before.encode()
+    elif token.end[0] > number:
+      kept.update(range(number - 1, token.end[0] - 1))
+  left_out: list[tuple[ast.stmt, bytes]] = []  # with what takes their places
+  for node in ast.walk(ast.parse(code)):
+    if isinstance(node, _WITH_DOCSTRINGS) and ast.get_docstring(node) is not None:
+      left_out.append((node.body[0], b""))
+    elif isinstance(node, ast.Raise):
+      left_out.append((node, b"raise"))
+  # From behind, so that positions before stay true.
+  for found, instead in sorted(left_out, key=lambda each: _place(each[0]), reverse=True):
+    _blank(lines, kept, found, instead)
+  return "".join(
+    f"{line.decode()}\n" if number in kept else f"{line.decode().rstrip()}\n"
+    for number, line in enumerate(lines)
+    if number in kept or line.strip()
+  )
+
+
+def _place(node: ast.stmt) -> tuple[int, int]:
+  return node.lineno, node.col_offset
+
+
+def _blank(lines: list[bytes], kept: set[int], node: ast.stmt, instead: bytes) -> None:
+  """Replaces a statement, and nothing before or behind it on its lines."""
+  assert node.end_lineno is not None
+  assert node.end_col_offset is not None
+  first, last = node.lineno - 1, node.end_lineno - 1
+  behind = lines[last][node.end_col_offset :]
+  lines[first] = lines[first][: node.col_offset] + instead + behind
+  for number in range(first + 1, last + 1):
+    lines[number] = b""
+  kept.difference_update(range(first, last + 1))

@@ -2,13 +2,15 @@
 
 `torch.save` writes a pickle that names tensors by their place in raw storages. Since
 PyTorch 1.6 both are in a zip archive; before, some pickles were followed by the storages. A
-pickle can call anything when it is read. Here it may make tensors and dictionaries only.
+pickle can call anything when it is read. Here it may make tensors and dictionaries only,
+and no tensor is larger than its storage.
 """
 
 from __future__ import annotations
 
 import collections
 import io
+import math
 import os
 import pickle
 import zipfile
@@ -26,8 +28,15 @@ _TYPES: dict[str, Any] = {
   "CharStorage": np.dtype("i1"), "ByteStorage": np.dtype("u1"),
   "BoolStorage": np.dtype("?"),
 }  # fmt: skip
+_REMEDY = "save the network's state_dict() alone, in float32"
 # Where training scripts keep the weights among other things.
 _INSIDE = "state_dict"
+
+
+class _Kind(NamedTuple):
+  """A type of storages. Pickles cannot change it, as it has no attributes to set."""
+
+  name: str
 
 
 class _Storage(NamedTuple):
@@ -44,22 +53,21 @@ class _Tensor(NamedTuple):
   strides: tuple[int, ...]
 
 
-def read(path: str) -> dict[str, np.ndarray]:
+def read(file: IO[bytes]) -> dict[str, np.ndarray]:
   """Reads a dictionary of tensors, `state_dict()` of a network as a rule.
 
   Args:
-    path: of a file that `torch.save` wrote; of a dictionary with "state_dict" that is read.
+    file: what `torch.save` wrote; of a dictionary with "state_dict" that is read.
 
   Returns:
     {name: array} of all tensors, in the file's order.
 
   Raises:
-    OSError: the file cannot be opened.
+    OSError: the file cannot be read.
     ValueError: it is not such a file, is damaged, or holds more than tensors.
   """
   try:
-    with open(path, "rb") as file:
-      found, storages = _of_zip(file) if zipfile.is_zipfile(file) else _of_pickles(file)
+    found, storages = _of_zip(file) if zipfile.is_zipfile(file) else _of_pickles(file)
     if isinstance(found, Mapping) and isinstance(found.get(_INSIDE), Mapping):
       found = found[_INSIDE]
     if not isinstance(found, Mapping):
@@ -79,25 +87,44 @@ class _Unpickler(pickle.Unpickler):
   def find_class(self, module: str, name: str) -> Any:
     allowed: dict[tuple[str, str], Any] = {
       ("collections", "OrderedDict"): collections.OrderedDict,
-      ("torch._utils", "_rebuild_tensor_v2"): _rebuilt,
-      ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
-      **{("torch", kind): dtype for kind, dtype in _TYPES.items()},
+      ("torch._utils", "_rebuild_tensor_v2"): _Rebuild(),
+      ("torch._utils", "_rebuild_parameter"): _Parameter(),
     }
+    if module == "torch" and name.endswith("Storage"):
+      return _Kind(name)
     if (module, name) not in allowed:
-      raise ValueError(f"it holds {module}.{name}, which is no tensor")
+      raise ValueError(f"it holds {module}.{name}, which is no tensor: {_REMEDY}")
     return allowed[module, name]
 
   def persistent_load(self, pid: Any) -> _Storage:
-    kind, dtype, key = pid[:3]
-    if kind != "storage":
+    kind, of, key, *others = pid
+    if kind != "storage" or not isinstance(of, _Kind):
       raise ValueError(f"it refers to {kind!r}, which is no storage")
-    return _Storage(str(key), dtype)
+    if of.name not in _TYPES:
+      raise ValueError(f"it holds values of torch.{of.name}: {_REMEDY}")
+    if len(others) > 2 and others[2] is not None:
+      raise ValueError(f"it holds views of storages, as PyTorch had them once: {_REMEDY}")
+    return _Storage(str(key), _TYPES[of.name])
 
 
-def _rebuilt(
-  storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
-) -> _Tensor:
-  return _Tensor(storage, offset, tuple(shape), tuple(strides))
+class _Rebuild:
+  """Makes a _Tensor from the arguments of torch._utils._rebuild_tensor_v2."""
+
+  __slots__ = ()  # So a pickle cannot change it.
+
+  def __call__(
+    self, storage: Any, offset: int, shape: Any, strides: Any, *_: Any
+  ) -> _Tensor:
+    return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+class _Parameter:
+  """Returns the tensor of a torch.nn.Parameter."""
+
+  __slots__ = ()
+
+  def __call__(self, tensor: Any, *_: Any) -> Any:
+    return tensor
 
 
 def _of_zip(file: IO[bytes]) -> tuple[Any, dict[str, bytes]]:
@@ -106,7 +133,12 @@ def _of_zip(file: IO[bytes]) -> tuple[Any, dict[str, bytes]]:
     pickled = next((name for name in names if name.endswith("/data.pkl")), None)
     if pickled is None:
       raise ValueError("the archive has no data.pkl")
-    folder = pickled[: -len("data.pkl")] + "data/"
+    if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+      raise ValueError("the archive is compressed, which PyTorch's are not")
+    start = pickled[: -len("data.pkl")]
+    if f"{start}byteorder" in names and archive.read(f"{start}byteorder") != b"little":
+      raise ValueError("it was written on a machine with another order of bytes")
+    folder = f"{start}data/"
     found = _Unpickler(io.BytesIO(archive.read(pickled))).load()
     keys = [n for n in names if n.startswith(folder)]
     return found, {name[len(folder) :]: archive.read(name) for name in keys}
@@ -116,7 +148,9 @@ def _of_pickles(file: IO[bytes]) -> tuple[Any, dict[str, bytes]]:
   file.seek(0)
   if (_Unpickler(file).load(), _Unpickler(file).load()) != (_MAGIC, _VERSION):
     raise ValueError("it does not begin as PyTorch's files do")
-  _Unpickler(file).load()  # the machine that wrote it
+  machine = _Unpickler(file).load()
+  if isinstance(machine, Mapping) and not machine.get("little_endian", True):
+    raise ValueError("it was written on a machine with another order of bytes")
   sizes: dict[str, np.dtype] = {}
 
   class Noting(_Unpickler):
@@ -145,6 +179,8 @@ def _array(tensor: _Tensor, storages: Mapping[str, bytes]) -> np.ndarray:
   lowest = min((tensor.offset, *tensor.shape, *tensor.strides))
   if lowest < 0 or (0 not in tensor.shape and last >= len(values)):
     raise ValueError("a tensor reaches beyond its storage")
+  if math.prod(tensor.shape) > len(values):
+    raise ValueError("a tensor is larger than its storage")
   width = values.itemsize
   return np.lib.stride_tricks.as_strided(
     values[tensor.offset :], tensor.shape, [width * step for step in tensor.strides]

@@ -17,20 +17,20 @@ from tfdam import experiment as experiment_lib
 _STREETS = "configs/segmentation/streets_to_camvid.py"
 _VALIDATION = {"data.target": "camvid/val"}
 _ABOUT = (
-  "Percent on 101 validation images by day and 31 training images at dusk, whose labels"
-  " serve for nothing but choosing; mean and standard deviation over seeds. Images are"
-  " 128x96 pixels."
+  "Percent on 101 validation images by day, and on 31 training images at dusk, which are"
+  " adapted to without their labels; mean and standard deviation over seeds. Images are"
+  " 128x96 pixels where a row does not say otherwise."
 )
 _Ideas = Iterable[tuple[str, str, str, dict[str, Any]]]
 # A row's name, its title, the config's options, and what else it sets.
 _SOURCES: _Ideas = (
   ("erfnet", "small ERFNet, random weights, 2,000 steps", "gam", {}),
   ("lite0", "EfficientNet-Lite0 (`lite0`), 1,000 steps", "lite0,gam", {}),
-  ("longer", "`lite0`, 2,000 steps: as long as source and adaptation together",
+  ("longer", "`lite0`, 2,000 steps: more than source and adaptation together",
    "lite0,source_only", {"source.steps": 2_000}),
   ("slow_trunk", "`lite0`, twice the step, of the trunk a tenth of it", "lite0,source_only",
    {"source.learning_rate": 1e-3, "model.pretrained_rate_scale": 0.1}),
-  ("crops", "`lite0`, crops of that size out of 192x144", "lite0,source_only",
+  ("crops", "`lite0`, crops of 128x96 out of 192x144", "lite0,source_only",
    {"data.height": 144, "data.width": 192, "data.crop_height": 96, "data.crop_width": 128}),
   ("large", "`lite0`, whole images of 192x144", "lite0,source_only",
    {"data.height": 144, "data.width": 192}),
@@ -43,9 +43,11 @@ _ADAPTED: _Ideas = (
   ("no_drift", "GAM without drift", "lite0,gam_no_drift", {}),
   ("by_image", "GAM, each image's own moments", "lite0,by_image,gam", {}),
   ("source_labels", "GAM with the source's labels", "lite0,with_labels,gam", _LABELS),
-  ("class_wise", "the same, class-wise discriminators", "lite0,with_labels,gam",
+  ("labels_alone", "the source's labels alone", "lite0,with_labels,gam",
+   {**_LABELS, "adapt.gan_weight": 0.0}),
+  ("class_wise", "GAM with them, class-wise discriminators", "lite0,with_labels,gam",
    {**_LABELS, "adapt.objective": "gan_softmax", "adapt.class_wise": True}),
-  ("entropy", "the same, taps `joined` and `entropy`", "lite0,with_labels,gam",
+  ("entropy", "GAM with them, taps `joined` and `entropy`", "lite0,with_labels,gam",
    {**_LABELS, "adapt.taps": "joined,entropy"}),
   ("self_training", "the source's labels and self-training alone",
    "lite0,with_labels,gam", {"adapt.gan_weight": 0.0}),

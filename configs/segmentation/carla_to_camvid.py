@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from configs.segmentation import recipes
-from tfdam import config as config_lib
 
 
 def get_config(options: str | None = None):
-  chosen = config_lib.parse_options(
-    options, recipe=recipes.RECIPES, network=tuple(recipes.NETWORKS),
-    method=recipes.METHODS,
-  )  # fmt: skip
-  config = recipes.segmentation(
-    "carla_to_camvid", "carla", "camvid", recipes.CARLA_CAMVID, chosen["method"],
-    recipes.NETWORKS[chosen["network"]],
-  )  # fmt: skip
-  recipes.small(config, chosen["network"])
-  recipes.recipe(config, chosen["recipe"])
+  config = recipes.to_camvid("carla_to_camvid", "carla", recipes.CARLA_CAMVID, options)
   # Fifty frames of one street are soon learnt by heart.
-  if chosen["method"] != "supervised":
+  if config.method != "supervised":
     config.source.steps = 1_000
   if config.adapt.steps:
     config.adapt.update(steps=400)

@@ -34,7 +34,13 @@ NETWORKS = {"erfnet": "erfnet", "lite0": "lite0_pyramid", "vgg16": "vgg16_pyrami
 
 
 class _Trained(NamedTuple):
-  """The weights that a network of NETWORKS starts from, and how the source trains it."""
+  """The weights that a network of NETWORKS starts from, and how it is trained.
+
+  Attributes:
+    weights: `model.weights`.
+    batch_size: images a step.
+    learning_rate: of source training.
+  """
 
   weights: str
   batch_size: int
@@ -127,6 +133,22 @@ def segmentation(
   return config
 
 
+def to_camvid(
+  name: str, source: str, classes: str, options: str | None
+) -> ml_collections.ConfigDict:
+  """A small run to CamVid, whose options name a recipe, a network and a method."""
+  chosen = config_lib.parse_options(
+    options, recipe=RECIPES, network=tuple(NETWORKS), method=METHODS
+  )
+  network = chosen["network"]
+  config = segmentation(
+    name, source, "camvid", classes, chosen["method"], NETWORKS[network]
+  )
+  small(config, network)
+  recipe(config, chosen["recipe"])
+  return config
+
+
 def small(config: ml_collections.ConfigDict, network: str = "erfnet") -> None:
   """Scales a row down to what a machine without a GPU trains in minutes.
 
@@ -157,7 +179,10 @@ def small(config: ml_collections.ConfigDict, network: str = "erfnet") -> None:
 
 
 def by_image(config: ml_collections.ConfigDict) -> None:
-  """Batch norms look at each image: light is an image's, not a domain's [29]."""
+  """Batch norms use each image's own moments: light is an image's, not a domain's [29].
+
+  Not for `lite0`: its last maps have too few places.
+  """
   if config.match.enabled and config.match.method == "gaussian":
     config.name += "-by_image"
     config.recipe = "by_image"
@@ -170,20 +195,20 @@ def with_labels(config: ml_collections.ConfigDict) -> None:
 
   From the source's labels, and from its moving average's for the target: what matched
   activations leave open is which part of them is which class. One network then sees both
-  domains, so its norms must fit either: ERFNet's look at each image. EfficientNet-Lite0's
-  keep the source's moments, as its last maps are too small for moments of their own.
-  Methods with and without drift are the same.
+  domains, so its norms must fit either: ERFNet's use each image's own moments. Networks
+  with trained weights keep the source's, and take half the step: Lite0's last maps have too
+  few places for moments of their own. Methods with and without drift are the same.
   """
   if config.adapt.steps:
-    is_lite = config.model.name == "lite0_pyramid"
+    is_trained = bool(config.model.weights)
     config.name += "-with_labels"
     config.recipe = "with_labels"
-    config.match.image_moments = 0.0 if is_lite else 0.9
+    config.match.image_moments = 0.0 if is_trained else 0.9
     config.adapt.update(
       init="source",
       drift_anchor="source",
       drift_weight=0.0,  # the source's labels hold the network in its place
-      target_learning_rate=1e-4 if is_lite else 2e-4,
+      target_learning_rate=1e-4 if is_trained else 2e-4,
       source_label_weight=1.0,
       self_training_weight=1.0,
       self_training_mix=True,

@@ -1,5 +1,7 @@
 """CamVid in SegNet's layout."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,8 @@ def test_validation_images_stand_in_the_place_of_the_test_split(tmp_path):
   wanted[0, 0] = 255
   np.testing.assert_array_equal(chosen.read_label(0), wanted)
   assert camvid.VAL.has_labels(folder, "test")
+  shutil.rmtree(f"{folder}/trainannot")
+  assert not camvid.VAL.has_labels(folder, "test")
   bare = street_folders.write_camvid(tmp_path / "bare")
   assert not camvid.VAL.has_labels(bare, "test")
   with pytest.raises(config_lib.UserError, match=r"expected val/NAME\.png"):

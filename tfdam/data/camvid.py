@@ -7,7 +7,7 @@ One sequence was filmed at dusk, the others by day. `DAY` and `DUSK` are data se
 own from the same folder. The whole set is scored on each of these parts as well. `VAL` is
 for choosing settings, so that the test split is scored once: it has the same training
 split, and is scored on the images of val/ and, as those were all taken by day, on every
-second training image at dusk.
+second training image at dusk. Scores at dusk are of images that were adapted to.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class Validation:
   )
 
   def has_labels(self, folder: str, split: str) -> bool:
-    return has_labels(folder, self.INFO.files[split])
+    # Those at dusk are the training split's.
+    return has_labels(folder, self.INFO.files[split]) and has_labels(folder, "train")
 
   def load(
     self, folder: str, split: str, labels: bool, options: config_lib.Data

