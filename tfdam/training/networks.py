@@ -88,7 +88,9 @@ def _reason(error: Exception) -> str:
 def weights_path(options: config_lib.Model) -> str:
   """`model.weights`, as an absolute path if it is a file."""
   weights = options.weights
-  names = ("", *_trained(options).NAMED_WEIGHTS)
+  # Another network's names, too: what reads them says that they are none of its own.
+  kinds = models.MODELS.values()
+  names = {"", *(name for kind in kinds for name in getattr(kind, "NAMED_WEIGHTS", ()))}
   return weights if weights in names else runtime.resolve_path(weights)
 
 
