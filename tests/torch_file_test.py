@@ -94,8 +94,9 @@ def test_bytes_of_another_order_are_refused(tmp_path):
 
 def test_types_that_numpy_lacks_say_what_to_save(tmp_path):
   path = torch_files.write(tmp_path / "net.pth", VALUES)
-  repacked(path, lambda _, content: content.replace(b"FloatStorage", b"BFlo16Storage"[:12]))
-  with pytest.raises(ValueError, match=r"torch\.BFlo16Storag|state_dict"):
+  # A name of the same length, as pickles have it.
+  repacked(path, lambda _, content: content.replace(b"FloatStorage", b"Flo16Storage"))
+  with pytest.raises(ValueError, match=r"values of torch\.Flo16Storage: save .*float32"):
     read(path)
 
 
@@ -106,7 +107,7 @@ def test_a_pickle_cannot_change_the_reader(tmp_path):
   path = tmp_path / "net.pth"
   torch_files.write(path, VALUES)
   repacked(path, lambda name, old: content if name.endswith("data.pkl") else old)
-  with pytest.raises(ValueError, match="attribute|dictionary"):
+  with pytest.raises(ValueError, match="no attribute"):
     read(path)
 
 
