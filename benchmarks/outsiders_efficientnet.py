@@ -16,16 +16,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
 from benchmarks import outsiders_head, peers, timing
+from tfdam.models import lite0_pyramid
 
-# Its mean and deviation of pixels from 0 to 255: TensorFlow's, as for tfdam's own.
-MEAN, DEVIATION = 127.0, 128.0
 # What is tapped: blocks that end a size, at 1/4, 1/8, 1/16 and 1/32.
 TAPS = ("block2_add", "block4_add", "block10_add", "block15_project_norm")
 _EPSILON = 1e-3  # of its batch norms
@@ -42,34 +41,17 @@ _IMAGES = flags.DEFINE_integer(
 )
 
 
-class _Stage(NamedTuple):
-  """Blocks of one kind; the first of them has the stride."""
-
-  num_blocks: int
-  kernel: int
-  stride: int
-  factor: int
-  filters: int
-
-
-# Tan and Le, "EfficientNet", 2019, B0; Lite leaves out squeezing, and has ReLU6.
-_STAGES = (
-  _Stage(1, 3, 1, 1, 16), _Stage(2, 3, 2, 6, 24), _Stage(2, 5, 2, 6, 40),
-  _Stage(3, 3, 2, 6, 80), _Stage(3, 5, 1, 6, 112), _Stage(4, 5, 2, 6, 192),
-  _Stage(1, 3, 1, 6, 320),
-)  # fmt: skip
-
-
 def trunk() -> tf.keras.Model:
   """The convolutions with random weights: images to the stem's and each block's maps.
 
   Returns:
-    [B, H, W, 3], less MEAN and divided by DEVIATION, to {"stem", "block0", ...: maps}.
+    Images [B, H, W, 3], less lite0_pyramid.MEAN and over DEVIATION, to {"stem", "block0",
+    ...: maps}.
   """
   images = tf.keras.Input((None, None, 3))
   x = _normed(images, tf.keras.layers.Conv2D(32, 3, 2, **_PLAIN, name="stem_conv"), "stem")
   outputs, channels = {"stem": x}, 32
-  for stage in _STAGES:
+  for stage in lite0_pyramid.STAGES:
     for i in range(stage.num_blocks):
       name = f"block{len(outputs) - 1}"
       x = _block(x, name, channels, stage, stage.stride if i == 0 else 1)
@@ -78,7 +60,9 @@ def trunk() -> tf.keras.Model:
   return tf.keras.Model(images, outputs, name="lite0")
 
 
-def _block(x: tf.Tensor, name: str, channels: int, stage: _Stage, stride: int) -> tf.Tensor:
+def _block(
+  x: tf.Tensor, name: str, channels: int, stage: lite0_pyramid.Stage, stride: int
+) -> tf.Tensor:
   """Widens, convolves each channel by itself, narrows; the input is added where it fits."""
   layers, start = tf.keras.layers, x
 
@@ -191,14 +175,20 @@ def make(python: str, steps: int, num_images: int, size: tuple[int, int]) -> tf.
     size: their height and width; 32 divides those of all images.
 
   Returns:
-    [B, H, W, 3], less MEAN and divided by DEVIATION, to scores [B, H / 4, W / 4, 11].
+    Images [B, H, W, 3], less lite0_pyramid.MEAN and over DEVIATION, to scores
+    [B, H / 4, W / 4, 11].
   """
   tf.keras.utils.set_random_seed(0)
   network = converted(python)
   depths = [network.get_layer(name).output for name in TAPS]
   model = outsiders_head.add(network.input, depths, "lite0_streets")
   outsiders_head.train(
-    model, depths, lambda pixels: (pixels - MEAN) / DEVIATION, steps, num_images, size
+    model,
+    depths,
+    lambda pixels: (pixels - lite0_pyramid.MEAN) / lite0_pyramid.DEVIATION,
+    steps,
+    num_images,
+    size,
   )
   return model
 

@@ -33,7 +33,7 @@ def write(path, values, form="zip"):
       array = np.asarray(array)
       base = array if array.base is None else array.base
       key = str(len(storages))
-      storages[key] = np.ascontiguousarray(base).tobytes()
+      storages[key] = base.size, np.ascontiguousarray(base).tobytes()
       kind = getattr(torch, _TYPES[array.dtype.str[1:]])
       start = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
       steps = tuple(step // array.itemsize for step in array.strides)
@@ -49,33 +49,17 @@ def write(path, values, form="zip"):
     if form == "zip":
       with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", content)
-        for key, raw in storages.items():
+        for key, (_, raw) in storages.items():
           archive.writestr(f"archive/data/{key}", raw)
         archive.writestr("archive/version", "3\n")
       return str(path)
-    sizes = {key: len(raw) for key, raw in storages.items()}
     with open(path, "wb") as file:
       head = (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
       file.write(b"".join(pickled(each) for each in head) + content)
       file.write(pickled(list(storages)))
-      for key, raw in storages.items():
-        file.write(_count(values, sizes[key], key).to_bytes(8, "little") + raw)
+      for count, raw in storages.values():
+        file.write(count.to_bytes(8, "little") + raw)
   return str(path)
-
-
-def _count(values, size, key):
-  """Number of values in a storage of `size` bytes, the key-th array of `values`."""
-  arrays = []
-
-  def visit(found):
-    if isinstance(found, dict):
-      for each in found.values():
-        visit(each)
-    elif isinstance(found, np.ndarray):
-      arrays.append(found)
-
-  visit(values)
-  return size // arrays[int(key)].itemsize
 
 
 class _Stored:

@@ -81,32 +81,6 @@ def read(file: IO[bytes]) -> dict[str, np.ndarray]:
     raise ValueError(str(error) or type(error).__name__) from error
 
 
-class _Unpickler(pickle.Unpickler):
-  """Makes _Tensor in the place of PyTorch's, and refuses everything else."""
-
-  def find_class(self, module: str, name: str) -> Any:
-    allowed: dict[tuple[str, str], Any] = {
-      ("collections", "OrderedDict"): collections.OrderedDict,
-      ("torch._utils", "_rebuild_tensor_v2"): _Rebuild(),
-      ("torch._utils", "_rebuild_parameter"): _Parameter(),
-    }
-    if module == "torch" and name.endswith("Storage"):
-      return _Kind(name)
-    if (module, name) not in allowed:
-      raise ValueError(f"it holds {module}.{name}, which is no tensor: {_REMEDY}")
-    return allowed[module, name]
-
-  def persistent_load(self, pid: Any) -> _Storage:
-    kind, of, key, *others = pid
-    if kind != "storage" or not isinstance(of, _Kind):
-      raise ValueError(f"it refers to {kind!r}, which is no storage")
-    if of.name not in _TYPES:
-      raise ValueError(f"it holds values of torch.{of.name}: {_REMEDY}")
-    if len(others) > 2 and others[2] is not None:
-      raise ValueError(f"it holds views of storages, as PyTorch had them once: {_REMEDY}")
-    return _Storage(str(key), _TYPES[of.name])
-
-
 class _Rebuild:
   """Makes a _Tensor from the arguments of torch._utils._rebuild_tensor_v2."""
 
@@ -125,6 +99,43 @@ class _Parameter:
 
   def __call__(self, tensor: Any, *_: Any) -> Any:
     return tensor
+
+
+_ALLOWED: dict[tuple[str, str], Any] = {
+  ("collections", "OrderedDict"): collections.OrderedDict,
+  ("torch._utils", "_rebuild_tensor_v2"): _Rebuild(),
+  ("torch._utils", "_rebuild_parameter"): _Parameter(),
+}
+
+
+class _Unpickler(pickle.Unpickler):
+  """Makes _Tensor in the place of PyTorch's, and refuses everything else.
+
+  Attributes:
+    dtypes: {key of a storage: its type}, of all that the pickle refers to.
+  """
+
+  def __init__(self, file: IO[bytes]):
+    super().__init__(file)
+    self.dtypes: dict[str, np.dtype] = {}
+
+  def find_class(self, module: str, name: str) -> Any:
+    if module == "torch" and name.endswith("Storage"):
+      return _Kind(name)
+    if (module, name) not in _ALLOWED:
+      raise ValueError(f"it holds {module}.{name}, which is no tensor: {_REMEDY}")
+    return _ALLOWED[module, name]
+
+  def persistent_load(self, pid: Any) -> _Storage:
+    kind, of, key, *others = pid
+    if kind != "storage" or not isinstance(of, _Kind):
+      raise ValueError(f"it refers to {kind!r}, which is no storage")
+    if of.name not in _TYPES:
+      raise ValueError(f"it holds values of torch.{of.name}: {_REMEDY}")
+    if len(others) > 2 and others[2] is not None:
+      raise ValueError(f"it holds views of storages, as PyTorch had them once: {_REMEDY}")
+    self.dtypes[str(key)] = _TYPES[of.name]
+    return _Storage(str(key), _TYPES[of.name])
 
 
 def _of_zip(file: IO[bytes]) -> tuple[Any, dict[str, bytes]]:
@@ -151,20 +162,13 @@ def _of_pickles(file: IO[bytes]) -> tuple[Any, dict[str, bytes]]:
   machine = _Unpickler(file).load()
   if isinstance(machine, Mapping) and not machine.get("little_endian", True):
     raise ValueError("it was written on a machine with another order of bytes")
-  sizes: dict[str, np.dtype] = {}
-
-  class Noting(_Unpickler):
-    def persistent_load(self, pid: Any) -> _Storage:
-      storage = super().persistent_load(pid)
-      sizes[storage.key] = storage.dtype
-      return storage
-
-  found = Noting(file).load()
+  tensors = _Unpickler(file)
+  found = tensors.load()
   storages = {}
   end = os.fstat(file.fileno()).st_size
   for key in _Unpickler(file).load():
     count = file.read(8)
-    size = int.from_bytes(count, "little") * sizes[str(key)].itemsize
+    size = int.from_bytes(count, "little") * tensors.dtypes[str(key)].itemsize
     if len(count) < 8 or size > end - file.tell():
       raise ValueError("it ends before its last tensor does")
     storages[str(key)] = file.read(size)

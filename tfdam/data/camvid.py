@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -60,8 +61,7 @@ def load(folder: str, split: str, labels: bool, options: config_lib.Data) -> sce
     config.UserError: see scene_files.load, or the set lacks one of the classes.
   """
   images = scene_files.list_images(folder, split)
-  annotated = _annotated(images, folder, split) if labels else None
-  return _in_parts(_load(INFO, images, annotated, folder, split, options))
+  return _in_parts(_load(INFO, {split: images}, folder, split, labels, options))
 
 
 class Sequences:
@@ -95,8 +95,7 @@ class Sequences:
         f" whose names {'' if self._is_dusk else 'do not '}begin with {_DUSK}. Get the"
         f" whole set ({INFO.where})."
       )
-    annotated = _annotated(images, folder, split) if labels else None
-    return _load(self.INFO, images, annotated, folder, split, options)
+    return _load(self.INFO, {split: images}, folder, split, labels, options)
 
 
 DAY = Sequences("day", False, {"train": 305, "test": 171})
@@ -128,13 +127,7 @@ class Validation:
     if split == "test" and images[where]:
       training = scene_files.list_images(folder, "train")
       images["train"] = list(filter(_is_at_dusk, training))[1::2]
-    annotated = None
-    if labels:
-      annotated = [
-        path for name, some in images.items() for path in _annotated(some, folder, name)
-      ]
-    every = [path for some in images.values() for path in some]
-    found = _load(self.INFO, every, annotated, folder, split, options, where)
+    found = _load(self.INFO, images, folder, split, labels, options)
     return _in_parts(found) if split == "test" else found
 
 
@@ -152,36 +145,39 @@ def _in_parts(found: scenes.Scenes) -> scenes.Scenes:
   return dataclasses.replace(found, parts=parts)
 
 
-def _annotated(images: list[str], folder: str, where: str) -> list[str]:
-  return scene_files.same_names(images, folder, f"{where}annot")
-
-
 def _load(
   info: examples.Info,
-  images: list[str],
-  annotated: list[str] | None,
+  images: Mapping[str, list[str]],
   folder: str,
   split: str,
+  labels: bool,
   options: config_lib.Data,
-  where: str = "",
 ) -> scenes.Scenes:
   """Returns the scenes of these images.
 
   Args:
     info: of the data set.
-    images: paths.
-    annotated: paths of their labels; None for none.
+    images: {the folder that they lie in, such as "train": their paths}.
     folder: see `load`.
     split: "train" or "test".
+    labels: whether the annotations are wanted.
     options: see `load`.
-    where: the name of the images' folder, if it is not the split's.
   """
-  where = where or split
   table = labels_lib.class_table(CLASSES, options, info.title)
+  annotated = [
+    path
+    for where, some in images.items()
+    for path in scene_files.same_names(some, folder, f"{where}annot")
+  ]
+  where = next(iter(images))
   files = scene_files.Split(
-    info, split, folder, images, annotated,
+    info,
+    split,
+    folder,
+    [path for some in images.values() for path in some],
+    annotated if labels else None,
     f"{where}/NAME.png (or .jpg) with {where}annot/NAME.png",
-  )  # fmt: skip
+  )
   return scene_files.load(
     files,
     lambda path: labels_lib.from_ids(image_files.read_ids(path), table, path, _REMEDY),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,7 @@ def match(
         records.append(_record(site.name, change[0], wanted, moments, options))
         correction = None if site.waits_before else change
       shown.update(i + 1, {})
+  _tell(records)
   return records
 
 
@@ -236,16 +237,28 @@ def _record(
   at_bound = (scales <= 1 / options.max_scale) | (scales >= options.max_scale)
   if options.method == "adabn":  # AdaBN has no bounds and no dead channels.
     dead, at_bound = (np.zeros(len(scales), bool) for _ in range(2))
-  record = {
+  return {
     "site": name,
     "channels": len(scales),
     "dead_channels": int(dead.sum()),
     "clipped_channels": int((at_bound & ~dead).sum()),
     "mean_scale": float(scales.mean()),
   }
-  if record["dead_channels"] or record["clipped_channels"]:
+
+
+def _tell(records: Sequence[Mapping[str, Any]]) -> None:
+  """Warns once of channels that could not be matched; the records count them by site."""
+
+  def unmatched(record: Mapping[str, Any]) -> int:
+    return record["dead_channels"] + record["clipped_channels"]
+
+  if any(map(unmatched, records)):
+    worst = max(records, key=unmatched)
     logging.warning(
-      "%s: %d of %d channels are dead (only shifted), %d have their scale bounded.",
-      *(name, record["dead_channels"], len(scales), record["clipped_channels"]),
+      "%d of %d channels are dead (only shifted), %d have their scale bounded; most of them"
+      " at %s, %d of %d.",
+      sum(record["dead_channels"] for record in records),
+      sum(record["channels"] for record in records),
+      sum(record["clipped_channels"] for record in records),
+      *(worst["site"], unmatched(worst), worst["channels"]),
     )
-  return record

