@@ -52,7 +52,7 @@ def tables() -> dict[str, str]:
   found["start/streets"] = measured.run_table(streets, "miou", "mIoU, %")
   found["start/signs"] = measured.run_table(signs, "accuracy", "accuracy, %")
   tried = _folder("trials")
-  for start in ("mnist_to_usps", "usps_to_mnist", "streets_to_camvid"):
+  for start in ("mnist_to_usps", "usps_to_mnist", "streets", "streets_to_camvid"):
     found[f"trials/{start}"] = trials.markdown(tried, f"{start}-")
   found["trials/sequences"] = trials.sequences(tried["streets_to_camvid-sequences-0"])
   found["trials/by_image"] = trials.by_seed(_BY_IMAGE, _all_runs())
