@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import erfnet_step, lenet_step, stacks, table
+from benchmarks import curriculum, erfnet_step, lenet_step, stacks, table
+from tfdam.runs import lessons as lessons_lib
 
 
 def test_the_floor_counts_every_matrix_product():
@@ -202,3 +204,22 @@ def test_stacks_are_compared_by_their_medians():
   rounds = {"tf215/a_ms": [10.0, 20.0, 90.0], "tf221/a_ms": [30.0, 10.0, 30.0]}
   figures = stacks.summary(rounds, ["tf215", "tf221"])
   assert figures["ratios"] == {"a_ms, tf221 by tf215": 1.5}
+
+
+def test_the_curriculums_models_are_scored_beside_guesses():
+  """Superpixels whose features are their class; images with much of class 0, or little."""
+  classes = [np.array([0, 0, 0, 1]), np.array([0, 1, 1, -1])]
+  features = [np.eye(2)[each] for each in classes]  # class -1 looks like the last one
+  shares = np.array([[0.75, 0.25], [0.25, 0.75]])
+  known = np.concatenate(classes)
+  lessons = lessons_lib.Lessons(
+    of_images=shares, shares=shares,
+    of_superpixels=np.concatenate(features)[known >= 0], classes=known[known >= 0],
+  )  # fmt: skip
+  target = curriculum.Target(shares, shares, features, classes)
+  guesses, models = curriculum.scores(lessons, target, 2, 0.5, [1e-3])
+  assert guesses["l2"] is None
+  assert math.isclose(guesses["error_of_shares"], 0.5)
+  assert math.isclose(guesses["superpixels"], 4 / 7)  # the three that are of class 1 miss
+  assert models["superpixels"] == models["landmarks"] == 1.0
+  assert models["error_of_shares"] < 0.05

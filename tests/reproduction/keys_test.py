@@ -57,6 +57,19 @@ def test_a_source_in_the_targets_look_is_another_one_for_each_target():
     assert config(**{name: value}).source_key == plain.source_key
 
 
+def test_a_file_of_weights_counts_by_its_content(tmp_path):
+  one, same, other = (tmp_path / name for name in ("one.h5", "same.h5", "other.h5"))
+  one.write_bytes(b"weights")
+  same.write_bytes(b"weights")
+  other.write_bytes(b"others")
+  jobs = [
+    config(**{"model.name": "lite0_pyramid", "model.weights": str(path)})
+    for path in (one, same, other)
+  ]
+  for keys_of in ([job.key for job in jobs], [job.source_key for job in jobs]):
+    assert keys_of[0] == keys_of[1] != keys_of[2]
+
+
 def test_every_field_of_source_training_is_in_its_key():
   """A field that is left out would let rows of unlike source networks be compared."""
   for field in dataclasses.fields(config_lib.Source):

@@ -11,7 +11,7 @@ METHODS = ("regression", "neighbours")
 _CELLS, _BINS = 3, 8
 # L2 of logistic regression, for features of standard deviation 1. It is strong because a
 # few hundred images have about as many features.
-_L2 = 1.0
+L2 = 1.0
 _NEIGHBOURS = 5
 # Values per block when distances are computed.
 _AT_ONCE = 1 << 24
@@ -57,7 +57,11 @@ def features(activations: np.ndarray, lab: np.ndarray) -> np.ndarray:
 
 
 def estimated(
-  method: str, source: np.ndarray, shares: np.ndarray, target: np.ndarray
+  method: str,
+  source: np.ndarray,
+  shares: np.ndarray,
+  target: np.ndarray,
+  l2: float = L2,
 ) -> np.ndarray:
   """Estimates the label shares of target images.
 
@@ -72,13 +76,14 @@ def estimated(
     source: float [N, D], features of labelled images.
     shares: float [N, K], the result of `counted` for each of them.
     target: float [M, D], features of target images.
+    l2: the regression's penalty of large weights.
 
   Returns:
     float64 [M, K]; each row sums to 1.
   """
   source, target = (logistic.Scale.of(each)(each) for each in (source, target))
   if method == "regression":
-    return logistic.fit(source, shares, _L2)(target)
+    return logistic.fit(source, shares, l2)(target)
   count = min(_NEIGHBOURS, len(source))
   step = max(1, _AT_ONCE // source.size)
   nearest = []

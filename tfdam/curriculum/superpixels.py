@@ -11,7 +11,7 @@ from tfdam.curriculum import logistic
 # Number of pixels outside of all landmarks; landmarks have lower numbers.
 NONE = 255
 # L2 of logistic regression, for features of standard deviation 1.
-_L2 = 0.1
+L2 = 0.1
 # SLIC's balance of colour and place: scikit-image's default, for Lab.
 _COMPACTNESS = 10.0
 
@@ -114,7 +114,7 @@ def dominant(superpixels: np.ndarray, labels: np.ndarray, num_classes: int) -> n
 
 
 def classifier(
-  features: np.ndarray, classes: np.ndarray, num_classes: int
+  features: np.ndarray, classes: np.ndarray, num_classes: int, l2: float = L2
 ) -> logistic.Model:
   """Learns to classify superpixels from standardised features.
 
@@ -122,13 +122,14 @@ def classifier(
     features: float [N, D]; standardised here.
     classes: int [N], valid classes.
     num_classes: K.
+    l2: the regression's penalty of large weights.
 
   Returns:
     A model that takes features [M, D], standardised by their own domain's scale (for the
     reason see label_shares.estimated), and returns probabilities, float64 [M, K].
   """
   scaled = logistic.Scale.of(features)(features)
-  return logistic.fit(scaled, np.eye(num_classes)[classes], _L2)
+  return logistic.fit(scaled, np.eye(num_classes)[classes], l2)
 
 
 def landmarks(superpixels: np.ndarray, chances: np.ndarray, share: float) -> Landmarks:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ _OF_SOURCE = ("seed", "data.", "model.", "source.", "runtime.precision")
 _OF_TARGET = ("data.target", "data.target_limit", "data.target_skew")
 # The path of the network that training starts from; the key of its run identifies it.
 _PLACE = "source.init_checkpoint"
+# The name of trained weights, or a file of them, whose content counts and not its path.
+_WEIGHTS = "model.weights"
 _LENGTH = 12
 
 
@@ -46,8 +49,7 @@ def of_run(
     started_from: the key and the stage of the run whose network this one starts from.
     extras: what the run writes besides its results.
   """
-  changed = config_lib.differences(config, config_lib.Config())
-  fields = {name: value for name, (value, _) in changed.items() if name != _PLACE}
+  fields = {name: value for name, value in _changed(config).items() if name != _PLACE}
   return _digest(
     {
       "fields": fields,
@@ -60,16 +62,26 @@ def of_run(
 
 def of_source(config: config_lib.Config) -> str:
   """Returns a digest of what decides the source network, equal for comparable runs."""
-  changed = config_lib.differences(config, config_lib.Config())
   others = _OF_TARGET if config.data.source_style == "none" else ()
   fields = {
     name: value
-    for name, (value, _) in changed.items()
+    for name, value in _changed(config).items()
     if (name.startswith(_OF_SOURCE) and name not in others)
     # Section augment applies to the source only if source.augment is set.
     or (config.source.augment and name.startswith("augment."))
   }
   return _digest(fields)
+
+
+def _changed(config: config_lib.Config) -> dict[str, Any]:
+  """Returns the fields that differ from the defaults."""
+  changed = config_lib.differences(config, config_lib.Config())
+  fields = {name: value for name, (value, _) in changed.items()}
+  weights = fields.get(_WEIGHTS)
+  if weights and os.path.isfile(weights):
+    with open(weights, "rb") as file:
+      fields[_WEIGHTS] = hashlib.sha256(file.read()).hexdigest()
+  return fields
 
 
 def _digest(content: Mapping[str, Any]) -> str:

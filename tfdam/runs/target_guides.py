@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -23,15 +21,13 @@ from absl import logging
 
 from tfdam import config as config_lib
 from tfdam import files, progress, stored
-from tfdam.curriculum import label_shares, logistic, superpixels
-from tfdam.data import feeds, guides, pairs, scene_files
+from tfdam.curriculum import label_shares, superpixels
+from tfdam.data import feeds, guides
 from tfdam.runs import context as context_lib
+from tfdam.runs import lessons as lessons_lib
 from tfdam.training import distribution
 
 FILE = "curriculum.npz"
-# Bounds of what the simple models learn from: source images, superpixels of all of them,
-# and bytes of features, which take time to fit.
-_MOST_IMAGES, _MOST_SUPERPIXELS, _MOST_BYTES = 2_000, 40_000, 1 << 28
 _UNREADABLE = (
   OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error
 )  # fmt: skip
@@ -40,22 +36,6 @@ _DECIDES = (
   "seed", "data.height", "data.width", "data.channels", "data.classes", "match.batch_size",
   "adapt.curriculum_shares", "adapt.curriculum_superpixels", "adapt.curriculum_landmarks",
 )  # fmt: skip
-
-
-class _Seen(NamedTuple):
-  """One image's superpixels, features and labels.
-
-  Attributes:
-    superpixels: int64 [H, W].
-    of_superpixels: float32 [N, D], their features.
-    of_image: float32 [D'], features of the image.
-    label: uint8 [H, W]; None for target images.
-  """
-
-  superpixels: np.ndarray
-  of_superpixels: np.ndarray
-  of_image: np.ndarray
-  label: np.ndarray | None
 
 
 def prepare(context: context_lib.Context, network: tf.keras.Model) -> guides.Guides | None:
@@ -159,33 +139,22 @@ def _write(path: str, key: str, found: guides.Guides) -> None:
     os.fsync(file.fileno())
 
 
-class _Lessons(NamedTuple):
-  """What the simple models learn from: features and labels of images and superpixels."""
-
-  of_images: np.ndarray
-  shares: np.ndarray
-  of_superpixels: np.ndarray
-  classes: np.ndarray
-
-
 def _estimated(
   context: context_lib.Context, network: tf.keras.Model, tap: str
 ) -> guides.Guides:
   """Trains the simple models on the source, and applies them to the target."""
   config, domains = context.config, context.domains
-  options, source = config.adapt, domains.source
-  if len(source) > _MOST_IMAGES:
-    source = source.take(pairs.choice(len(source), _MOST_IMAGES, config.seed))
+  options, source = config.adapt, lessons_lib.some(domains.source, config.seed)
   total = len(source) + len(domains.target)
   of_images, of_superpixels, maps = [], [], []
   with progress.bar("adapted (curriculum)", 0, total, "images") as shown:
 
-    def seen(split: feeds.Split, labels: bool, done: int) -> Iterator[_Seen]:
-      for i, image in enumerate(_images(config, network, tap, split, labels)):
+    def seen(split: feeds.Split, labels: bool, done: int) -> Iterator[lessons_lib.Seen]:
+      for i, image in enumerate(lessons_lib.images(config, network, tap, split, labels)):
         yield image
         shown.update(done + i + 1, {})
 
-    lessons = _lessons(config, seen(source, True, 0), len(source))
+    lessons = lessons_lib.lessons(config, seen(source, True, 0), len(source))
     classify = superpixels.classifier(
       lessons.of_superpixels, lessons.classes, config.data.num_classes
     )
@@ -194,7 +163,7 @@ def _estimated(
       of_images.append(image.of_image)
       of_superpixels.append(image.of_superpixels)
       maps.append(guides.pack(image.superpixels.astype(np.uint16)))
-  scale = _scale(of_superpixels)
+  scale = lessons_lib.scale(of_superpixels)
   size = (config.data.height, config.data.width)
   marked = []
   for packed, found in zip(maps, of_superpixels):
@@ -217,77 +186,7 @@ def _estimated(
   )
 
 
-def _lessons(config: config_lib.Config, seen: Iterator[_Seen], count: int) -> _Lessons:
-  """Collects features and labels of source images and of some of their superpixels.
-
-  Args:
-    config: the run's.
-    seen: the source images.
-    count: number of source images, which share the bound of superpixels.
-  """
-  num_classes = config.data.num_classes
-  draw = np.random.RandomState(config_lib.derive_seed(config.seed, "superpixels"))
-  of_images, shares, of_superpixels, classes = [], [], [], []
-  for image in seen:
-    assert image.label is not None
-    counted = label_shares.counted(image.label, num_classes)
-    if counted is None:
-      continue
-    of_images.append(image.of_image)
-    shares.append(counted)
-    found = superpixels.dominant(image.superpixels, image.label, num_classes)
-    most = min(_MOST_SUPERPIXELS, _MOST_BYTES // (8 * image.of_superpixels.shape[1]))
-    kept = draw.permutation(np.flatnonzero(found >= 0))[: math.ceil(most / count)]
-    of_superpixels.append(image.of_superpixels[kept])
-    classes.append(found[kept])
-  if not any(map(len, classes)):
-    raise config_lib.UserError(
-      f"No superpixel of {config.data.source} has labels for half of its pixels.",
-      "Set data.classes, or adapt.curriculum_weight=0.",
-    )
-  parts = np.concatenate(of_superpixels), np.concatenate(classes)
-  return _Lessons(np.stack(of_images), np.stack(shares), *parts)
-
-
-def _scale(features: list[np.ndarray]) -> logistic.Scale:
-  """The scale of many images' superpixels, with the same bound as for the source's."""
-  most = min(_MOST_SUPERPIXELS, _MOST_BYTES // (8 * features[0].shape[1]))
-  step = math.ceil(sum(map(len, features)) / most)
-  return logistic.Scale.of(np.concatenate([each[::step] for each in features]))
-
-
-def _images(
-  config: config_lib.Config,
-  network: tf.keras.Model,
-  tap: str,
-  split: feeds.Split,
-  labels: bool,
-) -> Iterator[_Seen]:
-  """Yields every image of a split, at the network's input size, with its features."""
-  read, size = feeds.feed(split, config.data, labels), config.match.batch_size
-  count = config.adapt.curriculum_superpixels
-
-  def look(image: np.ndarray, activations: np.ndarray, label: np.ndarray | None) -> _Seen:
-    lab = superpixels.to_lab(image)
-    segments = superpixels.segment(lab, count)
-    return _Seen(
-      segments,
-      superpixels.features(segments, activations, lab),
-      label_shares.features(activations, lab),
-      label,
-    )
-
-  # Threads help, since scikit-image's compiled loops release Python's lock.
-  with scene_files.decoders() as pool:
-    for first in range(0, len(split), size):
-      batch = read(tf.range(first, min(first + size, len(split)), dtype=tf.int64))
-      found = network(batch["image"], training=False)["taps"][tap]
-      activations = tf.cast(found, tf.float32).numpy()
-      label_maps = batch["label"].numpy() if labels else [None] * len(activations)
-      yield from pool.map(look, batch["image"].numpy(), activations, label_maps)
-
-
-def _log(shares: np.ndarray, lessons: _Lessons, tap: str) -> None:
+def _log(shares: np.ndarray, lessons: lessons_lib.Lessons, tap: str) -> None:
   logging.info(
     "adapted: shares of classes estimated for %d target images (their mean: %s), after %d"
     " images and %d superpixels of the source; features of tap '%s'.",
