@@ -260,6 +260,12 @@ def test_no_targets_norms_are_those_of_source_images():
   ):
     with pytest.raises(config_lib.UserError, match=f"adapt.{name}, but adapt.per_target"):
       resolve(**own, **fields)
+  of_source = {"adapt.source_label_weight": 1.0, "adapt.source_norms": True}
+  assert resolve(**own, **of_source, **mix).adapt.source_norms
+  with pytest.raises(config_lib.UserError, match="source_norms is True, but adapt.source"):
+    resolve(**{"adapt.source_norms": True})
+  with pytest.raises(config_lib.UserError, match="source_norms is True, but .* from a file"):
+    resolve(**of_source, **{"model.name": "keras", "model.path": "a.keras"})
   with pytest.raises(config_lib.UserError, match="per_target is True, but .* from a file"):
     resolve(**own, **{"model.name": "keras", "model.path": "a.keras"})
 

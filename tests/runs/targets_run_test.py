@@ -20,6 +20,8 @@ from tfdam.runs import context, loading, run_folder
 from tfdam.training import per_target as per_target_lib
 
 _NAMES = ("bright", "dark")
+# Adaptation also learns the source's labels, through the source's norms.
+_LABELS = {"adapt__source_label_weight": 1.0, "adapt__source_norms": True}
 
 
 def _united(splits, config):
@@ -94,10 +96,10 @@ class TargetsRunTest(tf.test.TestCase, parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "must come without labels"):
       in_process.execute(options, domains(options)._replace(target=labelled), self.path())
 
-  @parameterized.parameters(False, True)
-  def test_a_run_cut_off_ends_with_the_same_bits(self, per_target):
+  @parameterized.parameters((False, {}), (True, {}), (True, _LABELS))
+  def test_a_run_cut_off_ends_with_the_same_bits(self, per_target, labels):
     options = config(
-      adapt__per_target=per_target, adapt__ema_momentum=0.5, adapt__taps="block05"
+      adapt__per_target=per_target, adapt__ema_momentum=0.5, adapt__taps="block05", **labels
     )
     whole = self.execute(options, "whole")
     shutil.copytree(self.path("whole"), self.path("cut"))
@@ -136,11 +138,11 @@ class TargetsRunTest(tf.test.TestCase, parameterized.TestCase):
       # Scale and shift of each norm, and nothing else.
       self.assertEqual(sum(unlike), 2 * len(per_target_lib.norms_of(network)))
 
-  @parameterized.parameters(False, True)
-  def test_one_replica_and_two_agree(self, per_target):
+  @parameterized.parameters((False, {}), (True, {}), (True, _LABELS))
+  def test_one_replica_and_two_agree(self, per_target, labels):
     options = config(
       adapt__per_target=per_target, source__epsilon=1e-3, adapt__epsilon=1e-3,
-      adapt__taps="block05", source__steps=2,
+      adapt__taps="block05", source__steps=2, **labels,
     )  # fmt: skip
     self.execute(options, "one")
     self.execute(options, "two", synthetic.two_replicas())
@@ -169,6 +171,32 @@ class TargetsRunTest(tf.test.TestCase, parameterized.TestCase):
     for target in _NAMES:
       self.assertLess(distance[True, target], 0.5 * distance[False, target], target)
 
+  def test_source_images_never_pass_the_targets_norms(self):
+    """With the labels alone, no loss has a gradient for what target images pass."""
+    options = config(**_LABELS, adapt__gan_weight=0.0, adapt__drift_weight=0.0)
+    whole = domains(options)
+    one = whole._replace(target=dataclasses.replace(whole.target, parts=None))
+    in_process.execute(options, one, self.path())
+    folder = run_folder.RunFolder(self.path())
+    source, matched, adapted = (
+      loading.load_network(options, folder, stage).network
+      for stage in ("source_only", "gaussian", "adapted")
+    )
+    norms = [per_target_lib.norms_of(each) for each in (source, matched, adapted)]
+    moved = [
+      max(float(abs(a - b).max()) for a, b in zip(one.get_weights(), other.get_weights()))
+      for first, second in zip(norms, norms[1:])
+      for one, other in zip(first, second)
+    ]
+    half = len(norms[0])
+    self.assertGreater(min(moved[:half]), 0.0)  # by matching
+    self.assertEqual(max(moved[half:]), 0.0)  # by the labels
+    kernels = [
+      [each.numpy() for each in network.trainable_variables if "kernel" in each.name]
+      for network in (matched, adapted)
+    ]
+    self.assertFalse(any(map(np.array_equal, *kernels)))
+
   def taps(self, network, split, options):
     """The mean of each channel of the first tap."""
     (images,) = pairs.ordered_batches(split, len(split), options.data)
@@ -178,6 +206,7 @@ class TargetsRunTest(tf.test.TestCase, parameterized.TestCase):
     cases = (
       (config(adapt__per_target=True, match__sites="block06"), "matches batch norms alone"),
       (synthetic.scenes_config(adapt__per_target=True), "usps is one target"),
+      (config(**_LABELS, match__sites="block06"), "source_norms is True, which matches"),
     )
     for options, said in cases:
       found = domains(options)

@@ -67,6 +67,21 @@ class PerTargetTest(tf.test.TestCase, parameterized.TestCase):
     for one, other in zip(every.get_weights(), every.get_weights()):
       self.assertAllEqual(one, other)
 
+  @parameterized.parameters(False, True)
+  def test_a_network_with_other_norms_shares_all_else(self, per_target_too):
+    source, target = _network(), _network(seed=3)
+    target.set_weights(source.get_weights())
+    whole = target
+    if per_target_too:
+      whole = _unlike(per_target.PerTarget(target, _NAMES))
+    for norm in per_target.norms_of(target):
+      norm.set_weights([value + 0.5 for value in norm.get_weights()])
+    before = target(_images(2))["logits"]
+    found = per_target.WithNorms(whole, per_target.norms_of(source))(_images(2))
+    self.assertAllEqual(found["logits"], source(_images(2))["logits"])
+    self.assertAllEqual(target(_images(2))["logits"], before)
+    self.assertNotAllEqual(found["logits"], before)
+
   def test_norms_get_the_gradient_of_their_own_images_and_other_weights_that_of_all(self):
     every = _unlike(per_target.PerTarget(_network(), _NAMES))
     images, others = _images(6), _images(6, seed=7).numpy()

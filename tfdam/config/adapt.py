@@ -70,6 +70,9 @@ class Adapt(Section):
   # randomly changed by section augment (scenes in their light, other images by moves). 0:
   # adaptation sees no label.
   source_label_weight: float = option(0.0, low=0.0, high=MAX_WEIGHT)
+  # Whether these images pass the source network's batch norms, and only target images the
+  # target's. All other weights are shared.
+  source_norms: bool = option(False)
   # Weight of its cross-entropy on target images, changed likewise, with labels that its
   # moving average (ema_momentum) predicts for the unchanged images; and the probability
   # from which such a label counts.

@@ -102,12 +102,14 @@ def _check_label_terms(options: Adapt) -> None:
     )
   details = ("self_training_mix", "self_training_confidence")
   _refuse_details(options, "self_training_weight", details)
+  _refuse_details(options, "source_label_weight", ("source_norms",))
   for name in ("source_label_weight", "self_training_mix"):
-    if options.per_target and getattr(options, name):
+    if options.per_target and not options.source_norms and getattr(options, name):
       raise UserError(
         f"adapt.{name} is {getattr(options, name)!r}, but adapt.per_target is True: no"
         " target's norms are those of source images.",
-        f"Set adapt.per_target=False, or adapt.{name}={getattr(Adapt(), name)!r}.",
+        "Set adapt.source_norms=True with adapt.source_label_weight=1, or"
+        f" adapt.{name}={getattr(Adapt(), name)!r}.",
       )
   if options.batch_norm == "train":
     for name in ("source_label_weight", "self_training_weight"):

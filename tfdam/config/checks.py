@@ -58,12 +58,13 @@ def check_together(config: Config) -> None:
       " classes of pixels; centroids are of images with one label each.",
       "Set adapt.centroid_weight=0.",
     )
-  if config.adapt.per_target and config.model.is_file:
-    raise UserError(
-      "adapt.per_target is True, but batch norms of a network from a file cannot be more"
-      " than it has.",
-      "Set adapt.per_target=False.",
-    )
+  for name in ("per_target", "source_norms"):
+    if getattr(config.adapt, name) and config.model.is_file:
+      raise UserError(
+        f"adapt.{name} is True, but batch norms of a network from a file cannot be more"
+        " than it has.",
+        f"Set adapt.{name}=False.",
+      )
   _check_semantic(config.translation)
   check_adapt(config.adapt)
 

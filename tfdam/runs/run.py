@@ -106,8 +106,9 @@ class Run:
       self._check_matcher()
     if config.match.enabled:
       closed_form.choose_sites(self.source, config.match, config.model.name)
-    if config.adapt.per_target:
-      self._check_per_target()
+    for name in ("per_target", "source_norms"):
+      if getattr(config.adapt, name):
+        self._check_norms(name)
     if config.source.init_checkpoint and not begun:
       place = initial_checkpoint.find(runtime.resolve_path(config.source.init_checkpoint))
       checkpoints_lib.restore_model(self.source, place, config.model.name)
@@ -147,25 +148,29 @@ class Run:
         "Set adapt.global_batch_size.",
       )
 
-  def _check_per_target(self) -> None:
-    """Raises config.UserError if targets cannot have norms of their own."""
+  def _check_norms(self, name: str) -> None:
+    """Raises config.UserError if domains cannot have norms of their own.
+
+    Args:
+      name: the field of section adapt that asks for them.
+    """
     config = self.config
-    if self.domains.target.parts is None:
+    if name == "per_target" and self.domains.target.parts is None:
       raise config_lib.UserError(
         f"adapt.per_target is True, but {config.data.target} is one target.",
         "Set adapt.per_target=False, or join several in data.target by '+'.",
       )
     if not per_target.norms_of(self.source):
       raise config_lib.UserError(
-        f"adapt.per_target is True, but {config.model.name} has no batch norm.",
-        "Set adapt.per_target=False, or model.name to a network that has some (lenet_bn;"
-        " erfnet or drn26 of scenes).",
+        f"adapt.{name} is True, but {config.model.name} has no batch norm.",
+        f"Set adapt.{name}=False, or model.name to a network that has some (lenet_bn;"
+        " lite0_pyramid, erfnet or drn26 of scenes).",
       )
     if config.match.enabled and not self._sites_of_norms(self.source):
       raise config_lib.UserError(
-        f"match.sites is '{config.match.sites}', but adapt.per_target is True, which"
-        " matches batch norms alone; expected one of them.",
-        "Set match.sites=all or adapt.per_target=False.",
+        f"match.sites is '{config.match.sites}', but adapt.{name} is True, which matches"
+        " batch norms alone; expected one of them.",
+        f"Set match.sites=all or adapt.{name}=False.",
       )
 
   def _sites_of_norms(self, network: Any) -> list[str]:
@@ -330,7 +335,7 @@ class Run:
 
   def _match_gaussian(self) -> tf.keras.Model:
     """A copy of the source network with its sites matched for the target (Sec. 4.1)."""
-    config, options = self.config, self.config.match
+    config = self.config
     distribution.announce(self.strategy, Stage.GAUSSIAN)
     with self.strategy.scope():
       matched = networks.build_network(config, "matched", Stage.GAUSSIAN)
@@ -349,8 +354,8 @@ class Run:
     self.records.forget_after(Stage.GAUSSIAN, -1)  # Records of a killed session.
 
     def images(examples: feeds.Split) -> Any:
-      chosen = pairs.subset(examples, options.max_images, config.seed)
-      return pairs.ordered_batches(chosen, options.batch_size, config.data)
+      chosen = pairs.subset(examples, config.match.max_images, config.seed)
+      return pairs.ordered_batches(chosen, config.match.batch_size, config.data)
 
     monitor = self.context.monitor(Stage.GAUSSIAN, self.source, matched)
     if monitor:
@@ -364,7 +369,7 @@ class Run:
         matched,
         images(self.domains.source),
         images(self.domains.target),
-        options,
+        self._match_options(matched),
       )
     # Every worker computes this, since reading a network may need them all. Machines of
     # different kinds round differently, but replicas must start from the same bits.
@@ -376,17 +381,24 @@ class Run:
     checkpoints.save(0, {"stage": Stage.GAUSSIAN, "total": 0, **self.folder.elapsed()})
     return matched
 
+  def _match_options(self, network: Any) -> config_lib.Match:
+    """Section match, whose sites are batch norms alone if domains have their own.
+
+    Other sites then stay as in the source network: domains share them, and a correction
+    for one would not fit the next. The norms after them correct most of the difference.
+    """
+    config = self.config
+    if not (config.adapt.per_target or config.adapt.source_norms):
+      return config.match
+    sites = ",".join(self._sites_of_norms(network))
+    return dataclasses.replace(config.match, sites=sites)
+
   def _match_each(
     self, matched: per_target.PerTarget, images: Callable[[feeds.Split], Any]
   ) -> list[dict[str, Any]]:
-    """Matches each target's norms on its own images; returns the records of all.
-
-    Other sites stay as in the source network: targets share them, and a correction for one
-    target would not fit the next. The norms after them correct most of the difference.
-    """
+    """Matches each target's norms on its own images; returns the records of all."""
     network = matched.network
-    sites = ",".join(self._sites_of_norms(network))
-    options = dataclasses.replace(self.config.match, sites=sites)
+    options = self._match_options(network)
     found: dict[str, list[dict[str, Any]]] = {}
     # The first target comes last: its norms are the network's own, which each one uses.
     for name in reversed(matched.names):

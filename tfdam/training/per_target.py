@@ -161,6 +161,20 @@ class OfTarget:
       return self._networks.network(images, training=training)
 
 
+class WithNorms:
+  """A network with other batch norms, such as the source's; all other layers are shared."""
+
+  def __init__(self, network: Any, norms: Norms):
+    """Takes a network, or a network for each target, and norms in the order of its own."""
+    self._network = network.network if isinstance(network, PerTarget) else network
+    self._norms = norms
+
+  def __call__(self, images: tf.Tensor, training: bool = False) -> dict[str, Any]:
+    """Runs the network; see network.py."""
+    with conv_norm.acting(zip(norms_of(self._network), self._norms)):
+      return self._network(images, training=training)
+
+
 def _twin(norm: conv_norm.BatchNorm) -> conv_norm.BatchNorm:
   """Makes and builds another norm of the same kind."""
   twin = conv_norm.BatchNorm(

@@ -19,6 +19,7 @@ from tfdam.training import (
   curriculum_terms,
   joint_step,
   loop,
+  per_target,
 )
 
 
@@ -58,7 +59,12 @@ def of_adaptation(
     return [loop.Phase(f"adapt {'+'.join(weights)}", joint, options.steps)]
   objective = matching.OBJECTIVES[options.objective]
   terms = _label_terms(
-    options, target, averaged, target_optimizer, cross_entropy.of_task(config, prior)
+    options,
+    source,
+    target,
+    averaged,
+    target_optimizer,
+    cross_entropy.of_task(config, prior),
   )
   terms += [centroids] if centroids else []
   terms += curriculum_terms.of_options(options)
@@ -124,6 +130,7 @@ def _parts(options: config_lib.Adapt) -> Iterator[_Part]:
 
 def _label_terms(
   options: config_lib.Adapt,
+  source: tf.keras.Model,
   target: tf.keras.Model,
   averaged: tf.keras.Model,
   optimizer: tf.keras.optimizers.Optimizer,
@@ -132,7 +139,8 @@ def _label_terms(
   """The terms that use labels, in every phase in which the target network learns."""
   terms: list[class_terms.Term] = []
   if options.source_label_weight:
-    terms.append(class_terms.SourceLabels(options.source_label_weight, target, loss))
+    norms = per_target.norms_of(source) if options.source_norms else None
+    terms.append(class_terms.SourceLabels(options.source_label_weight, target, loss, norms))
   if options.self_training_weight:
     terms.append(
       class_terms.SelfTraining(
