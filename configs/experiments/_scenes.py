@@ -84,13 +84,16 @@ def table(
   )
 
 
-def from_weights(name: str, title: str, config: str) -> experiment_lib.Table:
+def from_weights(
+  name: str, title: str, config: str, others: Sequence[experiment_lib.Row] = ()
+) -> experiment_lib.Table:
   """A table of all methods with EfficientNet-Lite0, and of recipes that need labels.
 
   Args:
     name: of the table.
     title: the domains.
     config: one of CamVid's.
+    others: rows below.
   """
   lite0 = f"{config}:lite0"
   labels = run(lite0, "with_labels,gam")
@@ -101,7 +104,9 @@ def from_weights(name: str, title: str, config: str) -> experiment_lib.Table:
     row(f"{name}_source_labels", "GAM with the source's labels", plain, "adapted"),
     row(f"{name}_with_labels", "GAM with them and self-training", labels, "adapted"),
   ]
-  return table(name, f"{title}, EfficientNet-Lite0", lite0, {}, _FROM_WEIGHTS, more)
+  return table(
+    name, f"{title}, EfficientNet-Lite0", lite0, {}, _FROM_WEIGHTS, [*more, *others]
+  )
 
 
 def row(

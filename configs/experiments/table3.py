@@ -26,12 +26,17 @@ _DRN = {
 }
 # The paper's mIoU of Curriculum DA, none of GAM from its network, and what its start was.
 _CURRICULUM = ("28.9", "", "Published: from another source network, 23.1 before.")
-_PENALTIES = "Its regressions' penalties: with labels of CamVid's training images in sight."
 _FULL = (
   "Percent on Cityscapes' validation split, its test labels not being public; mean and"
   " standard deviation over seeds, of the network at the last step."
 )
 _STREETS = "configs/segmentation/streets_to_camvid.py"
+_LITE0 = f"{_STREETS}:lite0"
+_TABLE = "streets_to_camvid_lite0"
+_PHOTO = {"data.source": "streets/photo"}
+# Adaptation from the matched network, in which each domain has its own batch norms.
+_NORMS = {"adapt.init": "matched", "adapt.drift_anchor": "matched",
+          "adapt.source_norms": True, **_scenes.NO_SELF_TRAINING}  # fmt: skip
 # Source images in the target's look, without a network: the row's name and title, what it
 # sets, and what it is. FDA's 0.01 of 512 pixels are five cycles an image; of 96, none.
 _STYLES = (
@@ -46,9 +51,8 @@ def get_experiment() -> experiment_lib.Experiment:
   prefix = "configs/segmentation/gta5_to_cityscapes"
   tables = [
     _scenes.table("streets_to_camvid", "Procedural streets to CamVid, ERFNet's encoder",
-                  _STREETS, {}, more=_beyond()),
-    _scenes.from_weights("streets_to_camvid_lite0", "Procedural streets to CamVid",
-                         _STREETS),
+                  _STREETS, {}, more=_recipes()),
+    _scenes.from_weights(_TABLE, "Procedural streets to CamVid", _STREETS, _beyond()),
     _day_and_dusk(),
   ]  # fmt: skip
   architectures = (
@@ -75,9 +79,10 @@ def get_experiment() -> experiment_lib.Experiment:
 
 def _day_and_dusk() -> experiment_lib.Table:
   """CamVid's sequences by day and at dusk as one target, and as two."""
-  one = _scenes.gam(_STREETS)
-  two = experiment_lib.Run(f"{_STREETS}:gam", {"data.target": "camvid/day+camvid/dusk"})
+  one = _scenes.gam(_LITE0)
+  two = one.changed(data__target="camvid/day+camvid/dusk")
   norms = two.changed(adapt__per_target=True)
+  labels = experiment_lib.Run(f"{_LITE0},with_labels,gam", {**norms.fields, **_NORMS})
   kinds = (
     ("one", "one target", one), ("two", "two targets", two),
     ("norms", "two targets, norms for each", norms),
@@ -88,9 +93,14 @@ def _day_and_dusk() -> experiment_lib.Table:
       _by_sequence(f"{kind}_{stage}", f"{title}, {shown}", run, stage)
       for kind, shown, run in kinds
     ]
+  rows.append(
+    _by_sequence(
+      "labels", "GAM with the source's labels, norms for each domain", labels, "adapted"
+    )
+  )
   return experiment_lib.Table(
     name="day_and_dusk",
-    title="Procedural streets to CamVid by day and at dusk",
+    title="Procedural streets to CamVid by day and at dusk, EfficientNet-Lite0",
     columns=("day mIoU", "dusk mIoU", "both"),
     rows=tuple(rows),
     corner="%",
@@ -116,8 +126,8 @@ def _by_sequence(
   return experiment_lib.Row(f"day_and_dusk_{name}", title, cells)
 
 
-def _beyond() -> list[experiment_lib.Row]:
-  """Recipes that the paper has not."""
+def _recipes() -> list[experiment_lib.Row]:
+  """Recipes for ERFNet that the paper has not."""
   recipes = (
     ("by_image", "gaussian", "Gaussian matching, each image's own moments"),
     ("by_image", "adapted", "GAM, each image's own moments"),
@@ -137,24 +147,50 @@ def _beyond() -> list[experiment_lib.Row]:
         f"streets_to_camvid_best_{stage}", f"{title}, changed light", best, stage,
       )
     )  # fmt: skip
-  others = [
+  return rows
+
+
+def _beyond() -> list[experiment_lib.Row]:
+  """For EfficientNet-Lite0: sources in another look, and the rest of the paper's field."""
+  return [
+    *_photo(),
     *_styled(),
     *_translated(),
-    *_scenes.curriculum("streets_to_camvid", _STREETS, note=_PENALTIES),
+    *_scenes.curriculum(_TABLE, _LITE0),
   ]
-  return rows + others
+
+
+def _photo() -> list[experiment_lib.Row]:
+  """The streets as a camera sees them: a better simulator."""
+  config = f"{_LITE0},gam"
+  plain = experiment_lib.Run(config, _PHOTO)
+  labels = f"{_LITE0},with_labels,gam"
+  norms = experiment_lib.Run(labels, {**_PHOTO, **_NORMS})
+  both = experiment_lib.Run(labels, _PHOTO)
+  note = "from streets/photo: as a camera sees them"
+  return [
+    _scenes.row(f"{_TABLE}_photo_{name}", f"Better streets, {title}", run, stage,
+                note if name == "source_only" else "")
+    for name, title, run, stage in (
+      ("source_only", "no transfer", plain, "source_only"),
+      ("gaussian", "Gaussian matching", plain, "gaussian"),
+      ("gam", "GAM", plain, "adapted"),
+      ("norms", "GAM with the source's labels and norms", norms, "adapted"),
+      ("with_labels", "GAM with its labels and self-training", both, "adapted"),
+    )
+  ]  # fmt: skip
 
 
 def _translated() -> list[experiment_lib.Row]:
   """CyCADA's setting: images that //tfdam:translate wrote."""
   config = "configs/segmentation/cycada_streets_to_camvid.py"
-  run = experiment_lib.Run(f"{config}:gam")
+  run = experiment_lib.Run(f"{config}:lite0,gam")
   note = (
     "images of streets_as_camvid, which //tfdam:translate writes with"
     " configs/translation/streets_to_camvid.py"
   )
   return [
-    _scenes.row(f"streets_to_camvid_translated_{stage}", title, run, stage, note)
+    _scenes.row(f"{_TABLE}_translated_{stage}", title, run, stage, note)
     for stage, title in (
       ("source_only", "Translated, source only"), ("adapted", "Translated + GAM"),
     )
@@ -165,9 +201,9 @@ def _styled() -> list[experiment_lib.Row]:
   """Both ends of a run for each look of the source images."""
   rows = []
   for style, title, fields, note in _STYLES:
-    run = experiment_lib.Run(f"{_STREETS}:gam", fields)
+    run = experiment_lib.Run(f"{_LITE0},gam", fields)
     source_only, adapted = (
-      f"streets_to_camvid_{style}_{stage}" for stage in ("source_only", "adapted")
+      f"{_TABLE}_{style}_{stage}" for stage in ("source_only", "adapted")
     )
     rows.append(_scenes.row(source_only, f"{title}, source only", run, "source_only", note))
     rows.append(_scenes.row(adapted, f"{title} + GAM", run, "adapted"))
