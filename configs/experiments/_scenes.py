@@ -36,6 +36,9 @@ _FROM_WEIGHTS = (
 )
 # What the recipe `with_labels` has beside the source's labels.
 NO_SELF_TRAINING = {"adapt.self_training_weight": 0.0, "adapt.self_training_mix": False}
+# The same from the matched network; labelled source images pass the source's batch norms.
+SOURCE_NORMS = {"adapt.init": "matched", "adapt.drift_anchor": "matched",
+                "adapt.source_norms": True}  # fmt: skip
 
 
 def run(config: str, method: str, **options: Any) -> experiment_lib.Run:

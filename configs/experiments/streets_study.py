@@ -55,6 +55,10 @@ _ADAPTED: _Ideas = (
   ("self_training", "the source's labels and self-training alone",
    "lite0,with_labels,gam", {"adapt.gan_weight": 0.0}),
   ("both", "GAM with the source's labels and self-training", "lite0,with_labels,gam", {}),
+  ("norms", "GAM with the source's labels and norms", "lite0,with_labels,gam",
+   {**_LABELS, **_scenes.SOURCE_NORMS}),
+  ("norms_both", "GAM with them and self-training", "lite0,with_labels,gam",
+   _scenes.SOURCE_NORMS),
 )  # fmt: skip
 # From the network of row "photo".
 _FROM_PHOTO: _Ideas = (
@@ -65,6 +69,8 @@ _FROM_PHOTO: _Ideas = (
    {**_LABELS, **_PHOTO}),
   ("photo_both", "GAM with the source's labels and self-training",
    "lite0,with_labels,gam", _PHOTO),
+  ("photo_norms", "GAM with the source's labels and norms", "lite0,with_labels,gam",
+   {**_LABELS, **_scenes.SOURCE_NORMS, **_PHOTO}),
 )  # fmt: skip
 
 

@@ -34,9 +34,7 @@ _STREETS = "configs/segmentation/streets_to_camvid.py"
 _LITE0 = f"{_STREETS}:lite0"
 _TABLE = "streets_to_camvid_lite0"
 _PHOTO = {"data.source": "streets/photo"}
-# Adaptation from the matched network, in which each domain has its own batch norms.
-_NORMS = {"adapt.init": "matched", "adapt.drift_anchor": "matched",
-          "adapt.source_norms": True, **_scenes.NO_SELF_TRAINING}  # fmt: skip
+_NORMS = {**_scenes.SOURCE_NORMS, **_scenes.NO_SELF_TRAINING}
 # Source images in the target's look, without a network: the row's name and title, what it
 # sets, and what it is. FDA's 0.01 of 512 pixels are five cycles an image; of 96, none.
 _STYLES = (
