@@ -69,6 +69,16 @@ def erfnet_step(file: Content) -> list[str]:
   return _table(columns, rows)
 
 
+def lite0_step(file: Content) -> list[str]:
+  """Adaptation step of EfficientNet-Lite0 with its head."""
+  median = file["median"]
+  times = _number(file["ratios"]["times_as_fast_as_torch"], 2)
+  row = [_number(median[name]) for name in ("step_ms", "torch_step_ms")]
+  return _table(
+    ["", "tfdam", "PyTorch", "times as fast"], [["adaptation step, ms", *row, times]]
+  )
+
+
 def gpu_steps(lenet: Content, erfnet: Content) -> list[str]:
   """Both steps on a GPU."""
   median, ratios = lenet["median"], lenet["ratios"]

@@ -102,6 +102,7 @@ def _speed() -> dict[str, list[str]]:
   return {
     "speed/lenet_step": measured.lenet_step(_file("lenet_step"), _file("lenet_step_avx2")),
     "speed/erfnet_step": measured.erfnet_step(_file("erfnet_step")),
+    "speed/lite0_step": measured.lite0_step(_file("lite0_step")),
     "speed/gpu_steps": measured.gpu_steps(
       _file("h100/lenet_step"), _file("h100/erfnet_step")
     ),

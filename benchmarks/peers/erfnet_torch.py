@@ -17,8 +17,7 @@ from torch.nn import functional
 NUM_CLASSES = 19
 # {block: its channels}, every tap with weight 1.
 TAPS = {4: 64, 8: 128, 12: 128, 17: NUM_CLASSES}
-UNITS, SLOPE = (128, 64), 0.2
-GAN_WEIGHT, RATE, BETAS = 0.1, 2e-4, (0.5, 0.999)
+UNITS = (128, 64)
 
 
 class Downsampler(nn.Module):
@@ -64,41 +63,8 @@ class Encoder(nn.Module):
     return outputs
 
 
-def discriminator(width):
-  layers = []
-  for inputs, outputs in zip((width, *UNITS), UNITS):
-    layers += [nn.Conv2d(inputs, outputs, 1), nn.LeakyReLU(SLOPE)]
-  return nn.Sequential(*layers, nn.Conv2d(UNITS[-1], 1, 1))
-
-
 def make_step(height, width, batch):
-  """Returns a step with least-squares GANs on four taps, drift, and frozen batch norms."""
-  source, target = Encoder().eval().requires_grad_(False), Encoder().eval()
-  target.load_state_dict(source.state_dict())
-  players = {tap: discriminator(channels) for tap, channels in TAPS.items()}
-  target_weights = list(target.parameters())
-  player_weights = [weight for player in players.values() for weight in player.parameters()]
-  optimizers = [
-    torch.optim.Adam(weights, RATE, BETAS) for weights in (target_weights, player_weights)
-  ]
-  source_images, target_images = torch.rand(2, batch, 3, height, width)
-
-  def step():
-    with torch.no_grad():
-      source_taps = source(source_images)
-    target_taps = target(target_images)
-    loss = alignment = 0.0
-    for tap, player in players.items():
-      on_source, on_target = player(source_taps[tap]), player(target_taps[tap])
-      loss = loss + 0.5 * ((on_source - 1.0).square().mean() + on_target.square().mean())
-      alignment = alignment + 0.5 * (on_target - 1.0).square().mean()
-    drift = sum(
-      (now - then).square().mean() for now, then in zip(target_weights, source.parameters())
-    )
-    moved = GAN_WEIGHT * alignment + drift
-    steps.update(optimizers, (target_weights, player_weights), (moved, loss))
-
-  return step
+  return steps.matching(Encoder, TAPS, UNITS, height, width, batch)
 
 
 def make_forward(height, width, batch):
