@@ -20,7 +20,7 @@ _ORDER = (
 # Options that are left out: they are only for runs, or are arguments of the functions.
 _OF_RUNS = (
   "enabled", "init", "taps", "augment", "information_weight", "information_after",
-  "source_label_weight", "self_training_weight", "self_training_confidence",
+  "source_label_weight", "source_norms", "self_training_weight", "self_training_confidence",
   "self_training_mix", "per_target", "centroid_weight", "centroid_momentum",
   "centroid_confidence", "centroid_tap", "curriculum_weight", "curriculum_local_weight",
   "curriculum_shares", "curriculum_superpixels", "curriculum_landmarks",
