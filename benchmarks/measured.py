@@ -79,6 +79,20 @@ def lite0_step(file: Content) -> list[str]:
   )
 
 
+def curriculum(files: Sequence[Content]) -> list[str]:
+  """The curriculum's simple models by penalty; means over the files' seeds."""
+  by_penalty = zip(*(file["rows"] for file in files))
+  rows = []
+  for same in by_penalty:
+    penalty = same[0]["l2"]
+    cells = ["no model" if penalty is None else f"{penalty:g}"]
+    for name in ("error_of_shares", "superpixels", "landmarks"):
+      cells.append(f"{100 * statistics.fmean(row[name] for row in same):.1f}")
+    rows.append(cells)
+  columns = ["penalty", "shares' error", "superpixels right", "landmarks right"]
+  return _table(columns, rows)
+
+
 def gpu_steps(lenet: Content, erfnet: Content) -> list[str]:
   """Both steps on a GPU."""
   median, ratios = lenet["median"], lenet["ratios"]

@@ -58,6 +58,7 @@ def tables() -> dict[str, str]:
   found["trials/by_image"] = trials.by_seed(_BY_IMAGE, _all_runs())
   found["trials/drift"] = trials.by_drift(_DRIFT, _all_runs())
   found["trials/sevens"] = trials.sevens(_sevens(tried))
+  found["streets/curriculum"] = measured.curriculum(list(_folder("curriculum").values()))
   found.update(_speed())
   found.update(_of_stacks())
   return {name: "\n".join(lines) for name, lines in found.items()}

@@ -264,7 +264,9 @@ def test_no_targets_norms_are_those_of_source_images():
   assert resolve(**own, **of_source, **mix).adapt.source_norms
   with pytest.raises(config_lib.UserError, match="source_norms is True, but adapt.source"):
     resolve(**{"adapt.source_norms": True})
-  with pytest.raises(config_lib.UserError, match="source_norms is True, but .* from a file"):
+  with pytest.raises(
+    config_lib.UserError, match="source_norms is True, but .* from a file"
+  ):
     resolve(**of_source, **{"model.name": "keras", "model.path": "a.keras"})
   with pytest.raises(config_lib.UserError, match="per_target is True, but .* from a file"):
     resolve(**own, **{"model.name": "keras", "model.path": "a.keras"})

@@ -33,7 +33,7 @@ def test_regression_finds_the_shares_of_a_linear_toy():
   np.testing.assert_allclose(found.sum(1), 1.0)
   np.testing.assert_allclose(found, expected, atol=5e-3)
   # The penalty draws them together, and both scales are of few: they go the same way.
-  found = label_shares.estimated("regression", features, shares, others)
+  found = label_shares.estimated("regression", features, shares, others, l2=1.0)
   correlation = np.corrcoef((found - found.mean(0)).T, (expected - expected.mean(0)).T)
   assert np.diag(correlation, 3).min() > 0.8
 

@@ -41,7 +41,18 @@ class Numbers:
   shown: str = "mean"
   digits: int = 2
 
+  @property
+  def missing(self) -> str:
+    """Says how many seeds there are, if some but not all are; empty otherwise."""
+    found = len(self.values)
+    is_partial = 0 < found < self.wanted and self.shown != "lowest"
+    return f" ({found} of {self.wanted} seeds)" if is_partial else ""
+
   def __str__(self) -> str:
+    return self.text() + self.missing
+
+  def text(self) -> str:
+    """Returns the number, without how many seeds it comes from."""
     if not self.values:
       return FAILED if self.failed else NOT_RUN
     found = list(self.values.values())
@@ -50,8 +61,6 @@ class Numbers:
     text = f"{statistics.mean(found):.{self.digits}f}"
     if len(found) > 1:
       text += f" ± {statistics.stdev(found):.{self.digits}f}"
-    if len(found) < self.wanted:
-      text += f" ({len(found)} of {self.wanted} seeds)"
     return text + (OTHER_NETWORK if self.others else "")
 
 
@@ -70,11 +79,20 @@ class Filled:
   notes: tuple[str, ...]
 
   def cells(self) -> list[list[str]]:
-    """Returns the cells' text, row by row, titles first."""
-    return [
-      [row.title, *(str(self.rows[row.name].get(c, "")) for c in self.table.columns)]
-      for row in self.table.rows
-    ]
+    """Returns the cells' text, row by row, titles first.
+
+    Seeds that all cells of a row lack are in its title.
+    """
+    return [self._cells(row) for row in self.table.rows]
+
+  def _cells(self, row: experiment_lib.Row) -> list[str]:
+    found = [self.rows[row.name].get(column, "") for column in self.table.columns]
+    numbers = [cell for cell in found if isinstance(cell, Numbers)]
+    missing = {cell.missing for cell in numbers}
+    if len(missing) != 1:
+      return [row.title, *map(str, found)]
+    texts = (cell.text() if isinstance(cell, Numbers) else cell for cell in found)
+    return [row.title + missing.pop(), *texts]
 
   def markdown(self) -> str:
     """Returns the table and its notes as Markdown, without the title."""
