@@ -31,7 +31,7 @@ _WORKDIR = flags.DEFINE_string(
   "workdir", None, "Folder of a run, whose source network it takes."
 )
 _L2 = flags.DEFINE_multi_float(
-  "l2", [0.01, 0.1, 1.0, 10.0], "Penalties to score.", lower_bound=1e-6
+  "l2", [0.001, 0.01, 0.1, 1.0, 10.0, 100.0], "Penalties to score.", lower_bound=1e-6
 )
 
 
@@ -94,15 +94,11 @@ class Target(NamedTuple):
 
 def _target(seen: Iterator[lessons_lib.Seen], num_classes: int) -> Target:
   of_images, shares, of_superpixels, classes = [], [], [], []
-  for image in seen:
-    assert image.label is not None
-    counted = label_shares.counted(image.label, num_classes)
-    if counted is None:
-      continue
+  for image, counted, found in lessons_lib.labelled(seen, num_classes):
     of_images.append(image.of_image)
     shares.append(counted)
     of_superpixels.append(image.of_superpixels)
-    classes.append(superpixels.dominant(image.superpixels, image.label, num_classes))
+    classes.append(found)
   return Target(np.stack(of_images), np.stack(shares), of_superpixels, classes)
 
 
@@ -157,8 +153,7 @@ def _row(
   right, of_landmarks = [], []
   for found, true in zip(chances, target.classes):
     is_right = found.argmax(axis=1) == true
-    count = max(1, round(landmarks * len(found)))
-    surest = np.argsort(-found.max(axis=1), kind="stable")[:count]
+    surest = superpixels.surest(found, landmarks)
     right.append(is_right[true >= 0])
     of_landmarks.append(is_right[surest][true[surest] >= 0])
   whole, sure = (

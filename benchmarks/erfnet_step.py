@@ -20,7 +20,7 @@ from absl import app, logging
 from benchmarks import peers, timing
 from configs.segmentation import gta5_to_cityscapes_erfnet
 from tfdam import config as config_lib
-from tfdam.training import adaptation, loop, networks
+from tfdam.training import networks
 
 # Height, width, images.
 _STEP, _FORWARD = (128, 256, 4), (512, 1024, 1)
@@ -82,15 +82,9 @@ def _config(height: int, width: int, batch: int) -> config_lib.Config:
 def step() -> Callable[[], float]:
   """Returns a function that measures our adaptation step on one batch, in ms."""
   height, width, batch = _STEP
-  config = _config(*_STEP)
-  source = networks.build_network(config, "source")
   images = tf.random.stateless_uniform([2, batch, height, width, 3], [0, 1])
-  (phase,) = adaptation.set_up(config, source, source, source).phases
-  many_steps = loop.compile_steps(phase.step, tf.distribute.get_strategy())
   one_batch = {"source": images[0], "target": images[1]}
-  iterator = iter(tf.data.Dataset.from_tensors(one_batch).cache().repeat())
-  timing.step_ms(many_steps, iterator, 2)
-  return lambda: timing.step_ms(many_steps, iterator, _STEPS)
+  return timing.adaptation_step(_config(*_STEP), one_batch, _STEPS)
 
 
 def forward() -> Callable[[], float]:

@@ -17,7 +17,6 @@ from absl import app, logging
 from benchmarks import peers, timing
 from configs.segmentation import streets_to_camvid
 from tfdam import config as config_lib
-from tfdam.training import adaptation, loop, networks
 
 # Height, width, images: those of the config.
 _SIZES = (96, 128, 8)
@@ -37,16 +36,10 @@ def _config() -> config_lib.Config:
 
 def step() -> Callable[[], float]:
   """Returns a function that measures our adaptation step on one batch, in ms."""
-  config = _config()
   height, width, batch = _SIZES
-  source = networks.build_network(config, "source")
   images = tf.random.stateless_uniform([2, batch, height, width, 3], [0, 1])
-  (phase,) = adaptation.set_up(config, source, source, source).phases
-  many_steps = loop.compile_steps(phase.step, tf.distribute.get_strategy())
   one_batch = {"source": images[0], "target": images[1]}
-  iterator = iter(tf.data.Dataset.from_tensors(one_batch).cache().repeat())
-  timing.step_ms(many_steps, iterator, 2)
-  return lambda: timing.step_ms(many_steps, iterator, _STEPS)
+  return timing.adaptation_step(_config(), one_batch, _STEPS)
 
 
 def main(argv: list[str]) -> None:

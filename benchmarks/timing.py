@@ -17,6 +17,7 @@ from absl import flags
 from benchmarks import peers
 from tfdam import config as config_lib
 from tfdam import runtime
+from tfdam.training import adaptation, loop, networks
 
 # Defined here, because two benchmarks in one process would define them twice.
 ROUNDS = flags.DEFINE_integer(
@@ -44,6 +45,24 @@ def step_ms(steps: Callable, iterator, count: int) -> float:
   for loss in losses.values():
     loss.numpy()  # waits for a GPU
   return 1e3 * (time.perf_counter() - start) / count
+
+
+def adaptation_step(
+  config: config_lib.Config, batch: Mapping[str, tf.Tensor], count: int
+) -> Callable[[], float]:
+  """Returns a function that measures adaptation steps on one batch, in ms a step.
+
+  Args:
+    config: a whole config, with one phase.
+    batch: as for AdaptStep.
+    count: steps a measurement.
+  """
+  source = networks.build_network(config, "source")
+  (phase,) = adaptation.set_up(config, source, source, source).phases
+  many_steps = loop.compile_steps(phase.step, tf.distribute.get_strategy())
+  iterator = iter(tf.data.Dataset.from_tensors(batch).cache().repeat())
+  step_ms(many_steps, iterator, 2)
+  return lambda: step_ms(many_steps, iterator, count)
 
 
 class Peer:

@@ -6,6 +6,7 @@ Imports no TensorFlow.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -219,3 +220,12 @@ def _shown_character(character: str) -> str:
   if "\udc80" <= character <= "\udcff":  # Python's form of a byte that is not UTF-8.
     return f"\\x{ord(character) - 0xDC00:02x}"
   return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def digest(path: str) -> str:
+  """The SHA-256 digest of a file, in hexadecimal."""
+  found = hashlib.sha256()
+  with open(path, "rb") as file:
+    while block := file.read(1 << 20):
+      found.update(block)
+  return found.hexdigest()

@@ -10,6 +10,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tfdam import config as config_lib
+from tfdam import files
 from tfdam.runs import checkpoints
 
 
@@ -111,7 +112,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
   def test_what_may_not_be_read_is_not_taken_for_damaged(self):
     self.save(10, 20)
     refused = PermissionError(errno.EACCES, "Permission denied", "x")
-    with mock.patch.object(checkpoints, "file_digest", side_effect=refused):
+    with mock.patch.object(files, "digest", side_effect=refused):
       with self.assertRaises(PermissionError):
         self.checkpoints.restore()
     with mock.patch.object(os, "listdir", side_effect=refused):
@@ -148,7 +149,7 @@ class CheckpointsTest(tf.test.TestCase, parameterized.TestCase):
       with open(index, "wb") as file:
         file.write(content)
       info = checkpoints.read_info(place)
-      digests = {**info["sha256"], "state.index": checkpoints.file_digest(index)}
+      digests = {**info["sha256"], "state.index": files.digest(index)}
       checkpoints._write_info(place, {**info, "sha256": digests})
       for read in (
         stage.restore,

@@ -141,8 +141,18 @@ def landmarks(superpixels: np.ndarray, chances: np.ndarray, share: float) -> Lan
     chances: float [N, K], class probabilities of each superpixel.
     share: which part of the superpixels become landmarks, 0 to 1; at most 255 do.
   """
-  count = min(max(1, round(share * len(chances))), NONE)
-  surest = np.argsort(-chances.max(axis=1), kind="stable")[:count]
+  found = surest(chances, share)
   numbers = np.full(len(chances), NONE, np.uint8)
-  numbers[surest] = np.arange(count)
-  return Landmarks(numbers[superpixels], chances[surest].argmax(axis=1).astype(np.uint8))
+  numbers[found] = np.arange(len(found))
+  return Landmarks(numbers[superpixels], chances[found].argmax(axis=1).astype(np.uint8))
+
+
+def surest(chances: np.ndarray, share: float) -> np.ndarray:
+  """The numbers of those superpixels that become landmarks, surest first, int64 [L].
+
+  Args:
+    chances: as for `landmarks`.
+    share: the same.
+  """
+  count = min(max(1, round(share * len(chances))), NONE)
+  return np.argsort(-chances.max(axis=1), kind="stable")[:count]

@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfdam import code_digest, runtime
+from tfdam import code_digest, files, runtime
 from tfdam import config as config_lib
 
 # A change in one of these files may change results. Files that report, check or deploy are
@@ -77,11 +77,15 @@ def _changed(config: config_lib.Config) -> dict[str, Any]:
   """Returns the fields that differ from the defaults."""
   changed = config_lib.differences(config, config_lib.Config())
   fields = {name: value for name, (value, _) in changed.items()}
-  weights = fields.get(_WEIGHTS)
-  if weights and os.path.isfile(weights):
-    with open(weights, "rb") as file:
-      fields[_WEIGHTS] = hashlib.sha256(file.read()).hexdigest()
+  if _WEIGHTS in fields:
+    fields[_WEIGHTS] = _of_weights(fields[_WEIGHTS])
   return fields
+
+
+@functools.lru_cache  # every seed and row of an experiment asks
+def _of_weights(named: str) -> str:
+  path = runtime.resolve_path(named)
+  return files.digest(path) if os.path.isfile(path) else named
 
 
 def _digest(content: Mapping[str, Any]) -> str:

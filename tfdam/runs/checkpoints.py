@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -119,7 +118,7 @@ class Checkpoints:
     os.makedirs(place)
     tf.train.Checkpoint(**self.objects).write(os.path.join(place, _PREFIX))
     digests = {
-      name: file_digest(os.path.join(place, name)) for name in sorted(os.listdir(place))
+      name: files.digest(os.path.join(place, name)) for name in sorted(os.listdir(place))
     }
     _write_info(place, {**info, "sha256": digests})
     for name in os.listdir(place):
@@ -351,18 +350,9 @@ def _contradiction(place: str, info: Info) -> str | None:
     path = os.path.join(place, name)
     if not os.path.isfile(path):
       return f"{files.shown(name)} is missing"
-    if file_digest(path) != digest:
+    if files.digest(path) != digest:
       return f"{files.shown(name)} was changed or cut off"
   return None
-
-
-def file_digest(path: str) -> str:
-  """The SHA-256 digest of a file, in hexadecimal."""
-  digest = hashlib.sha256()
-  with open(path, "rb") as file:
-    while block := file.read(1 << 20):
-      digest.update(block)
-  return digest.hexdigest()
 
 
 def _brief(error: Exception) -> str:

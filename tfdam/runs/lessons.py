@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -61,14 +61,9 @@ def lessons(config: config_lib.Config, seen: Iterator[Seen], count: int) -> Less
   num_classes = config.data.num_classes
   draw = np.random.RandomState(config_lib.derive_seed(config.seed, "superpixels"))
   of_images, shares, of_superpixels, classes = [], [], [], []
-  for image in seen:
-    assert image.label is not None
-    counted = label_shares.counted(image.label, num_classes)
-    if counted is None:
-      continue
+  for image, counted, found in labelled(seen, num_classes):
     of_images.append(image.of_image)
     shares.append(counted)
-    found = superpixels.dominant(image.superpixels, image.label, num_classes)
     most = min(_MOST_SUPERPIXELS, _MOST_BYTES // (8 * image.of_superpixels.shape[1]))
     kept = draw.permutation(np.flatnonzero(found >= 0))[: math.ceil(most / count)]
     of_superpixels.append(image.of_superpixels[kept])
@@ -80,6 +75,23 @@ def lessons(config: config_lib.Config, seen: Iterator[Seen], count: int) -> Less
     )
   parts = np.concatenate(of_superpixels), np.concatenate(classes)
   return Lessons(np.stack(of_images), np.stack(shares), *parts)
+
+
+def labelled(
+  seen: Iterable[Seen], num_classes: int
+) -> Iterator[tuple[Seen, np.ndarray, np.ndarray]]:
+  """Yields each image that has labels, with what simple models are to find.
+
+  Yields:
+    The image, its shares of classes, float64 [K], and its superpixels' classes, int64 [N]
+    (see `superpixels.dominant`).
+  """
+  for image in seen:
+    assert image.label is not None
+    shares = label_shares.counted(image.label, num_classes)
+    if shares is not None:
+      classes = superpixels.dominant(image.superpixels, image.label, num_classes)
+      yield image, shares, classes
 
 
 def scale(features: list[np.ndarray]) -> logistic.Scale:

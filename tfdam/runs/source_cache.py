@@ -77,7 +77,7 @@ def key(
     sections[name] = {k: v for k, v in fields.items() if k not in left_out}
   weights = networks.weights_file(config.model)
   if os.path.isfile(weights):
-    sections["model"]["weights"] = checkpoints.file_digest(weights)
+    sections["model"]["weights"] = files.digest(weights)
   if config.model.is_file:
     sections["model"]["path"] = network_file.digests(config.model.path)
   if config.source.augment:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from tfdam.matching import information
-from tfdam.training import cross_entropy, optimizers, per_target, replicas
+from tfdam.training import cross_entropy, optimizers, replicas
 
 Batch = Mapping[str, Any]
 Output = Mapping[str, Any]
@@ -55,32 +55,22 @@ class SourceLabels:
   """Cross-entropy of the target network on labelled source images.
 
   The term keeps the target network accurate on the source, as methods with one network for
-  both domains do (Ganin and Lempitsky 2015, Sec. 3). With `norms`, the two domains share
-  all weights but batch norms (Chang et al., "Domain-specific batch normalization", 2019).
+  both domains do (Ganin and Lempitsky 2015, Sec. 3). With the source's norms, the domains
+  share all other weights (Chang et al., "Domain-specific batch normalization", 2019).
   """
 
   name = "source_labels"
 
-  def __init__(
-    self,
-    weight: float,
-    target: tf.keras.Model,
-    loss: cross_entropy.CrossEntropy,
-    norms: per_target.Norms | None = None,
-  ):
+  def __init__(self, weight: float, target: Any, loss: cross_entropy.CrossEntropy):
     """Takes the network that learns.
 
     Args:
       weight: weight of the term in the loss.
-      target: the network.
+      target: the network, or per_target.WithNorms of it and of the source's norms.
       loss: the cross-entropy of the task.
-      norms: the source network's batch norms, which source images pass. None: they pass the
-        target's.
     """
     self.weight = weight
     self._target = target
-    if norms is not None:
-      self._target = per_target.WithNorms(target, norms)
     self._loss = loss
 
   def __call__(self, batch: Batch, output: Output) -> tf.Tensor:

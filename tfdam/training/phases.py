@@ -139,8 +139,10 @@ def _label_terms(
   """The terms that use labels, in every phase in which the target network learns."""
   terms: list[class_terms.Term] = []
   if options.source_label_weight:
-    norms = per_target.norms_of(source) if options.source_norms else None
-    terms.append(class_terms.SourceLabels(options.source_label_weight, target, loss, norms))
+    learner = target
+    if options.source_norms:
+      learner = per_target.WithNorms(target, per_target.norms_of(source))
+    terms.append(class_terms.SourceLabels(options.source_label_weight, learner, loss))
   if options.self_training_weight:
     terms.append(
       class_terms.SelfTraining(
