@@ -24,8 +24,9 @@ _CODE = (
   "tfdam/curriculum/*.py", "tfdam/data/*.py", "tfdam/matching/*.py",
   "tfdam/metrics/confusion.py", "tfdam/metrics/oracle.py", "tfdam/models/*.py",
   "tfdam/reporting/evaluation.py", "tfdam/runs/adapt_stage.py", "tfdam/runs/context.py",
-  "tfdam/runs/run.py", "tfdam/runs/target_guides.py", "tfdam/streets/*.py",
-  "tfdam/torch_file.py", "tfdam/training/*.py",
+  "tfdam/runs/lessons.py", "tfdam/runs/preflight.py", "tfdam/runs/run.py",
+  "tfdam/runs/target_guides.py", "tfdam/streets/*.py", "tfdam/torch_file.py",
+  "tfdam/training/*.py",
 )  # fmt: skip
 # The fields of source training. The target's fields count only if source images get the
 # target's look.

@@ -20,7 +20,7 @@ from absl import logging
 from tfdam import config as config_lib
 from tfdam import files, runtime, stack
 from tfdam.data import feeds, pairs, unions
-from tfdam.matching import closed_form, folding
+from tfdam.matching import closed_form
 from tfdam.reporting import evaluation, label_free
 from tfdam.reporting import monitor as monitor_lib
 from tfdam.runs import (
@@ -29,11 +29,11 @@ from tfdam.runs import (
   loading,
   network_file,
   pictures,
+  preflight,
   records,
   report_facts,
   run_folder,
   run_report,
-  target_guides,
   workers,
 )
 from tfdam.runs import checkpoints as checkpoints_lib
@@ -42,7 +42,7 @@ from tfdam.runs import source_cache as source_cache_lib
 from tfdam.training import cross_entropy, distribution, loop, networks, per_target
 from tfdam.training import optimizers as optimizers_lib
 from tfdam.training import source_step as source_step_lib
-from tfdam.vocabulary import Stage, Task
+from tfdam.vocabulary import Stage
 
 _EVALUATION = "evaluation"
 
@@ -92,7 +92,7 @@ class Run:
       runtime.check_batch(
         "adapt.global_batch_size", config.adapt.global_batch_size, replicas
       )
-      self._check_shares(replicas)
+      preflight.check_shares(config, self.domains.target.parts, replicas)
     # Once a run has its own source checkpoint, initial weights are not needed.
     begun = self.context.checkpoints(Stage.SOURCE_ONLY, {}).newest()
     first = dataclasses.replace(config.model, weights="" if begun else config.model.weights)
@@ -100,115 +100,18 @@ class Run:
       self.source = networks.build_network(
         dataclasses.replace(config, model=first), "source"
       )
-    self._check_task()
+    preflight.check_task(config, self.source)
     self._use(networks.settle_taps(config, self.source))
     if config.adapt.steps:
-      self._check_matcher()
+      preflight.check_matcher(self.config, self.source)
     if config.match.enabled:
       closed_form.choose_sites(self.source, config.match, config.model.name)
     for name in ("per_target", "source_norms"):
       if getattr(config.adapt, name):
-        self._check_norms(name)
+        preflight.check_norms(self.config, self.source, self.domains.target.parts, name)
     if config.source.init_checkpoint and not begun:
       place = initial_checkpoint.find(runtime.resolve_path(config.source.init_checkpoint))
       checkpoints_lib.restore_model(self.source, place, config.model.name)
-
-  def _check_task(self) -> None:
-    """Raises config.UserError if network and data are for different tasks."""
-    data = self.config.data
-    size = networks.input_size(data)
-    scores = self.source(tf.zeros([1, *size, data.channels]))["logits"].shape
-    labels_pixels = scores.rank == 4
-    if labels_pixels != (self.config.task == Task.SEGMENTATION):
-      network, labelled = ("pixels", "images") if labels_pixels else ("images", "pixels")
-      raise config_lib.UserError(
-        f"model.name is '{self.config.model.name}', which labels {network}, but"
-        f" {data.source} has labelled {labelled}.",
-        "Set model.name or data.source.",
-      )
-    if labels_pixels and self.config.needs_source_labels and scores[1:3] != size:
-      shown = " and ".join(f"{height} x {width}" for height, width in (scores[1:3], size))
-      raise config_lib.UserError(
-        f"The network's scores and the labels that it trains on differ in size: {shown}.",
-        "Set model.enlarge=True.",
-      )
-
-  def _check_shares(self, replicas: int) -> None:
-    """Raises config.UserError if replicas would get unequal numbers of the targets."""
-    parts, size = self.domains.target.parts, self.config.adapt.global_batch_size
-    if parts and size % (replicas * len(parts.names)):
-      divisor = replicas * len(parts.names)
-      down = size - size % divisor
-      sizes = [str(near) for near in (down, down + divisor) if near]
-      of_each = f" on each of {replicas} replicas" if replicas > 1 else ""
-      raise config_lib.UserError(
-        f"adapt.global_batch_size is {size}, but batches need equally many of each target"
-        f" ({', '.join(parts.names)}){of_each}; expected a multiple of {divisor}, such as"
-        f" {' or '.join(sizes)}.",
-        "Set adapt.global_batch_size.",
-      )
-
-  def _check_norms(self, name: str) -> None:
-    """Raises config.UserError if domains cannot have norms of their own.
-
-    Args:
-      name: the field of section adapt that asks for them.
-    """
-    config = self.config
-    if name == "per_target" and self.domains.target.parts is None:
-      raise config_lib.UserError(
-        f"adapt.per_target is True, but {config.data.target} is one target.",
-        "Set adapt.per_target=False, or join several in data.target by '+'.",
-      )
-    if not per_target.norms_of(self.source):
-      raise config_lib.UserError(
-        f"adapt.{name} is True, but {config.model.name} has no batch norm.",
-        f"Set adapt.{name}=False, or model.name to a network that has some (lenet_bn;"
-        " lite0_pyramid, erfnet or drn26 of scenes).",
-      )
-    if config.match.enabled and not self._sites_of_norms(self.source):
-      raise config_lib.UserError(
-        f"match.sites is '{config.match.sites}', but adapt.{name} is True, which matches"
-        " batch norms alone; expected one of them.",
-        f"Set match.sites=all or adapt.{name}=False.",
-      )
-
-  def _sites_of_norms(self, network: Any) -> list[str]:
-    """The sites to match that are batch norms, in network order."""
-    options = self.config.match
-    chosen = closed_form.choose_sites(network, options, self.config.model.name)
-    return [
-      site.name for site in network.sites()
-      if site.name in chosen and folding.is_batch_norm(site.layer)
-    ]  # fmt: skip
-
-  def _check_matcher(self) -> None:
-    """Raises config.UserError if adaptation would fail after source training."""
-    config = self.config
-    if config.adapt.is_joint and self.config.task == Task.SEGMENTATION:
-      raise config_lib.UserError(
-        "adapt.objective is 'joint_mmd', which compares images, but"
-        f" {config.data.source} has scenes with a label for each pixel.",
-        "Set adapt.objective=least_squares.",
-      )
-    has_norms = any(map(folding.is_batch_norm, self.source.submodules))
-    if config.adapt.batch_norm == "train" and not has_norms:
-      raise config_lib.UserError(
-        f"adapt.batch_norm is 'train', but {config.model.name} has no batch norm.",
-        "Set adapt.batch_norm=matched.",
-      )
-    if not self.source.trainable_variables:
-      raise config_lib.UserError(
-        f"All layers of {files.shown(config.model.path)} were frozen when it was saved, so"
-        " adaptation has no weights to train.",
-        "Set layer.trainable = True and save it again, or adapt.steps=0.",
-      )
-    if config.adapt.curriculum_weight:
-      target_guides.feature_tap(config, self.source)
-    if config.adapt.discriminator != "per_location":
-      size = networks.input_size(config.data)
-      images = tf.zeros([1, *size, config.data.channels])
-      networks.build_discriminators(config, self.source(images))
 
   def execute(self) -> dict[str, Any]:
     """Runs every stage of the config; returns the content of results.json.
@@ -390,7 +293,7 @@ class Run:
     config = self.config
     if not (config.adapt.per_target or config.adapt.source_norms):
       return config.match
-    sites = ",".join(self._sites_of_norms(network))
+    sites = ",".join(preflight.sites_of_norms(config, network))
     return dataclasses.replace(config.match, sites=sites)
 
   def _match_each(
